@@ -1,0 +1,134 @@
+//! Model cards: everything that planning needs to know of a model version, without its weights.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use nightjar_models::EncoderSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CatalogError, Result};
+use crate::ids::Digest;
+
+/// What a model does; prints and parses as the word of SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Text to vector.
+    Embed,
+    /// Text to label.
+    Classify,
+    /// Text to number.
+    Regress,
+}
+
+impl Task {
+    /// Every task.
+    pub const ALL: [Task; 3] = [Task::Embed, Task::Classify, Task::Regress];
+
+    /// The task's word: `embed`, `classify` or `regress`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Task::Embed => "embed",
+            Task::Classify => "classify",
+            Task::Regress => "regress",
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Task {
+    type Err = CatalogError;
+
+    fn from_str(text: &str) -> Result<Task> {
+        let task = Task::ALL.into_iter().find(|task| task.as_str() == text);
+        task.ok_or_else(|| CatalogError::TaskUnknown {
+            task: text.to_string(),
+        })
+    }
+}
+
+/// The card of one model version, stored as JSON. Fields that this program does not know are
+/// ignored and fields that an older program did not write are empty, so cards travel both ways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// What the model does.
+    pub task: Task,
+    /// What it was made from: a catalog model with its version (`all-MiniLM-L6-v2@1`) or a source.
+    /// For reading only: `body` is what pins the content, and stays valid when the base is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The artifact that holds the encoder's files.
+    pub body: Digest,
+    /// The encoder's shape.
+    pub encoder: EncoderSpec,
+    /// Class labels, in the order of the head's rows; empty unless the task is `classify`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The columns it was trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
+    /// The column it learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// How it was trained: `head`, `lora`, `full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Every training option with its value, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Metrics of the finished model on its validation rows. NaN and infinities are not kept.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "finite"
+    )]
+    pub metrics: BTreeMap<String, f64>,
+    /// Labelled rows it was trained on, validation rows included.
+    #[serde(default)]
+    pub rows: u64,
+    /// Digest of the training rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_digest: Option<String>,
+    /// The query that gave the training rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Where the files of a base model came from, e.g. `hf://org/repo@commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl ModelCard {
+    /// The card of an untuned base model: it embeds, and its artifact is its body.
+    pub fn base_model(body: Digest, encoder: EncoderSpec, source: impl Into<String>) -> ModelCard {
+        ModelCard {
+            task: Task::Embed,
+            base: None,
+            body,
+            encoder,
+            labels: Vec::new(),
+            inputs: Vec::new(),
+            target: None,
+            method: None,
+            options: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            rows: 0,
+            data_digest: None,
+            query: None,
+            source: Some(source.into()),
+        }
+    }
+}
+
+/// JSON has no NaN: serde_json would write `null`, which would not read back as a number.
+fn finite<S: serde::Serializer>(
+    metrics: &BTreeMap<String, f64>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(metrics.iter().filter(|(_, value)| value.is_finite()))
+}

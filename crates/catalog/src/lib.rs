@@ -1,0 +1,65 @@
+//! What exists: model cards and versions, tables and views, training runs (SQLite), and the
+//! content-addressed artifacts that hold model files.
+//!
+//! A [`Store`] is one directory. It holds the [`Catalog`], which says what exists under which
+//! name, and the [`Artifacts`], which are immutable and named by the SHA-256 of their content.
+//! The catalog points at artifacts by [`Digest`]; nothing points the other way. Dropping a model
+//! removes names and never files, so a card that pins another model's body stays whole after that
+//! model is dropped.
+//!
+//! ```
+//! use nightjar_catalog::Store;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("store");
+//! let store = Store::open(path.to_str())?;
+//! let mut staging = store.artifacts().stage()?;
+//! staging.write("greeting.txt", b"hello")?;
+//! let digest = store.artifacts().publish(staging)?;
+//! assert_eq!(store.artifacts().open(&digest)?.manifest.files[0].size, 5);
+//! assert!(store.catalog().models()?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything here is synchronous and may block on the disk or, for [`pull`], on the network:
+//! call it from a blocking thread.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
+mod artifacts;
+mod card;
+mod catalog;
+mod error;
+mod ids;
+mod manifest;
+mod models;
+mod runs;
+mod schema;
+mod sources;
+mod staging;
+mod store;
+mod tables;
+
+pub use artifacts::{Artifact, Artifacts};
+pub use card::{ModelCard, Task};
+pub use catalog::Catalog;
+pub use error::{CatalogError, Result, SourceAttempt};
+pub use ids::{Digest, ModelName, ModelReference, RunId, VersionNumber};
+pub use manifest::{Manifest, ManifestFile};
+pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
+pub use runs::{TrainingMetric, TrainingOutcome, TrainingRun, TrainingStatus};
+pub use sources::{
+    HubSettings, KNOWN_MODELS, KnownFile, KnownModel, KnownWheel, PullProgress, PullSettings, Pulled, Silent,
+    Source, pull, pull_with,
+};
+pub use staging::Staging;
+pub use store::Store;
+pub use tables::{OnTableConflict, TableDefinition, TableKind};

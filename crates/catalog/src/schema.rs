@@ -1,0 +1,200 @@
+//! The catalog's schema: one migration per version, applied in order.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Marks a database file as ours (`PRAGMA application_id`): "NJar".
+pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
+
+/// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1];
+
+/// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
+/// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
+/// dropped has none until someone chooses one.
+const VERSION_1: &str = "
+CREATE TABLE models (
+    name TEXT NOT NULL PRIMARY KEY,
+    task TEXT NOT NULL,
+    current_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE model_numbers (
+    name TEXT NOT NULL PRIMARY KEY,
+    last_version INTEGER NOT NULL
+) STRICT;
+CREATE TABLE model_versions (
+    model TEXT NOT NULL REFERENCES models (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    task TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    card TEXT NOT NULL,
+    run_id INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (model, version)
+) STRICT;
+CREATE TABLE defaults (
+    task TEXT NOT NULL PRIMARY KEY,
+    model TEXT NOT NULL REFERENCES models (name) ON UPDATE CASCADE ON DELETE CASCADE
+) STRICT;
+CREATE TABLE tables (
+    name TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    sql TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE training_runs (
+    run_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL,
+    version INTEGER,
+    status TEXT NOT NULL,
+    statement TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    rows INTEGER,
+    error TEXT,
+    owner TEXT
+) STRICT;
+CREATE TABLE training_metrics (
+    run_id INTEGER NOT NULL REFERENCES training_runs (run_id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value REAL,
+    PRIMARY KEY (run_id, step, name)
+) STRICT;
+";
+
+/// What [`migrate`] found that it can't work with.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// Written by a newer program.
+    Newer(i64),
+    /// A database of another program.
+    Foreign,
+    /// SQLite failed.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unfit {
+    fn from(error: rusqlite::Error) -> Unfit {
+        Unfit::Sql(error)
+    }
+}
+
+/// Brings the database to the last of `migrations`, in one transaction. Two processes may do so at
+/// once: the second waits, then finds nothing left to do.
+pub(crate) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), Unfit> {
+    let supported = migrations.len() as i64;
+    // The common case takes no write lock, so that readers never wait for a writer here.
+    if version(connection)? == supported {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    if found == supported {
+        return Ok(());
+    }
+    for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", supported)?;
+    transaction.commit()?;
+    return Ok(());
+
+    fn version(connection: &Connection) -> Result<i64, Unfit> {
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        match (application, version, tables) {
+            (0, 0, 0) => Ok(0),
+            (APPLICATION_ID, version, _) => Ok(version),
+            _ => Err(Unfit::Foreign),
+        }
+    }
+}
+
+/// As [`migrate`], and refuses a database that is newer than `migrations`.
+pub(crate) fn open(connection: &mut Connection, migrations: &[&str]) -> Result<(), Unfit> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application == APPLICATION_ID && found > migrations.len() as i64 {
+        return Err(Unfit::Newer(found));
+    }
+    migrate(connection, migrations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A catalog as version 1 wrote it, with a row in each table.
+    fn version_1() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        open(&mut connection, &MIGRATIONS[..1]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO models VALUES ('m', 'embed', 1, 0, 0);
+                 INSERT INTO model_numbers VALUES ('m', 1);
+                 INSERT INTO model_versions VALUES ('m', 1, 'embed', 'd', '{}', NULL, 0);
+                 INSERT INTO defaults VALUES ('embed', 'm');
+                 INSERT INTO tables VALUES ('t', 'view', 'CREATE VIEW t AS SELECT 1', 0);
+                 INSERT INTO training_runs (model, status, statement, started_at) VALUES ('m', 'done', 's', 0);
+                 INSERT INTO training_metrics VALUES (1, 0, 'loss', 0.5);",
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn every_version_migrates_to_the_last() {
+        let mut connection = version_1();
+        // What a later release will do: the machinery is proven before it is needed.
+        let later: Vec<&str> = MIGRATIONS
+            .iter()
+            .copied()
+            .chain([
+                "ALTER TABLE models ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",
+                "CREATE TABLE jobs (a)",
+            ])
+            .collect();
+        open(&mut connection, &later).unwrap();
+        let row: (String, String) = connection
+            .query_row("SELECT name, note FROM models", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("m".to_string(), "none".to_string()));
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, later.len() as i64);
+        open(&mut connection, &later).unwrap();
+        assert!(matches!(open(&mut connection, MIGRATIONS), Err(Unfit::Newer(found)) if found == version));
+    }
+
+    #[test]
+    fn a_failing_migration_changes_nothing() {
+        let mut connection = version_1();
+        let broken = [MIGRATIONS[0], "CREATE TABLE extra (a); CREATE TABLE extra (a)"];
+        assert!(matches!(open(&mut connection, &broken), Err(Unfit::Sql(_))));
+        open(&mut connection, &MIGRATIONS[..1]).unwrap();
+        let extra: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(extra, 0);
+    }
+
+    #[test]
+    fn a_foreign_database_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE other (a); PRAGMA user_version = 1")
+            .unwrap();
+        assert!(matches!(open(&mut connection, MIGRATIONS), Err(Unfit::Foreign)));
+    }
+}

@@ -1,0 +1,167 @@
+//! The store: one directory with the artifacts and the catalog.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use etcetera::BaseStrategy;
+
+use crate::artifacts::Artifacts;
+use crate::catalog::Catalog;
+use crate::error::{CatalogError, Result};
+
+/// Where models, tables and runs are kept. Cheap to clone: clones share one catalog connection.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    artifacts: Artifacts,
+    catalog: Catalog,
+}
+
+impl Store {
+    /// Opens the store at `uri`, a directory or a `file://` URI, and creates it if it is not there.
+    /// With `None`, `nightjar` under the platform's data directory.
+    ///
+    /// Errors: other schemes, folders that can't be written, what [`Catalog::open`] refuses.
+    pub fn open(uri: Option<&str>) -> Result<Store> {
+        let root = match uri {
+            Some(uri) => parse_uri(uri)?,
+            None => default_root()?,
+        };
+        fs::create_dir_all(&root).map_err(CatalogError::io("create the store", &root))?;
+        let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
+        let artifacts = Artifacts::under(&root)?;
+        let catalog = Catalog::open(&root.join("catalog.sqlite"))?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                root,
+                artifacts,
+                catalog,
+            }),
+        })
+    }
+
+    /// The model files.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.inner.artifacts
+    }
+
+    /// What exists.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// The store's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+}
+
+fn default_root() -> Result<PathBuf> {
+    let strategy = etcetera::base_strategy::choose_native_strategy().map_err(|_| CatalogError::NoHome)?;
+    Ok(strategy.data_dir().join("nightjar"))
+}
+
+/// The directory that a store's URI names.
+fn parse_uri(uri: &str) -> Result<PathBuf> {
+    let invalid = |reason: &str| CatalogError::StoreInvalid {
+        uri: uri.into(),
+        reason: reason.into(),
+    };
+    if uri.is_empty() {
+        return Err(invalid("it is empty"));
+    }
+    let Some((scheme, _)) = uri.split_once("://") else {
+        return Ok(PathBuf::from(uri));
+    };
+    if !scheme.eq_ignore_ascii_case("file") {
+        // The rest of the URI may hold a password: only what is left of it is repeated.
+        let shown = crate::sources::without_password(uri);
+        return Err(CatalogError::StoreScheme {
+            uri: shown,
+            scheme: scheme.into(),
+        });
+    }
+    let url = url::Url::parse(uri).map_err(|error| invalid(&error.to_string()))?;
+    url.to_file_path()
+        .map_err(|()| invalid("it does not name an absolute path"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_directories_and_file_uris() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a b/store");
+        let store = Store::open(path.to_str()).unwrap();
+        assert_eq!(store.root(), path);
+        let uri = url::Url::from_file_path(&path).unwrap();
+        assert!(uri.as_str().contains("a%20b"));
+        assert_eq!(Store::open(Some(uri.as_str())).unwrap().root(), path);
+        assert!(default_root().is_err() || default_root().unwrap().ends_with("nightjar"));
+    }
+
+    #[test]
+    fn other_schemes_are_refused_by_name() {
+        let error = Store::open(Some("s3://key:secret@bucket/prefix")).unwrap_err();
+        assert!(
+            matches!(&error, CatalogError::StoreScheme { scheme, .. } if scheme == "s3"),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(matches!(
+            Store::open(Some("")).unwrap_err(),
+            CatalogError::StoreInvalid { .. }
+        ));
+        assert!(matches!(
+            Store::open(Some("file://host/x")).unwrap_err(),
+            CatalogError::StoreInvalid { .. }
+        ));
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "x").unwrap();
+        let error = Store::open(path.to_str()).unwrap_err();
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_that_cannot_be_written_is_named() {
+        use nightjar_models::Failure;
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        Store::open(folder.path().to_str()).unwrap();
+        let root = folder.path().join("catalog.sqlite");
+        let protect =
+            |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        protect(&root, 0o444);
+        protect(folder.path(), 0o555);
+        let result = Store::open(folder.path().to_str());
+        let skipped = fs::File::create(folder.path().join("probe")).is_ok();
+        protect(folder.path(), 0o755);
+        if skipped {
+            return eprintln!("skipped: this user may write everything");
+        }
+        let error = match result {
+            Err(error) => error,
+            // Opening may need no write; the first change does.
+            Ok(store) => store.catalog().begin_training("m", "s").unwrap_err(),
+        };
+        assert!(
+            error.to_string().contains(folder.path().to_str().unwrap()),
+            "{error}"
+        );
+        assert!(error.hint().unwrap().contains("--store"), "{error:?}");
+    }
+}

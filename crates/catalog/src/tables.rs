@@ -1,0 +1,197 @@
+//! Tables and views: the statements that made them.
+
+use std::fmt;
+
+use rusqlite::{OptionalExtension, Row, Transaction};
+
+use crate::catalog::{Catalog, Fault, now};
+use crate::error::{CatalogError, Result};
+
+/// What a table definition makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TableKind {
+    /// `CREATE EXTERNAL TABLE`: files somewhere else.
+    External,
+    /// `CREATE VIEW`: a query.
+    View,
+}
+
+impl TableKind {
+    /// `external` or `view`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TableKind::External => "external",
+            TableKind::View => "view",
+        }
+    }
+}
+
+impl fmt::Display for TableKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A table or view that outlives the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// As SQL has normalised it; case-sensitive.
+    pub name: String,
+    /// Table or view.
+    pub kind: TableKind,
+    /// The CREATE statement, with an absolute location.
+    pub sql: String,
+    /// Microseconds since 1970 UTC. [`Catalog::put_table`] sets it and ignores what it is given.
+    pub created_at: i64,
+}
+
+impl TableDefinition {
+    /// A definition that is yet to be put.
+    pub fn new(name: impl Into<String>, kind: TableKind, sql: impl Into<String>) -> TableDefinition {
+        TableDefinition {
+            name: name.into(),
+            kind,
+            sql: sql.into(),
+            created_at: 0,
+        }
+    }
+}
+
+/// What putting a table does when the name is taken. Tables and views share their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTableConflict {
+    /// Fails.
+    Fail,
+    /// `OR REPLACE`.
+    Replace,
+    /// `IF NOT EXISTS`: keeps the one that is there.
+    Ignore,
+}
+
+impl Catalog {
+    /// Stores a definition. Returns whether it did: `false` only with
+    /// [`OnTableConflict::Ignore`] and a name that is taken.
+    pub fn put_table(&self, table: &TableDefinition, on_conflict: OnTableConflict) -> Result<bool> {
+        self.write("create a table", |transaction| {
+            if find(transaction, &table.name)?.is_some() {
+                match on_conflict {
+                    OnTableConflict::Fail => {
+                        return Err(CatalogError::TableExists {
+                            name: table.name.clone(),
+                        }
+                        .into());
+                    }
+                    OnTableConflict::Ignore => return Ok(false),
+                    OnTableConflict::Replace => (),
+                }
+            }
+            transaction.execute(
+                // An update keeps the row's place in the order of `tables`.
+                "INSERT INTO tables (name, kind, sql, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) \
+                 DO UPDATE SET kind = excluded.kind, sql = excluded.sql, created_at = excluded.created_at",
+                (&table.name, table.kind.as_str(), &table.sql, now()),
+            )?;
+            Ok(true)
+        })
+    }
+
+    /// The table or view of this name, or `None`.
+    pub fn table(&self, name: &str) -> Result<Option<TableDefinition>> {
+        self.read("read a table", |transaction| find(transaction, name))
+    }
+
+    /// Forgets a table or view; its files stay. Returns whether there was one; without
+    /// `if_exists` there must be.
+    pub fn drop_table(&self, name: &str, if_exists: bool) -> Result<bool> {
+        self.write("drop a table", |transaction| {
+            let dropped = transaction.execute("DELETE FROM tables WHERE name = ?1", [name])? > 0;
+            if dropped || if_exists {
+                return Ok(dropped);
+            }
+            let known = list(transaction)?;
+            let nearest = nightjar_models::nearest(name, known.iter().map(|table| table.name.as_str()));
+            let nearest = nearest.map(str::to_string);
+            Err(CatalogError::TableUnknown {
+                name: name.into(),
+                nearest,
+            }
+            .into())
+        })
+    }
+
+    /// Every table and view, in the order in which their names were first made: a view usually
+    /// comes after what it reads. Replacing one keeps its place.
+    pub fn tables(&self) -> Result<Vec<TableDefinition>> {
+        self.read("list the tables", list)
+    }
+}
+
+const COLUMNS: &str = "SELECT name, kind, sql, created_at FROM tables";
+
+fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>, Fault> {
+    let mut statement = transaction.prepare(&format!("{COLUMNS} ORDER BY rowid"))?;
+    let rows = statement
+        .query_map([], definition)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(rows)
+}
+
+fn find(transaction: &Transaction<'_>, name: &str) -> Result<Option<TableDefinition>, Fault> {
+    Ok(transaction
+        .query_row(&format!("{COLUMNS} WHERE name = ?1"), [name], definition)
+        .optional()?)
+}
+
+fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
+    let kind: String = row.get("kind")?;
+    let kind = if kind == TableKind::View.as_str() {
+        TableKind::View
+    } else {
+        TableKind::External
+    };
+    Ok(TableDefinition {
+        name: row.get("name")?,
+        kind,
+        sql: row.get("sql")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use nightjar_models::Failure;
+
+    use super::*;
+
+    #[test]
+    fn put_get_drop_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.sqlite")).unwrap();
+        let reviews = TableDefinition::new("reviews", TableKind::External, "CREATE EXTERNAL TABLE reviews …");
+        let good = TableDefinition::new("Good", TableKind::View, "CREATE VIEW \"Good\" AS SELECT 1");
+        assert!(catalog.put_table(&reviews, OnTableConflict::Fail).unwrap());
+        assert!(catalog.put_table(&good, OnTableConflict::Fail).unwrap());
+        let error = catalog.put_table(&reviews, OnTableConflict::Fail).unwrap_err();
+        assert!(matches!(error, CatalogError::TableExists { .. }), "{error}");
+        assert!(!catalog.put_table(&reviews, OnTableConflict::Ignore).unwrap());
+
+        let other = TableDefinition::new("reviews", TableKind::View, "CREATE VIEW reviews AS SELECT 2");
+        assert!(catalog.put_table(&other, OnTableConflict::Replace).unwrap());
+        let found = catalog.table("reviews").unwrap().unwrap();
+        assert_eq!((found.kind, &found.sql), (TableKind::View, &other.sql));
+        assert!(found.created_at > 1_600_000_000_000_000);
+        assert_eq!(catalog.table("good").unwrap(), None, "names are case-sensitive");
+        let names: Vec<String> = catalog
+            .tables()
+            .unwrap()
+            .into_iter()
+            .map(|table| table.name)
+            .collect();
+        assert_eq!(names, ["reviews", "Good"]);
+
+        assert!(catalog.drop_table("reviews", false).unwrap());
+        assert!(!catalog.drop_table("reviews", true).unwrap());
+        let error = catalog.drop_table("Goof", false).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "did you mean 'Good'?");
+    }
+}

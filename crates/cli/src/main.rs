@@ -1,0 +1,49 @@
+//! The `nightjar` command: a prompt for SQL, scripts, models and a demo.
+//!
+//! Results go to stdout; progress, notes, warnings and errors to stderr. Exit status: 0, 1 for a statement or a
+//! store that failed, 2 for wrong usage, 130 when stopped with Ctrl-C.
+
+mod args;
+mod console;
+mod error;
+mod launch;
+mod report;
+
+mod output;
+mod progress;
+mod progress_bar;
+mod runner;
+mod script;
+
+mod demo;
+mod model_command;
+mod reference;
+mod repl;
+mod sql_command;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use error::Result;
+
+fn main() -> ExitCode {
+    let args = Args::from_command_line();
+    match launch::on_runtime(run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::write_error(&error);
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
+    match &args.command {
+        Some(Command::Sql(sql)) => sql_command::run(&args, sql).await,
+        Some(Command::Model(command)) => model_command::run(&args, command).await,
+        Some(Command::Demo) => demo::run(&args).await,
+        Some(Command::Reference) => reference::print(),
+        None if console::stdin_is_terminal() => repl::run(&args).await,
+        None => sql_command::run_stdin(&args).await,
+    }
+}

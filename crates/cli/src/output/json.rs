@@ -1,0 +1,53 @@
+//! NDJSON: one object per row, on a line of its own.
+
+use std::io::Write;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::json::WriterBuilder;
+use datafusion::arrow::json::writer::LineDelimited;
+
+use super::Printer;
+use crate::error::{CliError, Result};
+
+/// Prints one JSON object per row and line. A NULL is `null`, so that each object has every column.
+pub(crate) struct JsonPrinter;
+
+impl Printer for JsonPrinter {
+    fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<()> {
+        write_lines(batch, out).map_err(|error| CliError::format("json", error))
+    }
+
+    fn finish(&mut self, _: &mut dyn Write) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns each value of a column as JSON, None for NULL.
+pub(super) fn values(column: &ArrayRef) -> Result<Vec<Option<String>>> {
+    const NAME: &str = "v";
+    let failed = |error| CliError::format("csv", error);
+    let batch = RecordBatch::try_from_iter_with_nullable([(NAME, ArrayRef::clone(column), true)]).map_err(failed)?;
+    let mut lines = Vec::new();
+    write_lines(&batch, &mut lines).map_err(failed)?;
+    // JSON writes newlines in texts as \n, so a line is a row: {"v":…}
+    let lines = String::from_utf8_lossy(&lines);
+    let value = |line: &str| line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}')).map(str::to_owned);
+    Ok(lines.lines().map(|line| value(line).filter(|value| value != "null")).collect())
+}
+
+fn write_lines(batch: &RecordBatch, out: &mut dyn Write) -> std::result::Result<(), datafusion::arrow::error::ArrowError> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out);
+    writer.write(batch)?;
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{batch, print};
+    use super::JsonPrinter;
+
+    #[test]
+    fn an_object_per_line() {
+        insta::assert_snapshot!(print(JsonPrinter, &[batch(), batch().slice(0, 0)]), @"");
+    }
+}

@@ -1,0 +1,148 @@
+//! What the engine refuses, and how any failure of ours is found inside DataFusion's errors.
+
+use datafusion::error::DataFusionError;
+use nightjar_catalog::CatalogError;
+use nightjar_functions::{FunctionError, find_failure};
+use nightjar_models::{Failure, ModelError};
+use nightjar_statements::StatementError;
+
+/// The result of this crate's operations.
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Why a session can't do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A path in FROM leads nowhere.
+    #[error("no file or folder '{path}'")]
+    FileMissing {
+        /// The path as written.
+        path: String,
+    },
+    /// A folder or glob holds no files.
+    #[error("no files in '{path}'")]
+    NoFiles {
+        /// The path as written.
+        path: String,
+    },
+    /// A file's ending names no format that we read.
+    #[error("can't tell the format of '{file}' in '{path}'")]
+    UnknownFormat {
+        /// The path as written.
+        path: String,
+        /// The file found there.
+        file: String,
+    },
+    /// A path that is no path.
+    #[error("'{path}' is no path or URL: {reason}")]
+    FileName {
+        /// The path as written.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A stored table or view can't be built.
+    #[error("{kind} '{name}' is in the catalog but can't be read: {source}")]
+    TableBroken {
+        /// The table's name.
+        name: String,
+        /// 'table' or 'view'.
+        kind: String,
+        /// Why.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A view that would select from itself.
+    #[error("view '{name}' would select from itself: {path}")]
+    ViewCycle {
+        /// The view's name.
+        name: String,
+        /// The chain of views that leads back.
+        path: String,
+    },
+    /// A write to the schema of system tables.
+    #[error("the schema 'nightjar' holds system tables and is read-only")]
+    SystemSchema,
+    /// A statement of ours failed.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The store failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// DataFusion failed, or carried a failure of ours.
+    #[error("{}", message(.0))]
+    DataFusion(#[from] DataFusionError),
+}
+
+/// Returns the failure of ours inside a DataFusion error, if there's one.
+fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
+    let engine = find_failure::<EngineError>(error).map(|found| found as &dyn Failure);
+    engine
+        .or_else(|| find_failure::<StatementError>(error).map(|found| found as &dyn Failure))
+        .or_else(|| find_failure::<FunctionError>(error).map(|found| found as &dyn Failure))
+        .or_else(|| find_failure::<CatalogError>(error).map(|found| found as &dyn Failure))
+        .or_else(|| find_failure::<ModelError>(error).map(|found| found as &dyn Failure))
+}
+
+/// Returns what a person should read: our own message where one is inside, else DataFusion's without its
+/// prefixes and backtrace.
+fn message(error: &DataFusionError) -> String {
+    match inner(error) {
+        Some(failure) => failure.to_string(),
+        None => error.find_root().strip_backtrace(),
+    }
+}
+
+impl Failure for EngineError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::FileMissing { .. } => "engine.file_missing",
+            Self::NoFiles { .. } => "engine.no_files",
+            Self::UnknownFormat { .. } => "engine.unknown_format",
+            Self::FileName { .. } => "engine.file_name",
+            Self::TableBroken { .. } => "engine.table_broken",
+            Self::ViewCycle { .. } => "engine.view_cycle",
+            Self::SystemSchema => "engine.system_schema",
+            Self::Statement(error) => error.code(),
+            Self::Catalog(error) => error.code(),
+            Self::DataFusion(error) => inner(error).map_or("datafusion", |failure| failure.code()),
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            Self::Statement(error) => error.retryable(),
+            Self::Catalog(error) => error.retryable(),
+            Self::DataFusion(error) => {
+                inner(error).map_or(matches!(error.find_root(), DataFusionError::IoError(_)), |failure| {
+                    failure.retryable()
+                })
+            }
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::FileMissing { path } if path.starts_with('~') => {
+                Some("write the home folder out, SQL does not expand ~".to_owned())
+            }
+            Self::FileMissing { .. } | Self::NoFiles { .. } => {
+                Some("a relative path starts at the folder that nightjar was started in".to_owned())
+            }
+            Self::UnknownFormat { .. } => Some(
+                "endings that are read: parquet, csv, tsv, json, jsonl, ndjson, avro, arrow, each also with .gz, \
+                 .bz2, .xz or .zst; otherwise: CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '…'"
+                    .to_owned(),
+            ),
+            Self::TableBroken { name, kind, source } => Some(match inner(source).and_then(Failure::hint) {
+                Some(hint) => hint,
+                None if kind == "view" => format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}"),
+                None => format!("restore its files, or DROP TABLE {name}"),
+            }),
+            Self::Statement(error) => error.hint(),
+            Self::Catalog(error) => error.hint(),
+            Self::DataFusion(error) => inner(error).and_then(Failure::hint),
+            Self::FileName { .. } | Self::ViewCycle { .. } | Self::SystemSchema => None,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The physical model operator.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet, RecordOutput, Time,
+};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ColumnarValue, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr,
+    PlanProperties, SendableRecordBatchStream,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use nightjar_functions::{BoundCall, EncodePass, TextColumn};
+use nightjar_models::{EncodeJob, TextEncoder};
+
+use super::gather::Gather;
+
+/// A bound call and the physical expressions of its texts.
+#[derive(Debug, Clone)]
+pub(super) struct PhysicalCall {
+    bound: Arc<BoundCall>,
+    args: Vec<Arc<dyn PhysicalExpr>>,
+    column: String,
+}
+
+impl PhysicalCall {
+    pub(super) fn new(bound: BoundCall, args: Vec<Arc<dyn PhysicalExpr>>, column: String) -> Self {
+        Self { bound: Arc::new(bound), args, column }
+    }
+
+    fn texts(&self, batch: &RecordBatch) -> Result<Vec<TextColumn>> {
+        let values =
+            self.args.iter().map(|arg| arg.evaluate(batch)).collect::<Result<Vec<ColumnarValue>>>()?;
+        Ok(self.bound.texts(&values, batch.num_rows())?)
+    }
+}
+
+impl fmt::Display for PhysicalCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.bound.name())?;
+        for (index, arg) in self.args.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{arg}")?;
+        }
+        if let Some(labels) = self.bound.labels() {
+            write!(f, ", {labels:?}")?;
+        }
+        write!(f, ") AS {}", self.column)
+    }
+}
+
+/// Runs model calls over its input: gathers rows across record batches, encodes each distinct text once per
+/// gathered group and body, and appends one column per call. Keeps partitions and row order.
+///
+/// Between two micro-batches it yields, so that a cancelled statement stops there. Memory: a group of at most
+/// `execution.batch_size` rows with its embeddings, whatever the input's size.
+#[derive(Debug, Clone)]
+pub struct InferExec {
+    input: Arc<dyn ExecutionPlan>,
+    calls: Vec<PhysicalCall>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl InferExec {
+    pub(super) fn try_new(input: Arc<dyn ExecutionPlan>, calls: Vec<PhysicalCall>) -> Result<Self> {
+        let mut fields: Vec<Arc<Field>> = input.schema().fields().iter().cloned().collect();
+        for call in &calls {
+            fields.push(Arc::new(Field::new(&call.column, call.bound.return_type(), true)));
+        }
+        let schema = Arc::new(Schema::new_with_metadata(fields, input.schema().metadata().clone()));
+        let mut equivalences = EquivalenceProperties::new(Arc::clone(&schema));
+        // The input's columns come first and unchanged, so its orderings hold as they stand.
+        equivalences.add_orderings(
+            input.equivalence_properties().oeq_class().iter().map(|ordering| ordering.iter().cloned().collect::<Vec<_>>()),
+        );
+        let properties = PlanProperties::new(
+            equivalences,
+            input.output_partitioning().clone(),
+            EmissionType::Incremental,
+            input.boundedness(),
+        );
+        Ok(Self { input, calls, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+    }
+}
+
+impl DisplayAs for InferExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut models: Vec<String> = self.calls.iter().map(|call| call.bound.model().pinned.label()).collect();
+        models.dedup();
+        let calls: Vec<String> = self.calls.iter().map(ToString::to_string).collect();
+        write!(f, "InferExec: model={} calls=[{}]", models.join(", "), calls.join(", "))
+    }
+}
+
+impl ExecutionPlan for InferExec {
+    fn name(&self) -> &str {
+        "InferExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        let mut recursion = TreeNodeRecursion::Continue;
+        for arg in self.calls.iter().flat_map(|call| &call.args) {
+            recursion = f(arg)?;
+            if recursion == TreeNodeRecursion::Stop {
+                break;
+            }
+        }
+        Ok(recursion)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::try_new(input, self.calls.clone())?)),
+            _ => Err(DataFusionError::Internal("InferExec has one child".to_owned())),
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input_stats: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        statistics.num_rows = input_stats[0].num_rows;
+        for (known, column) in input_stats[0].column_statistics.iter().zip(&mut statistics.column_statistics) {
+            column.clone_from(known);
+        }
+        Ok(Arc::new(statistics))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let run = InferRun {
+            schema: self.schema(),
+            input_schema: self.input.schema(),
+            calls: self.calls.clone(),
+            gather: Gather::new(context.session_config().batch_size()),
+            input: Some(self.input.execute(partition, context)?),
+            metrics: InferMetrics::new(&self.metrics, partition),
+        };
+        let batches = stream::try_unfold(run, |mut run| async move {
+            let next = run.next().await?;
+            Ok::<_, DataFusionError>(next.map(|batch| (batch, run)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.boxed())))
+    }
+}
+
+/// What EXPLAIN ANALYZE shows. Rows and texts count once per pass: two calls on one column are one text.
+struct InferMetrics {
+    baseline: BaselineMetrics,
+    rows: Count,
+    texts: Count,
+    /// Grows with each micro-batch: what progress bars read.
+    encoded_texts: Count,
+    distinct_texts: Count,
+    tokens: Count,
+    tokens_per_second: Gauge,
+    truncated_texts: Count,
+    load_time: Time,
+    encode_time: Duration,
+}
+
+impl InferMetrics {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        Self {
+            baseline: BaselineMetrics::new(metrics, partition),
+            rows: MetricBuilder::new(metrics).counter("rows", partition),
+            texts: MetricBuilder::new(metrics).counter("texts", partition),
+            encoded_texts: MetricBuilder::new(metrics).counter("encoded_texts", partition),
+            distinct_texts: MetricBuilder::new(metrics).counter("distinct_texts", partition),
+            tokens: MetricBuilder::new(metrics).counter("tokens", partition),
+            tokens_per_second: MetricBuilder::new(metrics).gauge("tokens_per_second", partition),
+            truncated_texts: MetricBuilder::new(metrics).counter("truncated_texts", partition),
+            load_time: MetricBuilder::new(metrics).subset_time("load_time", partition),
+            encode_time: Duration::ZERO,
+        }
+    }
+
+    fn encoded(&mut self, job: &EncodeJob, micro_batch: usize, took: Duration) {
+        self.encoded_texts.add(job.rows(micro_batch));
+        self.tokens.add(job.tokens(micro_batch));
+        self.encode_time += took;
+        let seconds = self.encode_time.as_secs_f64();
+        if seconds > 0.0 {
+            self.tokens_per_second.set((self.tokens.value() as f64 / seconds) as usize);
+        }
+    }
+}
+
+/// One partition at work.
+struct InferRun {
+    schema: SchemaRef,
+    input_schema: SchemaRef,
+    calls: Vec<PhysicalCall>,
+    gather: Gather,
+    /// None once the input is drained.
+    input: Option<SendableRecordBatchStream>,
+    metrics: InferMetrics,
+}
+
+impl InferRun {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        while !self.gather.is_full() {
+            let Some(input) = &mut self.input else { break };
+            match input.try_next().await? {
+                Some(batch) => self.gather.push(batch),
+                None => self.input = None,
+            }
+        }
+        match self.gather.take(&self.input_schema)? {
+            Some(group) => Ok(Some(self.infer(group).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn infer(&mut self, group: RecordBatch) -> Result<RecordBatch> {
+        let compute = self.metrics.baseline.elapsed_compute().clone();
+        let texts = {
+            let _timer = compute.timer();
+            self.calls.iter().map(|call| call.texts(&group)).collect::<Result<Vec<_>>>()?
+        };
+        let mut results = vec![None; self.calls.len()];
+        for (encoder, members) in self.bodies()? {
+            let columns: Vec<&[TextColumn]> = members.iter().map(|&call| texts[call].as_slice()).collect();
+            let mut pass = EncodePass::new(encoder, &columns)?;
+            self.metrics.texts.add(pass.job().input_rows());
+            self.metrics.distinct_texts.add(pass.job().distinct());
+            self.metrics.truncated_texts.add(pass.job().truncated());
+            for micro_batch in 0..pass.micro_batches() {
+                {
+                    let _timer = compute.timer();
+                    let started = Instant::now();
+                    pass.encode(micro_batch)?;
+                    self.metrics.encoded(pass.job(), micro_batch, started.elapsed());
+                }
+                // The place where a cancelled statement stops.
+                tokio::task::yield_now().await;
+            }
+            let _timer = compute.timer();
+            for (position, &call) in members.iter().enumerate() {
+                results[call] = Some(pass.finish(&self.calls[call].bound, position)?);
+            }
+        }
+        self.metrics.rows.add(group.num_rows());
+        let mut columns = group.columns().to_vec();
+        columns.extend(results.into_iter().flatten());
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        Ok(batch.record_output(&self.metrics.baseline))
+    }
+
+    /// Returns each distinct body with the calls over it, so that one encoder pass serves them all.
+    fn bodies(&mut self) -> Result<Vec<(Arc<TextEncoder>, Vec<usize>)>> {
+        let mut bodies: Vec<(Arc<TextEncoder>, Vec<usize>)> = Vec::new();
+        for (index, call) in self.calls.iter().enumerate() {
+            let (encoder, load_time) = call.bound.encoder()?;
+            self.metrics.load_time.add_duration(load_time);
+            match bodies.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &encoder)) {
+                Some((_, members)) => members.push(index),
+                None => bodies.push((encoder, vec![index])),
+            }
+        }
+        Ok(bodies)
+    }
+}

@@ -1,0 +1,22 @@
+//! The model operator: model calls lifted out of expressions, run once per distinct text.
+//!
+//! ```text
+//! ProjectionExec: id, __infer_1 AS label
+//!   InferExec: model=sentiment@3 calls=[classify(review)]
+//!     DataSourceExec: reviews.parquet, projection=[id, review]
+//! ```
+//!
+//! [`LiftModelCalls`] rewrites logical plans, [`InferNode`] is the logical operator, [`InferPlanner`] turns it
+//! into [`InferExec`], which runs it.
+
+mod exec;
+mod gather;
+mod lift;
+mod node;
+mod planner;
+mod sink_sort;
+
+pub use exec::InferExec;
+pub use lift::LiftModelCalls;
+pub use node::{InferCall, InferNode};
+pub use planner::{InferPlanner, NightjarQueryPlanner};

@@ -1,0 +1,23 @@
+//! The engine: sessions and dataframes over a store's tables and models.
+//!
+//! [`Session`] runs SQL, DataFusion's and Nightjar's own; [`DataFrame`] says the same in method chains. Underneath,
+//! the analyzer rule [`ResolveModels`] pins every model call to a version, the optimizer rule
+//! [`infer::LiftModelCalls`] lifts the calls into one operator, and [`infer::InferExec`] runs it. The module
+//! `registration` is the only place that registers anything in a session's state.
+
+pub mod infer;
+
+mod dataframe;
+mod definitions;
+mod error;
+mod registration;
+mod resolve_models;
+mod session;
+mod tables;
+
+pub use dataframe::DataFrame;
+pub use error::{EngineError, Result};
+pub use nightjar_functions::expr_fn as functions;
+pub use registration::{session_config, session_state};
+pub use resolve_models::ResolveModels;
+pub use session::{Running, Session};

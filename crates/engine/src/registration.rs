@@ -1,0 +1,93 @@
+//! The only place that registers anything in a session's state; local sessions, and later the scheduler and
+//! the executors, are built from here, so that all of them know the same functions, rules and operators.
+
+use std::sync::Arc;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::optimizer::{Analyzer, Optimizer};
+use datafusion::prelude::SessionConfig;
+use nightjar_functions::{Models, NightjarOptions, registry};
+
+use crate::infer::{LiftModelCalls, NightjarQueryPlanner};
+use crate::resolve_models::ResolveModels;
+
+/// The name of the catalog and of the schema that hold the user's tables.
+pub(crate) const CATALOG: &str = "nightjar_catalog";
+pub(crate) const SCHEMA: &str = "public";
+/// The schema of the system tables.
+pub(crate) const SYSTEM_SCHEMA: &str = "nightjar";
+
+/// Returns the settings that every Nightjar session starts from.
+pub fn session_config() -> SessionConfig {
+    SessionConfig::new()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_option_extension(NightjarOptions::default())
+        // People write file and column names as they are; a quoted 'file.parquet' is a path.
+        .set_bool("datafusion.sql_parser.enable_ident_normalization", true)
+        // Reviews have line breaks. Reading them right matters more than splitting one CSV file over cores.
+        .set_bool("datafusion.catalog.newlines_in_values", true)
+        // Texts are views over the file's pages: no copy between the scan and the tokenizer.
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", true)
+}
+
+/// Returns a session state with everything of Nightjar registered.
+pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &Models) -> SessionState {
+    let mut analyzer = Analyzer::new();
+    // First: the other rules need the types that resolving settles.
+    analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(analyzer.rules)
+        .with_optimizer_rules(optimizer_rules())
+        .with_query_planner(Arc::new(NightjarQueryPlanner))
+        .build_with_functions(models)
+}
+
+/// Returns DataFusion's rules with ours before filters are pushed down: a lifted call can then neither be pushed
+/// into a scan nor be copied by the substitution of projections, and the free predicates sink below the operator.
+fn optimizer_rules() -> Vec<Arc<dyn datafusion::optimizer::OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let before = rules.iter().position(|rule| rule.name() == "push_down_filter");
+    rules.insert(before.unwrap_or(rules.len()), Arc::new(LiftModelCalls));
+    rules
+}
+
+trait BuildWithFunctions {
+    fn build_with_functions(self, models: &Models) -> SessionState;
+}
+
+impl BuildWithFunctions for SessionStateBuilder {
+    /// Adds Spark's functions where they don't clash with DataFusion's, then ours.
+    fn build_with_functions(mut self, models: &Models) -> SessionState {
+        let spark = datafusion_spark::all_default_scalar_functions();
+        let scalars = self.scalar_functions().get_or_insert_default();
+        let known = |name: &str, all: &[Arc<ScalarUDF>]| {
+            all.iter().any(|udf| udf.name() == name || udf.aliases().iter().any(|alias| alias == name))
+        };
+        for udf in spark {
+            if !known(udf.name(), scalars) {
+                scalars.push(udf);
+            }
+        }
+        scalars.extend(registry::all(models).into_iter().map(Arc::new));
+        let aggregates: &mut Vec<Arc<AggregateUDF>> = self.aggregate_functions().get_or_insert_default();
+        for udaf in datafusion_spark::all_default_aggregate_functions() {
+            if !aggregates.iter().any(|known| known.name() == udaf.name()) {
+                aggregates.push(udaf);
+            }
+        }
+        let windows: &mut Vec<Arc<WindowUDF>> = self.window_functions().get_or_insert_default();
+        for udwf in datafusion_spark::all_default_window_functions() {
+            if !windows.iter().any(|known| known.name() == udwf.name()) {
+                windows.push(udwf);
+            }
+        }
+        self.build()
+    }
+}

@@ -1,0 +1,157 @@
+//! A session: a store opened for work.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{CatalogProvider, DynamicFileCatalog, MemoryCatalogProvider, MemoryCatalogProviderList};
+use datafusion::catalog::CatalogProviderList;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use nightjar_catalog::Store;
+use nightjar_functions::Models;
+use nightjar_statements::{Parsed, ParsedStatement, StatementContext, Unwatched, Watch, execute_watched};
+
+use crate::dataframe::DataFrame;
+use crate::error::Result;
+use crate::registration::{self, CATALOG, SCHEMA, SYSTEM_SCHEMA};
+use crate::tables::{FileTables, LakeSchema, SessionHandle, SystemSchema};
+use crate::definitions;
+
+/// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
+///
+/// ```no_run
+/// # async fn run() -> nightjar_engine::Result<()> {
+/// use nightjar_engine::Session;
+///
+/// let session = Session::open(None)?;
+/// session.sql("SELECT classify('what a day', ['praise', 'complaint'])").await?.show().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    store: Store,
+    models: Models,
+    watch: Arc<dyn Watch>,
+}
+
+/// A statement that is running: its columns, its rows as they come, and the plan whose metrics tell how far
+/// it is.
+pub struct Running {
+    /// The plan that runs.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// The rows.
+    pub rows: SendableRecordBatchStream,
+    _watched: nightjar_statements::WatchedPlan,
+}
+
+impl Running {
+    /// Returns the columns of the result.
+    pub fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
+
+impl Session {
+    /// Opens the store at `uri`, or the default one.
+    ///
+    /// Errors: a store that can't be made or read, a catalog of a newer version.
+    pub fn open(uri: Option<&str>) -> Result<Self> {
+        Ok(Self::new(Store::open(uri)?, registration::session_config()))
+    }
+
+    /// Returns a session over an open store, with settings that start from
+    /// [`session_config`](crate::session_config).
+    pub fn new(store: Store, config: SessionConfig) -> Self {
+        let models = Models::new(store.clone());
+        let handle = SessionHandle::default();
+        let catalog = MemoryCatalogProvider::new();
+        let schemas: [(&str, Arc<dyn datafusion::catalog::SchemaProvider>); 2] = [
+            (SCHEMA, Arc::new(LakeSchema::new(store.clone(), handle.clone()))),
+            (SYSTEM_SCHEMA, Arc::new(SystemSchema::new(store.clone()))),
+        ];
+        for (name, schema) in schemas {
+            // A memory catalog refuses no schema.
+            let _ = catalog.register_schema(name, schema);
+        }
+        let catalogs = Arc::new(MemoryCatalogProviderList::new());
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        let files = Arc::new(FileTables::new(handle.clone()));
+        let state = registration::session_state(config, Arc::new(RuntimeEnv::default()), &models);
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog_list(Arc::new(DynamicFileCatalog::new(catalogs, files)));
+        handle.set(context.state_weak_ref());
+        Self { context, store, models, watch: Arc::new(Unwatched) }
+    }
+
+    /// Returns the session with a listener for progress, notes and warnings.
+    pub fn with_watch(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the DataFusion session, to read its settings and tables.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Returns a table, view or file as a dataframe.
+    pub async fn table(&self, name: &str) -> Result<DataFrame> {
+        Ok(DataFrame::new(self.context.table(name).await?, self.clone()))
+    }
+
+    /// Returns the files at a path, folder, glob or URL as a dataframe.
+    pub async fn read(&self, path: &str) -> Result<DataFrame> {
+        let table = datafusion::common::TableReference::bare(path);
+        Ok(DataFrame::new(self.context.table(table).await?, self.clone()))
+    }
+
+    /// Runs one statement and returns its rows as a dataframe: a query's are computed when it is collected, any
+    /// other statement is done when this returns.
+    pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
+        let mut statements = nightjar_statements::parse_statements(sql)?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(statement), true) => self.statement(statement).await,
+            _ => Err(nightjar_statements::StatementError::NotOne { found: sql.to_owned() }.into()),
+        }
+    }
+
+    /// Runs one parsed statement, as [`Session::sql`] does.
+    pub async fn statement(&self, statement: ParsedStatement) -> Result<DataFrame> {
+        let rows = match statement.parsed {
+            Parsed::Nightjar(ours) => ours.run(&self.statement_context(statement.sql)).await?,
+            Parsed::Sql(sql) => definitions::run(&self.context, &self.store, *sql, &statement.sql).await?,
+        };
+        Ok(DataFrame::new(rows, self.clone()))
+    }
+
+    /// Starts one parsed statement and returns its rows as they come.
+    pub async fn start(&self, statement: ParsedStatement) -> Result<Running> {
+        let rows = self.statement(statement).await?.into_inner();
+        let context = Arc::new(rows.task_ctx());
+        let plan = rows.create_physical_plan().await?;
+        let (rows, watched) = execute_watched(Arc::clone(&plan), context, Arc::clone(&self.watch))?;
+        Ok(Running { plan, rows, _watched: watched })
+    }
+
+    pub(crate) fn models(&self) -> &Models {
+        &self.models
+    }
+
+    fn statement_context(&self, sql: String) -> StatementContext {
+        StatementContext {
+            session: self.context.clone(),
+            store: self.store.clone(),
+            models: self.models.clone(),
+            watch: Arc::clone(&self.watch),
+            sql,
+        }
+    }
+}

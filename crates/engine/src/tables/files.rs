@@ -1,0 +1,153 @@
+//! Files as tables: `SELECT * FROM 'reviews.parquet'`, folders and globs too.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::UrlTableFactory;
+use datafusion::datasource::TableProvider;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
+use futures::TryStreamExt;
+
+use super::lake::SessionHandle;
+use crate::error::EngineError;
+
+/// The endings that name a format, and the format's name in DataFusion.
+const FORMATS: &[(&str, &str)] = &[
+    ("parquet", "parquet"),
+    ("csv", "csv"),
+    ("tsv", "csv"),
+    ("json", "json"),
+    ("jsonl", "json"),
+    ("ndjson", "json"),
+    ("avro", "avro"),
+    ("arrow", "arrow"),
+];
+
+/// The endings that name a compression, and its name in DataFusion.
+const COMPRESSIONS: &[(&str, &str)] =
+    &[("gz", "gzip"), ("bz2", "bzip2"), ("xz", "xz"), ("zst", "zstd")];
+
+/// Makes a table of a path, folder, glob or URL that stands where a table name would.
+#[derive(Debug)]
+pub(crate) struct FileTables {
+    session: SessionHandle,
+}
+
+impl FileTables {
+    pub(crate) fn new(session: SessionHandle) -> Self {
+        Self { session }
+    }
+}
+
+#[async_trait]
+impl UrlTableFactory for FileTables {
+    async fn try_new(&self, text: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !looks_like_path(text) {
+            return Ok(None);
+        }
+        let state = self.session.state()?;
+        Ok(Some(open(text, &state).await?))
+    }
+}
+
+/// Whether a name in FROM is meant as a file: it has a separator, a glob or a known ending, or such a file is
+/// there.
+fn looks_like_path(text: &str) -> bool {
+    text.contains(['/', '*', '?', '[']) || ending(text).is_some() || Path::new(text).exists()
+}
+
+/// The format and compression that a file name's endings say.
+struct Ending {
+    extension: String,
+    format: &'static str,
+    compression: Option<&'static str>,
+    delimiter: Option<&'static str>,
+}
+
+fn ending(name: &str) -> Option<Ending> {
+    let name = name.rsplit('/').next()?.to_ascii_lowercase();
+    let lookup = |table: &[(&'static str, &'static str)], ending: &str| {
+        table.iter().find(|(known, _)| *known == ending).map(|(_, meaning)| *meaning)
+    };
+    let (stem, last) = name.rsplit_once('.')?;
+    let (last, compression, extension) = match lookup(COMPRESSIONS, last) {
+        Some(compression) => {
+            let (_, inner) = stem.rsplit_once('.')?;
+            (inner, Some(compression), format!("{inner}.{last}"))
+        }
+        None => (last, None, last.to_owned()),
+    };
+    let format = lookup(FORMATS, last)?;
+    Some(Ending { extension, format, compression, delimiter: (last == "tsv").then_some("\t") })
+}
+
+async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+    let failure = |error: EngineError| DataFusionError::External(Box::new(error));
+    let url = ListingTableUrl::parse(text)
+        .map_err(|error| failure(EngineError::FileName { path: text.to_owned(), reason: error.to_string() }))?;
+    if url.scheme() == "file" && url.get_glob().is_none() && !Path::new(text.trim_start_matches("file://")).exists() {
+        return Err(failure(EngineError::FileMissing { path: text.to_owned() }));
+    }
+    let store = state.runtime_env().object_store(&url)?;
+    let mut files = url.list_all_files(state, store.as_ref(), "").await?;
+    let mut seen = None;
+    let found = loop {
+        let Some(file) = files.try_next().await? else { break None };
+        let name = file.location.filename().unwrap_or_default().to_owned();
+        // Markers and checksums that writers leave beside the data (_SUCCESS, .part.crc) are not data.
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        match ending(&name) {
+            Some(ending) => break Some(ending),
+            None => seen = Some(name),
+        }
+    };
+    drop(files);
+    let Some(found) = found else {
+        let path = text.to_owned();
+        return Err(failure(match seen {
+            None => EngineError::NoFiles { path },
+            Some(file) => EngineError::UnknownFormat { path, file },
+        }));
+    };
+    let mut options = HashMap::new();
+    if let Some(compression) = found.compression {
+        options.insert("format.compression".to_owned(), compression.to_owned());
+    }
+    if let Some(delimiter) = found.delimiter {
+        options.insert("format.delimiter".to_owned(), delimiter.to_owned());
+    }
+    let factory = state
+        .get_file_format_factory(found.format)
+        .ok_or_else(|| DataFusionError::Internal(format!("no format factory for {}", found.format)))?;
+    let mut listing =
+        ListingOptions::new(factory.create(state, &options)?).with_file_extension(&found.extension);
+    if !url.is_collection() {
+        // A single file is read whatever the case of its ending.
+        listing = listing.with_file_extension("");
+    }
+    let config = ListingTableConfig::new(url).with_listing_options(listing);
+    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    Ok(Arc::new(ListingTable::try_new(config)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_name_formats_and_compressions() {
+        let of = |name: &str| ending(name).map(|found| (found.extension, found.format, found.compression));
+        assert_eq!(of("a/b/Reviews.PARQUET"), Some(("parquet".to_owned(), "parquet", None)));
+        assert_eq!(of("x.csv.gz"), Some(("csv.gz".to_owned(), "csv", Some("gzip"))));
+        assert_eq!(of("x.jsonl"), Some(("jsonl".to_owned(), "json", None)));
+        assert_eq!(of("x.gz"), None);
+        assert_eq!(of("plain"), None);
+        assert_eq!(of("x.pdf"), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! Where a table name leads: the catalog's tables and views, the session's own, the system tables, and files
+//! named in place.
+
+mod files;
+mod lake;
+mod system;
+mod views;
+
+pub(crate) use files::FileTables;
+pub(crate) use lake::{LakeSchema, SessionHandle, keep_external_table};
+pub(crate) use system::SystemSchema;
+pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};

@@ -1,0 +1,149 @@
+//! The schema `nightjar`: the catalog's contents as plain tables, read anew by each query.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array, UInt64Array,
+};
+use datafusion::catalog::SchemaProvider;
+use datafusion::datasource::{MemTable, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use nightjar_catalog::{CatalogError, Store};
+use nightjar_functions::into_datafusion;
+
+use crate::error::EngineError;
+
+/// A system table: its name and the columns of now.
+struct SystemTable {
+    name: &'static str,
+    read: fn(&Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError>,
+}
+
+/// Every system table; adding one is one entry and one function.
+static TABLES: &[SystemTable] = &[
+    SystemTable { name: "models", read: models },
+    SystemTable { name: "model_versions", read: model_versions },
+    SystemTable { name: "training_runs", read: training_runs },
+    SystemTable { name: "training_metrics", read: training_metrics },
+];
+
+/// Answers queries on the system tables of one store.
+pub(crate) struct SystemSchema {
+    store: Store,
+}
+
+impl std::fmt::Debug for SystemSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemSchema").finish_non_exhaustive()
+    }
+}
+
+impl SystemSchema {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for SystemSchema {
+    fn table_names(&self) -> Vec<String> {
+        TABLES.iter().map(|table| table.name.to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
+        let columns = (table.read)(&self.store).map_err(into_datafusion)?;
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, array)| (name, array, true)),
+        )?;
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        TABLES.iter().any(|table| table.name == name)
+    }
+
+    fn register_table(
+        &self,
+        _: String,
+        _: Arc<dyn TableProvider>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        Err(DataFusionError::External(Box::new(EngineError::SystemSchema)))
+    }
+
+    fn deregister_table(&self, _: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        Err(DataFusionError::External(Box::new(EngineError::SystemSchema)))
+    }
+}
+
+fn texts<T: ToString>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+    Arc::new(values.map(|value| value.map(|value| value.to_string())).collect::<StringArray>())
+}
+
+fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+}
+
+fn models(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+    let models = store.catalog().models()?;
+    Ok(vec![
+        ("name", texts(models.iter().map(|model| Some(&model.name)))),
+        ("task", texts(models.iter().map(|model| Some(model.task)))),
+        ("version", Arc::new(models.iter().map(|model| Some(model.current_version)).collect::<UInt32Array>())),
+        ("versions", Arc::new(models.iter().map(|model| Some(model.versions)).collect::<UInt64Array>())),
+        ("is_default", Arc::new(models.iter().map(|model| Some(model.is_default)).collect::<BooleanArray>())),
+        ("base", texts(models.iter().map(|model| model.base.as_ref()))),
+        ("created_at", times(models.iter().map(|model| Some(model.created_at)))),
+        ("updated_at", times(models.iter().map(|model| Some(model.updated_at)))),
+    ])
+}
+
+fn model_versions(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+    let versions = store.catalog().all_versions()?;
+    let metric = |name: &'static str| -> ArrayRef {
+        let values = versions.iter().map(|version| version.card.metrics.get(name).copied());
+        Arc::new(values.collect::<Float64Array>())
+    };
+    Ok(vec![
+        ("model", texts(versions.iter().map(|version| Some(&version.name)))),
+        ("version", Arc::new(versions.iter().map(|version| Some(version.version)).collect::<UInt32Array>())),
+        ("current", Arc::new(versions.iter().map(|version| Some(version.current)).collect::<BooleanArray>())),
+        ("task", texts(versions.iter().map(|version| Some(version.card.task)))),
+        ("base", texts(versions.iter().map(|version| version.card.base.as_ref()))),
+        ("method", texts(versions.iter().map(|version| version.card.method.as_ref()))),
+        ("rows", Arc::new(versions.iter().map(|version| Some(version.card.rows)).collect::<UInt64Array>())),
+        ("accuracy", metric("accuracy")),
+        ("macro_f1", metric("macro_f1")),
+        ("validation_loss", metric("validation_loss")),
+        ("source", texts(versions.iter().map(|version| version.card.source.as_ref()))),
+        ("digest", texts(versions.iter().map(|version| Some(version.digest)))),
+        ("created_at", times(versions.iter().map(|version| Some(version.created_at)))),
+    ])
+}
+
+fn training_runs(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+    let runs = store.catalog().training_runs()?;
+    Ok(vec![
+        ("run_id", Arc::new(runs.iter().map(|run| Some(run.run_id.0)).collect::<UInt64Array>())),
+        ("model", texts(runs.iter().map(|run| Some(&run.model)))),
+        ("version", Arc::new(runs.iter().map(|run| run.version).collect::<UInt32Array>())),
+        ("status", texts(runs.iter().map(|run| Some(run.status)))),
+        ("statement", texts(runs.iter().map(|run| Some(&run.statement)))),
+        ("started_at", times(runs.iter().map(|run| Some(run.started_at)))),
+        ("finished_at", times(runs.iter().map(|run| run.finished_at))),
+        ("rows", Arc::new(runs.iter().map(|run| run.rows).collect::<UInt64Array>())),
+        ("error", texts(runs.iter().map(|run| run.error.as_ref()))),
+    ])
+}
+
+fn training_metrics(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+    let metrics = store.catalog().training_metrics()?;
+    Ok(vec![
+        ("run_id", Arc::new(metrics.iter().map(|metric| Some(metric.run_id.0)).collect::<UInt64Array>())),
+        ("step", Arc::new(metrics.iter().map(|metric| Some(metric.step)).collect::<Int64Array>())),
+        ("name", texts(metrics.iter().map(|metric| Some(&metric.name)))),
+        ("value", Arc::new(metrics.iter().map(|metric| Some(metric.value)).collect::<Float64Array>())),
+    ])
+}

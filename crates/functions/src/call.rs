@@ -1,0 +1,153 @@
+//! One call of a model function, its model pinned and its constants read: what an operator runs.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::ColumnarValue;
+use nightjar_models::{ClassifierHead, Embeddings, RegressionHead, TextEncoder};
+
+use crate::{EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn, Work};
+
+/// A call that needs nothing more from the planner. Shared by all partitions of an operator.
+#[derive(Debug)]
+pub struct BoundCall {
+    name: String,
+    function: &'static ModelFunction,
+    tolerant: bool,
+    models: Models,
+    model: ResolvedModel,
+    labels: Option<Vec<String>>,
+    label_embeddings: OnceLock<Embeddings>,
+}
+
+impl BoundCall {
+    /// Returns the call of `udf` with these argument types and constants (None where an argument varies).
+    pub fn new(udf: &ModelUdf, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<Self> {
+        let function = udf.function();
+        let name = datafusion::logical_expr::ScalarUDFImpl::name(udf).to_owned();
+        let labels = match udf.roles(types)?.labels {
+            None => None,
+            Some(index) => Some(read_labels(&name, constants.get(index).copied().flatten())?),
+        };
+        Ok(Self {
+            name,
+            function,
+            tolerant: udf.tolerant(),
+            models: udf.models()?.clone(),
+            model: udf.resolve(types, constants)?,
+            labels,
+            label_embeddings: OnceLock::new(),
+        })
+    }
+
+    /// Returns the function's name in SQL.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the function that is called.
+    pub fn function(&self) -> &'static ModelFunction {
+        self.function
+    }
+
+    /// Returns the model that is called.
+    pub fn model(&self) -> &ResolvedModel {
+        &self.model
+    }
+
+    /// Returns the labels of a zero-shot call.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
+    /// Returns the type of the result.
+    pub fn return_type(&self) -> DataType {
+        (self.function.returns)(&self.model.card)
+    }
+
+    /// Returns the classification head of the model.
+    pub fn head(&self) -> Result<Arc<ClassifierHead>> {
+        self.models.head(&self.model)
+    }
+
+    /// Returns the regression head of the model.
+    pub fn regression(&self) -> Result<Arc<RegressionHead>> {
+        self.models.regression(&self.model)
+    }
+
+    /// Returns the body's encoder and how long loading took, zero where it was loaded already.
+    pub fn encoder(&self) -> Result<(Arc<TextEncoder>, Duration)> {
+        self.models.encoder(&self.model.card)
+    }
+
+    /// Returns the embeddings of the labels of a zero-shot call, in their order; encoded once per call.
+    pub fn label_embeddings(&self) -> Result<&Embeddings> {
+        if let Some(known) = self.label_embeddings.get() {
+            return Ok(known);
+        }
+        let labels: Vec<&str> = self.labels.iter().flatten().map(String::as_str).collect();
+        let embeddings = self.encoder()?.0.embed(&labels)?;
+        Ok(self.label_embeddings.get_or_init(|| embeddings))
+    }
+
+    /// Returns the text columns of evaluated arguments, `rows` long each.
+    pub fn texts(&self, args: &[ColumnarValue], rows: usize) -> Result<Vec<TextColumn>> {
+        args.iter()
+            .take(self.function.texts)
+            .map(|arg| {
+                let array = arg
+                    .to_array(rows)
+                    .map_err(|error| FunctionError::Internal(format!("reading arguments: {error}")))?;
+                TextColumn::read(&self.name, &array, self.tolerant)
+            })
+            .collect()
+    }
+
+    /// Returns the result of the call on `rows` rows. Costs an encoder pass over the distinct texts.
+    pub fn evaluate(&self, args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
+        let texts = self.texts(args, rows)?;
+        match self.function.work {
+            Work::Tokenize(tokenize) => {
+                let tokenizer = self.models.tokenizer(&self.model.card)?;
+                tokenize(&tokenizer, &texts[0])
+            }
+            Work::Encode(_) => {
+                let mut pass = EncodePass::new(self.encoder()?.0, &[texts.as_slice()])?;
+                for micro_batch in 0..pass.micro_batches() {
+                    pass.encode(micro_batch)?;
+                }
+                pass.finish(self, 0)
+            }
+        }
+    }
+}
+
+fn read_labels(function: &str, value: Option<&ScalarValue>) -> Result<Vec<String>> {
+    let invalid = |found: &str| FunctionError::Labels { function: function.to_owned(), found: found.to_owned() };
+    let value =
+        value.ok_or_else(|| FunctionError::NotConstant { function: function.to_owned(), what: "labels" })?;
+    let array = value.to_array().map_err(|_| invalid("a value that is no list"))?;
+    let list = cast(&array, &DataType::new_list(DataType::Utf8, true)).map_err(|_| invalid("a list of non-texts"))?;
+    let list = list.as_list::<i32>();
+    if list.is_empty() || list.is_null(0) {
+        return Err(invalid("NULL"));
+    }
+    let values = list.value(0);
+    let mut labels = Vec::with_capacity(values.len());
+    for label in values.as_string::<i32>() {
+        let label = label.ok_or_else(|| invalid("a list with a NULL"))?.to_owned();
+        if labels.contains(&label) {
+            return Err(invalid(&format!("'{label}' twice")));
+        }
+        labels.push(label);
+    }
+    match labels.len() {
+        0 => Err(invalid("an empty list")),
+        1 => Err(invalid("a single label")),
+        _ => Ok(labels),
+    }
+}

@@ -1,0 +1,176 @@
+//! What a function can refuse, and what to type next.
+
+use nightjar_catalog::CatalogError;
+use nightjar_models::{Failure, ModelError};
+
+/// The result of this crate's operations.
+pub type Result<T, E = FunctionError> = std::result::Result<T, E>;
+
+/// Why a function call can't be planned or run.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// The number or kind of arguments fits no form of the function.
+    #[error("{function} takes {expected}, got {found}")]
+    Arguments {
+        /// The function's name.
+        function: String,
+        /// The forms that it takes.
+        expected: String,
+        /// The types that it was given.
+        found: String,
+    },
+    /// An argument that must be text is of another type.
+    #[error("argument {position} of {function} must be text, got {found}")]
+    NotText {
+        /// The function's name.
+        function: String,
+        /// The argument's position, from 1.
+        position: usize,
+        /// The type found.
+        found: String,
+    },
+    /// A vector argument isn't a list of floats.
+    #[error("argument {position} of {function} must be a list of Float32 or Float64, got {found}")]
+    NotVector {
+        /// The function's name.
+        function: String,
+        /// The argument's position, from 1.
+        position: usize,
+        /// The type found.
+        found: String,
+    },
+    /// Two vectors of one row differ in length.
+    #[error("{function} got vectors of {left} and {right} dimensions in row {row}")]
+    Dimensions {
+        /// The function's name.
+        function: String,
+        /// The row within the batch, from 0.
+        row: usize,
+        /// The first vector's length.
+        left: usize,
+        /// The second vector's length.
+        right: usize,
+    },
+    /// The model or the labels are an expression instead of a constant.
+    #[error("the {what} of {function} must be a constant, got an expression")]
+    NotConstant {
+        /// The function's name.
+        function: String,
+        /// 'model' or 'labels'.
+        what: &'static str,
+    },
+    /// A zero-shot call without a usable list of labels.
+    #[error("{function} got {found} as its labels")]
+    Labels {
+        /// The function's name.
+        function: String,
+        /// What is wrong with them.
+        found: String,
+    },
+    /// A row holds bytes that aren't UTF-8.
+    #[error("{function} got bytes that are not valid UTF-8 in row {row} of a batch")]
+    InvalidUtf8 {
+        /// The function's name.
+        function: String,
+        /// The row within the batch, from 0.
+        row: usize,
+    },
+    /// The call names no model and there's no default.
+    #[error("{function} names no model, and there is no default model for the task '{task}'")]
+    NoDefault {
+        /// The function's name.
+        function: String,
+        /// The task that the function needs.
+        task: String,
+    },
+    /// The model is for another task.
+    #[error("{function} needs a model for the task '{expected}', and {model} is for '{found}'")]
+    WrongTask {
+        /// The function's name.
+        function: String,
+        /// The model, as name@version.
+        model: String,
+        /// The task that the function needs.
+        expected: String,
+        /// The model's task.
+        found: String,
+    },
+    /// A call reached execution without its model pinned.
+    #[error("the model '{model}' of a call was not resolved while planning")]
+    Unresolved {
+        /// What stood in the model's place.
+        model: String,
+    },
+    /// An expression function was used without a session.
+    #[error("{function} is not bound to a session")]
+    Unbound {
+        /// The function's name.
+        function: String,
+    },
+    /// The catalog or the artifact store failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A bug of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Failure for FunctionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Arguments { .. } => "function.arguments",
+            Self::NotText { .. } => "function.not_text",
+            Self::NotVector { .. } => "function.not_vector",
+            Self::Dimensions { .. } => "function.dimensions",
+            Self::NotConstant { .. } => "function.not_constant",
+            Self::Labels { .. } => "function.labels",
+            Self::InvalidUtf8 { .. } => "function.invalid_utf8",
+            Self::NoDefault { .. } => "function.no_default",
+            Self::WrongTask { .. } => "function.wrong_task",
+            Self::Unresolved { .. } => "function.unresolved",
+            Self::Unbound { .. } => "function.unbound",
+            Self::Catalog(error) => error.code(),
+            Self::Model(error) => error.code(),
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            Self::Catalog(error) => error.retryable(),
+            Self::Model(error) => error.retryable(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotText { .. } => Some("convert it, for instance with CAST(column AS VARCHAR)".to_owned()),
+            Self::NotVector { .. } => {
+                Some("vectors are lists, FLOAT[] or the result of embed(text)".to_owned())
+            }
+            Self::NotConstant { .. } => {
+                Some("write a literal: classify(review, 'sentiment') or classify(review, ['a', 'b'])".to_owned())
+            }
+            Self::Labels { .. } => Some("give at least two different labels: classify(review, ['a', 'b'])".to_owned()),
+            Self::InvalidUtf8 { function, .. } => {
+                Some(format!("try_{function}(…) gives NULL for such rows"))
+            }
+            Self::NoDefault { task, .. } if task == "embed" => {
+                Some("run: nightjar model pull all-MiniLM-L6-v2".to_owned())
+            }
+            Self::NoDefault { task, .. } => Some(format!(
+                "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …), or choose one: \
+                 ALTER MODEL name SET DEFAULT (SHOW MODELS lists the models of the task '{task}')"
+            )),
+            Self::WrongTask { .. } => Some("SHOW MODELS lists each model's task".to_owned()),
+            Self::Unbound { .. } => Some("use it in a DataFrame made by a nightjar Session".to_owned()),
+            Self::Catalog(error) => error.hint(),
+            Self::Model(error) => error.hint(),
+            Self::Arguments { .. } | Self::Dimensions { .. } | Self::Unresolved { .. } | Self::Internal(_) => None,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The SQL functions of Nightjar: one file a function, one line a function in [`registry`].
+//!
+//! A *model function* ([`ModelFunction`]) is data: its documentation, what it accepts, and the arithmetic
+//! that turns embeddings or tokens into its result. [`ModelUdf`] makes a DataFusion function of it;
+//! [`BoundCall`] is one call with its model pinned, ready to run; [`EncodePass`] runs one encoder pass for
+//! any number of calls over the same body. A *vector function* is plain arithmetic on list columns.
+//!
+//! Which model a call means is settled while planning, by [`Models::resolve`], which reads cards and never
+//! weights; from there on the call carries a [`PinnedModel`] and needs only the artifact store.
+
+mod error;
+mod options;
+mod pinned;
+
+mod models;
+
+mod call;
+mod pass;
+mod text_column;
+mod udf;
+
+mod classify;
+mod classify_scores;
+mod count_tokens;
+mod embed;
+mod predict;
+mod similarity;
+mod tokenize;
+
+mod cosine_similarity;
+mod dot_product;
+mod l2_distance;
+mod vector_column;
+mod vector_udf;
+
+mod datafusion_error;
+pub mod expr_fn;
+pub mod reference;
+pub mod registry;
+
+pub use call::BoundCall;
+pub use datafusion_error::{find_failure, into_datafusion};
+pub use error::{FunctionError, Result};
+pub use models::{CARD_FILE, HEAD_FILE, Models, ResolvedModel};
+pub use options::NightjarOptions;
+pub use pass::EncodePass;
+pub use pinned::PinnedModel;
+pub use text_column::TextColumn;
+pub use udf::{FunctionDoc, ModelFunction, ModelUdf, Work};

@@ -1,0 +1,193 @@
+//! From a name in a query to the loaded model: resolving while planning, loading while running.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nightjar_catalog::{Digest, ModelCard, ModelReference, Store, Task};
+use nightjar_models::{ClassifierHead, EncoderSpec, RegressionHead, TextEncoder, TextTokenizer};
+
+use crate::{FunctionError, NightjarOptions, PinnedModel, Result};
+
+/// A model as the planner knows it: its card, never its weights.
+#[derive(Debug, Clone)]
+pub struct ResolvedModel {
+    /// The version and digest that the plan will carry.
+    pub pinned: PinnedModel,
+    /// What the model is.
+    pub card: Arc<ModelCard>,
+}
+
+/// The models of one store. Cheap to clone.
+#[derive(Clone)]
+pub struct Models {
+    store: Store,
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Models").finish_non_exhaustive()
+    }
+}
+
+/// What this process has loaded, by the digest of the body: weights are loaded once per process, whatever
+/// the number of sessions, partitions and heads over them.
+#[derive(Default)]
+struct Loaded {
+    encoders: HashMap<BodyKey, Slot<TextEncoder>>,
+    tokenizers: HashMap<BodyKey, Slot<TextTokenizer>>,
+    heads: HashMap<Digest, Slot<ClassifierHead>>,
+    regressions: HashMap<Digest, Slot<RegressionHead>>,
+}
+
+/// The body's digest and its window in tokens.
+type BodyKey = (Digest, usize);
+
+/// Filled by the first caller while the others wait, so that eight partitions read the weights once.
+type Slot<T> = Arc<Mutex<Option<Arc<T>>>>;
+
+static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The maps and slots are never left half-changed, so a panic elsewhere does not spoil them.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn load_once<T>(slot: &Slot<T>, load: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+    let mut filled = lock(slot);
+    if let Some(loaded) = filled.as_ref() {
+        return Ok(Arc::clone(loaded));
+    }
+    let loaded = Arc::new(load()?);
+    *filled = Some(Arc::clone(&loaded));
+    Ok(loaded)
+}
+
+impl Models {
+    /// Returns the models of `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Returns the model that `name` means now, or the default of `task` where there is no name.
+    ///
+    /// `name` is `name`, `name@version` or a [`PinnedModel`]; the default is the session's setting, then the
+    /// catalog's, and for 'embed' then the base model. Errors: an unknown model (with the nearest name), no
+    /// default (with how to make one). Cost: one read of the catalog; a pinned model reads its artifact only.
+    pub fn resolve(
+        &self,
+        function: &str,
+        name: Option<&str>,
+        task: Task,
+        options: &NightjarOptions,
+    ) -> Result<ResolvedModel> {
+        if let Some(name) = name {
+            return if PinnedModel::is_pinned(name) { self.pinned(name.parse()?) } else { self.named(name) };
+        }
+        let session = match task {
+            Task::Embed => &options.embed_model,
+            Task::Classify => &options.classify_model,
+            Task::Regress => &options.predict_model,
+        };
+        if !session.is_empty() {
+            return self.named(session);
+        }
+        if let Some(version) = self.store.catalog().default_model(task)? {
+            return Ok(resolved(version));
+        }
+        let missing = || FunctionError::NoDefault { function: function.to_owned(), task: task.to_string() };
+        if task != Task::Embed {
+            return Err(missing());
+        }
+        self.named(&options.base_model).map_err(|_| missing())
+    }
+
+    fn named(&self, name: &str) -> Result<ResolvedModel> {
+        let reference: ModelReference = name.parse()?;
+        Ok(resolved(self.store.catalog().model_version(&reference)?))
+    }
+
+    /// Returns a pinned model from its artifact alone: what an executor does, which has no catalog.
+    fn pinned(&self, pinned: PinnedModel) -> Result<ResolvedModel> {
+        let artifact = self.store.artifacts().open(&pinned.digest)?;
+        let mut card = match artifact.manifest.files.iter().any(|file| file.path == CARD_FILE) {
+            true => read_card(&artifact.file(CARD_FILE))?,
+            false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&artifact.dir)?, pinned.label()),
+        };
+        card.encoder.window = card.encoder.window.min(pinned.window.unwrap_or(usize::MAX));
+        Ok(ResolvedModel { pinned, card: Arc::new(card) })
+    }
+
+    /// Returns the encoder of a model, loading it on the first call in this process, and the time that
+    /// loading took (zero when it was there). Checks every file's digest on that first call.
+    pub fn encoder(&self, card: &ModelCard) -> Result<(Arc<TextEncoder>, Duration)> {
+        let slot = Arc::clone(lock(&LOADED).encoders.entry(body_key(card)).or_default());
+        let started = Instant::now();
+        let mut took = Duration::ZERO;
+        let encoder = load_once(&slot, || {
+            let artifact = self.store.artifacts().open(&card.body)?;
+            let encoder = TextEncoder::load_with_window(&artifact.dir, card.encoder.window)?;
+            took = started.elapsed();
+            Ok(encoder)
+        })?;
+        Ok((encoder, took))
+    }
+
+    /// Returns the tokenizer of a model without loading its weights.
+    pub fn tokenizer(&self, card: &ModelCard) -> Result<Arc<TextTokenizer>> {
+        let slot = Arc::clone(lock(&LOADED).tokenizers.entry(body_key(card)).or_default());
+        load_once(&slot, || {
+            let artifact = self.store.artifacts().open(&card.body)?;
+            let tokenizer = TextTokenizer::load(&artifact.dir, card.encoder.window)?;
+            Ok(tokenizer.with_lowercase(card.encoder.lowercase))
+        })
+    }
+
+    /// Returns the classification head of a tuned model.
+    pub fn head(&self, model: &ResolvedModel) -> Result<Arc<ClassifierHead>> {
+        let slot = Arc::clone(lock(&LOADED).heads.entry(model.pinned.digest).or_default());
+        load_once(&slot, || {
+            let artifact = self.store.artifacts().open(&model.pinned.digest)?;
+            Ok(ClassifierHead::load(&artifact.file(HEAD_FILE))?)
+        })
+    }
+
+    /// Returns the regression head of a tuned model.
+    pub fn regression(&self, model: &ResolvedModel) -> Result<Arc<RegressionHead>> {
+        let slot = Arc::clone(lock(&LOADED).regressions.entry(model.pinned.digest).or_default());
+        load_once(&slot, || {
+            let artifact = self.store.artifacts().open(&model.pinned.digest)?;
+            Ok(RegressionHead::load(&artifact.file(HEAD_FILE))?)
+        })
+    }
+}
+
+/// The file of a tuned model's artifact that holds its head.
+pub const HEAD_FILE: &str = "head.safetensors";
+
+/// The file of a tuned model's artifact that holds its card; a base model's artifact has none.
+pub const CARD_FILE: &str = "card.json";
+
+fn read_card(path: &Path) -> Result<ModelCard> {
+    let invalid = |what: String| FunctionError::Internal(format!("reading the card {}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+}
+
+fn body_key(card: &ModelCard) -> BodyKey {
+    (card.body, card.encoder.window)
+}
+
+fn resolved(version: nightjar_catalog::ModelVersion) -> ResolvedModel {
+    ResolvedModel {
+        pinned: PinnedModel {
+            name: version.name,
+            version: version.version,
+            digest: version.digest,
+            window: None,
+        },
+        card: Arc::new(version.card),
+    }
+}

@@ -1,0 +1,70 @@
+//! One encoder pass for any number of calls over the same body.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use nightjar_models::{Embeddings, EncodeJob, TextEncoder};
+
+use crate::udf::EncodedRows;
+use crate::{BoundCall, FunctionError, Result, TextColumn, Work};
+
+/// The texts of several calls, encoded together: each distinct text costs once, whichever calls hold it.
+///
+/// The caller drives it micro-batch by micro-batch, so that it can stop between two of them.
+pub struct EncodePass {
+    encoder: Arc<TextEncoder>,
+    job: EncodeJob,
+    embeddings: Embeddings,
+    /// Per call, per text argument, per row: the index into `embeddings`.
+    slots: Vec<Vec<Vec<Option<usize>>>>,
+}
+
+impl EncodePass {
+    /// Tokenises the texts of `calls` (for each call its text columns).
+    pub fn new(encoder: Arc<TextEncoder>, calls: &[&[TextColumn]]) -> Result<Self> {
+        let mut texts: Vec<&str> = Vec::new();
+        let mut slots = Vec::with_capacity(calls.len());
+        for &columns in calls {
+            let strict = columns.len() > 1;
+            let mut of_call: Vec<Vec<Option<usize>>> =
+                columns.iter().map(|column| Vec::with_capacity(column.len())).collect();
+            for row in 0..columns.first().map_or(0, TextColumn::len) {
+                // A row with a NULL in any argument is NULL: its other texts are not worth encoding.
+                let null = strict && columns.iter().any(|column| column.get(row).is_none());
+                for (column, indices) in columns.iter().zip(&mut of_call) {
+                    indices.push(column.get(row).filter(|_| !null).map(|text| {
+                        texts.push(text);
+                        texts.len() - 1
+                    }));
+                }
+            }
+            slots.push(of_call);
+        }
+        let job = encoder.prepare(&texts)?;
+        let embeddings = Embeddings::zeros(texts.len(), encoder.spec().dim);
+        Ok(Self { encoder, job, embeddings, slots })
+    }
+
+    /// Returns the number of micro-batches to encode.
+    pub fn micro_batches(&self) -> usize {
+        self.job.micro_batches()
+    }
+
+    /// Returns what the pass consists of: distinct texts, tokens, truncated texts.
+    pub fn job(&self) -> &EncodeJob {
+        &self.job
+    }
+
+    /// Encodes one micro-batch. This is the unit between two checks for cancellation.
+    pub fn encode(&mut self, micro_batch: usize) -> Result<()> {
+        Ok(self.encoder.encode(&self.job, micro_batch, &mut self.embeddings)?)
+    }
+
+    /// Returns the result of the call that was given at this position, once every micro-batch is encoded.
+    pub fn finish(&self, call: &BoundCall, position: usize) -> Result<ArrayRef> {
+        let Work::Encode(finish) = call.function().work else {
+            return Err(FunctionError::Internal(format!("{} needs no encoder pass", call.name())));
+        };
+        finish(call, &EncodedRows { embeddings: &self.embeddings, slots: &self.slots[position] })
+    }
+}

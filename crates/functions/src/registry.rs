@@ -1,0 +1,61 @@
+//! Every function, once. SQL registration, the executor's registry, SHOW FUNCTIONS and the reference page
+//! come from these lists: adding a function is one file and one line here.
+
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::udf::ModelFunction;
+use crate::vector_udf::{VectorFunction, VectorUdf};
+use crate::{FunctionDoc, ModelUdf, Models};
+
+/// The functions that call a model; each has a `try_` form.
+pub static MODEL_FUNCTIONS: &[&ModelFunction] = &[
+    &crate::embed::EMBED,
+    &crate::classify::CLASSIFY,
+    &crate::classify_scores::CLASSIFY_SCORES,
+    &crate::predict::PREDICT,
+    &crate::similarity::SIMILARITY,
+    &crate::tokenize::TOKENIZE,
+    &crate::count_tokens::COUNT_TOKENS,
+];
+
+/// The functions of vectors.
+pub static VECTOR_FUNCTIONS: &[&VectorFunction] = &[
+    &crate::cosine_similarity::COSINE_SIMILARITY,
+    &crate::dot_product::DOT_PRODUCT,
+    &crate::l2_distance::L2_DISTANCE,
+];
+
+/// Returns the documentation of every function, model functions first.
+pub fn docs() -> impl Iterator<Item = &'static FunctionDoc> {
+    let models = MODEL_FUNCTIONS.iter().map(|function| &function.doc);
+    models.chain(VECTOR_FUNCTIONS.iter().map(|function| &function.doc))
+}
+
+/// Returns every function bound to a store's models, for a session or an executor to register.
+pub fn all(models: &Models) -> Vec<ScalarUDF> {
+    let mut functions = Vec::new();
+    for function in MODEL_FUNCTIONS {
+        for tolerant in [false, true] {
+            functions.push(ScalarUDF::from(ModelUdf::new(function, tolerant, Some(models.clone()))));
+        }
+    }
+    functions.extend(VECTOR_FUNCTIONS.iter().map(|function| ScalarUDF::from(VectorUdf::new(function))));
+    functions
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_every_doc_says_something() {
+        let mut names = HashSet::new();
+        for doc in super::docs() {
+            assert!(names.insert(doc.name), "{} twice", doc.name);
+            assert!(doc.syntax.starts_with(doc.name) && doc.example.contains(doc.name), "{}", doc.name);
+            for text in [doc.summary, doc.notes] {
+                assert!(text.ends_with('.'), "{}: {text}", doc.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! A model function as data, and as the DataFusion function that SQL calls.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::config::ConfigOptions;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use nightjar_catalog::{ModelCard, Task};
+use nightjar_models::{Embeddings, TextTokenizer};
+
+use crate::{BoundCall, FunctionError, Models, NightjarOptions, ResolvedModel, Result, TextColumn};
+
+/// What people read about a function, in the reference and in error messages.
+#[derive(Debug)]
+pub struct FunctionDoc {
+    /// The name in SQL.
+    pub name: &'static str,
+    /// The forms of a call.
+    pub syntax: &'static str,
+    /// One sentence on what it returns.
+    pub summary: &'static str,
+    /// The SQL type of the result.
+    pub returns: &'static str,
+    /// NULLs, empty texts, errors and cost, where they need words.
+    pub notes: &'static str,
+    /// A query that works.
+    pub example: &'static str,
+}
+
+/// The part of a model that a function's rows cost.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// An encoder pass over the texts, then this arithmetic on the embeddings: one slice element per row and
+    /// text argument, None for NULL.
+    Encode(fn(&BoundCall, &EncodedRows<'_>) -> Result<ArrayRef>),
+    /// The tokenizer only.
+    Tokenize(fn(&TextTokenizer, &TextColumn) -> Result<ArrayRef>),
+}
+
+/// The embeddings of one call's texts.
+#[derive(Debug)]
+pub struct EncodedRows<'a> {
+    /// Embeddings of all the pass's texts.
+    pub embeddings: &'a Embeddings,
+    /// For each text argument, for each row, the embedding's index; None where the text is NULL.
+    pub slots: &'a [Vec<Option<usize>>],
+}
+
+impl<'a> EncodedRows<'a> {
+    /// Returns the embeddings of one text argument in row order, None for NULL.
+    pub fn column(&self, argument: usize) -> impl Iterator<Item = Option<&'a [f32]>> {
+        let (embeddings, slots) = (self.embeddings, &self.slots[argument]);
+        slots.iter().map(move |slot| slot.map(|index| embeddings.row(index)))
+    }
+}
+
+/// A SQL function whose result comes from a model.
+#[derive(Debug)]
+pub struct ModelFunction {
+    /// What people read about it.
+    pub doc: FunctionDoc,
+    /// How many leading arguments are texts.
+    pub texts: usize,
+    /// Whether a list of labels may follow the texts (zero-shot).
+    pub labels: bool,
+    /// The task whose default model answers a call that names none; with labels it is always 'embed'.
+    pub task: Task,
+    /// Whether a named model must be for that task, or any model's body will do.
+    pub needs_task: bool,
+    /// The type of the result for a model.
+    pub returns: fn(&ModelCard) -> DataType,
+    /// What a row costs and how its result is made.
+    pub work: Work,
+}
+
+/// A [`ModelFunction`] as DataFusion sees it; its `try_` form is the same function, tolerant.
+#[derive(Debug, Clone)]
+pub struct ModelUdf {
+    function: &'static ModelFunction,
+    name: String,
+    tolerant: bool,
+    models: Option<Models>,
+    options: NightjarOptions,
+    signature: Signature,
+}
+
+/// The constant arguments of a call, by their role.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roles {
+    pub(crate) labels: Option<usize>,
+    pub(crate) model: Option<usize>,
+}
+
+impl ModelUdf {
+    /// Returns the function bound to a store's models; without them it can only stand in an expression until
+    /// a session binds it.
+    pub fn new(function: &'static ModelFunction, tolerant: bool, models: Option<Models>) -> Self {
+        let prefix = if tolerant { "try_" } else { "" };
+        Self {
+            function,
+            name: format!("{prefix}{}", function.doc.name),
+            tolerant,
+            models,
+            options: NightjarOptions::default(),
+            // Immutable: a resolved call names a digest. Literal calls are thus evaluated once, while planning.
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+
+    /// Returns the model function of a DataFusion function, if it's one.
+    pub fn of(udf: &ScalarUDF) -> Option<&ModelUdf> {
+        udf.inner().downcast_ref::<ModelUdf>()
+    }
+
+    /// Returns the same function over a session's models and settings.
+    pub fn bound(&self, models: Models, options: NightjarOptions) -> Self {
+        Self { models: Some(models), options, ..self.clone() }
+    }
+
+    /// Returns the position of the argument that names the model, if the call has one.
+    pub fn model_argument(&self, types: &[DataType]) -> Result<Option<usize>> {
+        Ok(self.roles(types)?.model)
+    }
+
+    /// Returns what the function is.
+    pub fn function(&self) -> &'static ModelFunction {
+        self.function
+    }
+
+    /// Returns whether this is the `try_` form.
+    pub fn tolerant(&self) -> bool {
+        self.tolerant
+    }
+
+    /// Returns the models it reads, when bound.
+    pub fn models(&self) -> Result<&Models> {
+        self.models.as_ref().ok_or_else(|| FunctionError::Unbound { function: self.name.clone() })
+    }
+
+    /// Returns which argument is the labels and which is the model, from the arguments' types.
+    pub(crate) fn roles(&self, types: &[DataType]) -> Result<Roles> {
+        let texts = self.function.texts;
+        let rest = types.get(texts..).ok_or_else(|| self.wrong_arguments(types))?;
+        match rest {
+            [] => Ok(Roles::default()),
+            [one] if is_list(one) && self.function.labels => Ok(Roles { labels: Some(texts), model: None }),
+            [one] if is_text(one) => Ok(Roles { labels: None, model: Some(texts) }),
+            [list, model] if is_list(list) && is_text(model) && self.function.labels => {
+                Ok(Roles { labels: Some(texts), model: Some(texts + 1) })
+            }
+            _ => Err(self.wrong_arguments(types)),
+        }
+    }
+
+    /// Returns the model that a call means, from its constant arguments.
+    pub fn resolve(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<ResolvedModel> {
+        let roles = self.roles(types)?;
+        let zero_shot = roles.labels.is_some();
+        let name = match roles.model {
+            None => None,
+            Some(index) => match constants.get(index).copied().flatten().and_then(ScalarValue::try_as_str) {
+                Some(Some(name)) => Some(name),
+                _ => {
+                    return Err(FunctionError::NotConstant { function: self.name.clone(), what: "model" });
+                }
+            },
+        };
+        let task = if zero_shot { Task::Embed } else { self.function.task };
+        let model = self.models()?.resolve(&self.name, name, task, &self.options)?;
+        if self.function.needs_task && !zero_shot && model.card.task != task {
+            return Err(FunctionError::WrongTask {
+                function: self.name.clone(),
+                model: model.pinned.label(),
+                expected: task.to_string(),
+                found: model.card.task.to_string(),
+            });
+        }
+        Ok(model)
+    }
+
+    fn wrong_arguments(&self, types: &[DataType]) -> FunctionError {
+        let found = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        FunctionError::Arguments {
+            function: self.name.clone(),
+            expected: self.function.doc.syntax.to_owned(),
+            found: format!("({found})"),
+        }
+    }
+}
+
+impl PartialEq for ModelUdf {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for ModelUdf {}
+
+impl Hash for ModelUdf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for ModelUdf {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
+        for (index, found) in types.iter().take(self.function.texts).enumerate() {
+            if !TextColumn::accepts(found) {
+                return Err(FunctionError::NotText {
+                    function: self.name.clone(),
+                    position: index + 1,
+                    found: found.to_string(),
+                }
+                .into());
+            }
+        }
+        let roles = self.roles(types)?;
+        Ok(types
+            .iter()
+            .enumerate()
+            .map(|(index, found)| {
+                if Some(index) == roles.labels {
+                    DataType::new_list(DataType::Utf8, true)
+                } else if Some(index) == roles.model {
+                    DataType::Utf8
+                } else {
+                    found.clone()
+                }
+            })
+            .collect())
+    }
+
+    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
+        Err(FunctionError::Internal(format!("{} needs its arguments to know its type", self.name)).into())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let model = self.resolve(&types, args.scalar_arguments)?;
+        Ok(Arc::new(Field::new(&self.name, (self.function.returns)(&model.card), true)))
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let options = config.extensions.get::<NightjarOptions>()?.clone();
+        Some(ScalarUDF::from(Self { options, ..self.clone() }))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let constants: Vec<Option<&ScalarValue>> = args
+            .args
+            .iter()
+            .map(|arg| match arg {
+                ColumnarValue::Scalar(value) => Some(value),
+                ColumnarValue::Array(_) => None,
+            })
+            .collect();
+        let call = BoundCall::new(self, &types, &constants)?;
+        let texts = &args.args[..self.function.texts];
+        if texts.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) {
+            let result = call.evaluate(texts, 1)?;
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+        }
+        Ok(ColumnarValue::Array(call.evaluate(texts, args.number_rows)?))
+    }
+}
+
+fn is_list(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}

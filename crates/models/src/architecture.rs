@@ -1,0 +1,82 @@
+//! The encoder architectures: one file and one line each.
+
+use std::path::Path;
+
+use crate::bert::Bert;
+use crate::config::ConfigFile;
+use crate::spec::BodySizes;
+use crate::weights::Weights;
+use crate::{EncoderSpec, Result};
+
+/// The known architectures. A new one is a file that implements [`Architecture`] and a line here.
+pub static ARCHITECTURES: &[&dyn Architecture] = &[&Bert];
+
+/// A family of encoders that share their layers and their tensor names.
+pub trait Architecture: Send + Sync {
+    /// Returns the name, `model_type` in config.json.
+    fn name(&self) -> &'static str;
+
+    /// Returns the sizes that config.json states.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` or `Unsupported`.
+    fn sizes(&self, config: &ConfigFile) -> Result<BodySizes>;
+
+    /// Returns the layers with their weights.
+    ///
+    /// # Errors
+    /// `TensorMissing`, `TensorShape`, `TensorType`.
+    fn load(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Box<dyn Body>>;
+
+    /// Returns a prefix that tensor names may carry, and a tensor that tells whether they do.
+    fn prefix(&self) -> (&'static str, &'static str);
+}
+
+/// The layers of an encoder, ready to run.
+pub trait Body: Send + Sync {
+    /// Returns the hidden states, at least `[tokens, hidden]`; rows beyond the batch's tokens are padding.
+    ///
+    /// A text's rows depend on that text alone: not on the other texts of the batch, not on the threads.
+    ///
+    /// # Errors
+    /// `Compute`.
+    fn forward(&self, texts: &PackedTexts) -> Result<Vec<f32>>;
+}
+
+/// The tokens of several texts, one after the other, without padding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackedTexts {
+    /// Token ids of all texts.
+    pub ids: Vec<u32>,
+    /// Segment ids, one for each token.
+    pub type_ids: Vec<u32>,
+    /// Tokens in each text, none of them 0; the sum is `ids.len()`.
+    pub lengths: Vec<usize>,
+}
+
+/// Returns the architecture that `config` names.
+pub(crate) fn architecture_of(
+    config: &ConfigFile,
+    known: &'static [&'static dyn Architecture],
+) -> Result<&'static dyn Architecture> {
+    let name = config.text("model_type")?;
+    let found = known.iter().find(|architecture| architecture.name() == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|architecture| architecture.name()).collect();
+        config.unsupported("architecture", name, &names)
+    })
+}
+
+/// Returns the layers of the model in `dir` with their weights, which must agree with `spec`.
+pub(crate) fn load_body(dir: &Path, spec: &EncoderSpec) -> Result<Box<dyn Body>> {
+    let config = ConfigFile::read(&dir.join("config.json"))?;
+    let architecture = architecture_of(&config, ARCHITECTURES)?;
+    debug_assert_eq!(architecture.name(), spec.architecture);
+    let path = dir.join("model.safetensors");
+    let mapped = Weights::map(&path)?;
+    let (prefix, probe) = architecture.prefix();
+    architecture.load(
+        &config,
+        &Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe),
+    )
+}

@@ -1,0 +1,59 @@
+//! Models: tokenizer, encoder, heads, their training and their metrics.
+//!
+//! A model is a directory in the Hugging Face sentence-transformers layout. [`EncoderSpec::read`] says what
+//! it is without opening the weights, [`TextEncoder::load`] makes it ready to run. Embeddings feed a
+//! [`ClassifierHead`], which [`fit_logistic`] trains and [`classification_report`] judges.
+//!
+//! This crate knows tensors and files. It knows no Arrow, no SQL, no network and no store. Every result has
+//! the same bits for any batch, order of micro-batches and number of threads, on one instruction set.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod activation;
+mod architecture;
+mod bert;
+mod cholesky;
+mod config;
+mod embeddings;
+mod encoder;
+mod error;
+mod failure;
+mod head;
+mod head_file;
+mod job;
+mod lbfgs;
+mod linear;
+mod logistic;
+mod metrics;
+mod nearest;
+mod pooling;
+mod preconditioner;
+mod random;
+mod regression;
+mod regularization;
+mod separators;
+mod softmax_loss;
+mod spec;
+mod tensor_file;
+pub mod testing;
+mod tokenizer;
+mod weights;
+
+pub use architecture::{ARCHITECTURES, Architecture, Body, PackedTexts};
+pub use config::ConfigFile;
+pub use embeddings::Embeddings;
+pub use encoder::TextEncoder;
+pub use error::{ModelError, Result};
+pub use failure::Failure;
+pub use head::ClassifierHead;
+pub use job::EncodeJob;
+pub use logistic::{
+    ClassWeights, FitPhase, FitProgress, LogisticFit, LogisticOptions, Progress, fit_logistic,
+};
+pub use metrics::{ClassMetrics, ClassificationReport, classification_report};
+pub use nearest::nearest;
+pub use pooling::Pooling;
+pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
+pub use spec::{BodySizes, EncoderSpec};
+pub use tokenizer::{TextTokenizer, TokenizedText};
+pub use weights::Weights;

@@ -1,0 +1,115 @@
+//! The safetensors file of a model.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::SliceSafetensors;
+use candle_core::{DType, Device};
+use memmap2::Mmap;
+
+use crate::{ModelError, Result};
+
+/// The tensors of one safetensors file, found by name with or without the architecture's prefix.
+pub struct Weights<'a> {
+    path: PathBuf,
+    tensors: SliceSafetensors<'a>,
+    prefix: &'static str,
+}
+
+impl<'a> Weights<'a> {
+    /// Returns the file as memory: pages are read when touched and shared between processes.
+    ///
+    /// # Errors
+    /// `FileMissing` or `FileAccess`.
+    pub fn map(path: &Path) -> Result<Mmap> {
+        let file = File::open(path).map_err(|source| ModelError::access(path, "read", source))?;
+        // SAFETY: a mapping is undefined behaviour only while the file changes under it. The files of an
+        // artifact are never written again once published (writers rename whole folders into place), and the
+        // mapping lives only as long as the load that copies the tensors out.
+        #[allow(unsafe_code)]
+        let mapped = unsafe { Mmap::map(&file) };
+        mapped.map_err(|source| ModelError::access(path, "mapped", source))
+    }
+
+    /// Returns the tensors in `bytes`, the content of `path`.
+    ///
+    /// # Errors
+    /// `WeightsInvalid` where the header is malformed or promises more bytes than there are.
+    pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self> {
+        let invalid = |reason: String| ModelError::WeightsInvalid {
+            path: path.to_owned(),
+            reason,
+        };
+        if bytes.is_empty() {
+            return Err(invalid("the file is empty".to_owned()));
+        }
+        let tensors = SliceSafetensors::new(bytes).map_err(|error| invalid(error.to_string()))?;
+        Ok(Weights {
+            path: path.to_owned(),
+            tensors,
+            prefix: "",
+        })
+    }
+
+    /// Returns these weights with `prefix` put before each name, if the tensor `probe` is there only with it.
+    #[must_use]
+    pub fn with_optional_prefix(mut self, prefix: &'static str, probe: &str) -> Self {
+        if self.tensors.get(probe).is_err() && self.tensors.get(&format!("{prefix}{probe}")).is_ok() {
+            self.prefix = prefix;
+        }
+        self
+    }
+
+    /// Returns the shape of tensor `name`.
+    ///
+    /// # Errors
+    /// `TensorMissing`.
+    pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        let missing = |_| ModelError::TensorMissing {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+        };
+        let view = self
+            .tensors
+            .get(&format!("{}{name}", self.prefix))
+            .map_err(missing)?;
+        Ok(view.shape().to_vec())
+    }
+
+    /// Returns tensor `name` as f32 values in row-major order.
+    ///
+    /// # Errors
+    /// `TensorMissing`, `TensorShape` where it is not `shape`, `TensorType` where it holds no floats.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let full = format!("{}{name}", self.prefix);
+        let missing = || ModelError::TensorMissing {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+        };
+        let view = self.tensors.get(&full).map_err(|_| missing())?;
+        if view.shape() != shape {
+            return Err(ModelError::TensorShape {
+                path: self.path.clone(),
+                tensor: full,
+                expected: shape.to_vec(),
+                found: view.shape().to_vec(),
+            });
+        }
+        let tensor = self
+            .tensors
+            .load(&full, &Device::Cpu)
+            .map_err(ModelError::compute("load"))?;
+        if !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
+            let found = tensor.dtype().as_str().to_owned();
+            return Err(ModelError::TensorType {
+                path: self.path.clone(),
+                tensor: full,
+                found,
+            });
+        }
+        let values = tensor
+            .to_dtype(DType::F32)
+            .and_then(|tensor| tensor.flatten_all()?.to_vec1());
+        values.map_err(ModelError::compute("convert to f32"))
+    }
+}

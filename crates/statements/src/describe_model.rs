@@ -1,0 +1,125 @@
+//! `DESCRIBE MODEL`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::common::DataFusionError;
+use datafusion::prelude::DataFrame;
+use nightjar_catalog::ModelVersion;
+
+use crate::StatementContext;
+
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use nightjar_catalog::ModelReference;
+
+use crate::error::Result;
+use crate::grammar::{accept, at, ends_at, expect, expect_end};
+use crate::names::{parse_model_reference, quote_reference};
+use crate::statement::{Statement, StatementKind};
+
+pub(crate) static KIND: StatementKind = StatementKind {
+    name: "DESCRIBE MODEL",
+    syntax: "DESCRIBE MODEL name[@version]",
+    summary: "Shows the card of a model's version: its task, base, labels, options and metrics. Without a version, the \
+        current one.",
+    example: "DESCRIBE MODEL sentiment@2",
+    starts: is_describe_model,
+    parse: |parser| Ok(Box::new(DescribeModel::parse(parser)?)),
+};
+
+/// Shows the card of a model's version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DescribeModel {
+    /// The model; its current version if none is named.
+    pub model: ModelReference,
+}
+
+/// `DESCRIBE model` and `DESCRIBE model.t` are of tables.
+fn is_describe_model(parser: &Parser<'_>) -> bool {
+    let named = at(parser, &["DESCRIBE", "MODEL"]) || at(parser, &["DESC", "MODEL"]);
+    named && !ends_at(parser, 2) && parser.peek_nth_token_ref(2).token != Token::Period
+}
+
+impl DescribeModel {
+    /// Reads the statement.
+    ///
+    /// # Errors
+    /// At the first token that does not fit.
+    pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
+        let parser = &mut parser.parser;
+        if !accept(parser, &["DESC"]) {
+            expect(parser, &["DESCRIBE"])?;
+        }
+        expect(parser, &["MODEL"])?;
+        let model = parse_model_reference(parser)?;
+        expect_end(parser, &[])?;
+        Ok(DescribeModel { model })
+    }
+}
+
+impl fmt::Display for DescribeModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DESCRIBE MODEL {}", quote_reference(&self.model))
+    }
+}
+
+#[async_trait]
+impl Statement for DescribeModel {
+    fn kind(&self) -> &'static StatementKind {
+        &KIND
+    }
+
+    async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
+        let version = context.store.catalog().model_version(&self.model)?;
+        let rows = describe(&version);
+        let (names, values): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let columns: [(&str, ArrayRef); 2] = [
+            ("property", Arc::new(StringArray::from(names))),
+            ("value", Arc::new(StringArray::from(values))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).map_err(DataFusionError::from)?;
+        Ok(context.session.read_batch(batch)?)
+    }
+}
+
+/// Returns what a card says, as people read it.
+fn describe(version: &ModelVersion) -> Vec<(String, String)> {
+    let card = &version.card;
+    let mut rows = vec![
+        ("model".to_string(), version.reference().to_string()),
+        ("task".to_string(), card.task.to_string()),
+        ("current".to_string(), version.current.to_string()),
+        ("digest".to_string(), version.digest.to_string()),
+        ("body".to_string(), card.body.to_string()),
+        ("architecture".to_string(), card.encoder.architecture.to_string()),
+        ("dimensions".to_string(), card.encoder.dim.to_string()),
+        ("window".to_string(), format!("{} tokens", card.encoder.window)),
+    ];
+    let optional = [
+        ("base", &card.base),
+        ("source", &card.source),
+        ("method", &card.method),
+        ("target", &card.target),
+        ("query", &card.query),
+        ("data digest", &card.data_digest),
+    ];
+    for (name, value) in optional {
+        rows.extend(value.iter().map(|value| (name.to_string(), value.clone())));
+    }
+    if !card.inputs.is_empty() {
+        rows.push(("inputs".to_string(), card.inputs.join(", ")));
+    }
+    if !card.labels.is_empty() {
+        rows.push(("labels".to_string(), card.labels.join(", ")));
+    }
+    if card.rows > 0 {
+        rows.push(("rows".to_string(), card.rows.to_string()));
+    }
+    rows.extend(card.options.iter().map(|(name, value)| (format!("option {name}"), value.clone())));
+    rows.extend(card.metrics.iter().map(|(name, value)| (format!("metric {name}"), value.to_string())));
+    rows
+}

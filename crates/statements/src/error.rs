@@ -1,0 +1,270 @@
+//! What can go wrong in a statement.
+
+use datafusion::common::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Location, TokenizerError};
+use nightjar_catalog::CatalogError;
+use nightjar_functions::FunctionError;
+use nightjar_models::{Failure, ModelError};
+
+use crate::training_error::TrainingError;
+
+/// The result of this crate's functions.
+pub type Result<T, E = StatementError> = std::result::Result<T, E>;
+
+/// An error in a statement.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// The text is not a statement.
+    #[error("syntax error at line {line}, column {column}: {message}")]
+    Syntax {
+        /// What was expected, and what was found.
+        message: String,
+        /// The line, from 1, of the text given to the parser.
+        line: u64,
+        /// The column, from 1, in characters.
+        column: u64,
+        /// The text at that place; empty at the end of the input.
+        near: String,
+        /// The statement of ours that was being read, such as `CREATE MODEL`.
+        statement: Option<&'static str>,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+
+    /// No option has this name.
+    #[error("unknown training option {option}")]
+    UnknownOption {
+        /// The name as given.
+        option: String,
+        /// The option whose name comes nearest.
+        nearest: Option<&'static str>,
+    },
+
+    /// One statement gives an option twice.
+    #[error("option {option} is given twice")]
+    RepeatedOption {
+        /// The option's name.
+        option: &'static str,
+    },
+
+    /// An option's value is of the wrong type, or out of range.
+    #[error("option {option} cannot be {value}: it takes {allowed}")]
+    OptionValue {
+        /// The option's name.
+        option: &'static str,
+        /// The value as SQL.
+        value: String,
+        /// What the option takes, in words.
+        allowed: String,
+    },
+
+    /// The option exists in the dialect, but not for this method of training.
+    #[error("option {option} belongs to {belongs_to}, which method '{method}' does not do")]
+    OptionOfOtherMethod {
+        /// The option's name.
+        option: &'static str,
+        /// The kind of training that has the option.
+        belongs_to: &'static str,
+        /// The method of this statement.
+        method: String,
+    },
+
+    /// Options of training in a statement that trains nothing.
+    #[error("option {option} is for training, and the statement has no FINE_TUNE ON")]
+    OptionWithoutTraining {
+        /// The first option.
+        option: String,
+    },
+
+    /// A call for one statement got none or several.
+    #[error("one statement was expected, got '{found}'")]
+    NotOne {
+        /// The text.
+        found: String,
+    },
+
+    /// The rows or the base of a training can't be used.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+
+    /// The catalog or the artifact store failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+
+    /// A model call failed.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+
+    /// DataFusion failed, or carries a failure of ours.
+    #[error("{}", .0.find_root().strip_backtrace())]
+    DataFusion(#[source] Box<DataFusionError>),
+
+    /// A bug of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<DataFusionError> for StatementError {
+    fn from(error: DataFusionError) -> Self {
+        StatementError::DataFusion(Box::new(error))
+    }
+}
+
+impl Failure for StatementError {
+    fn code(&self) -> &'static str {
+        match self {
+            StatementError::Syntax { .. } => "statement_syntax",
+            StatementError::UnknownOption { .. } => "training_option_unknown",
+            StatementError::RepeatedOption { .. } => "training_option_repeated",
+            StatementError::OptionValue { .. } => "training_option_value",
+            StatementError::OptionOfOtherMethod { .. } => "training_option_of_other_method",
+            StatementError::OptionWithoutTraining { .. } => "training_option_without_training",
+            StatementError::NotOne { .. } => "statement_not_one",
+            StatementError::Training(error) => error.code(),
+            StatementError::Catalog(error) => error.code(),
+            StatementError::Function(error) => error.code(),
+            StatementError::Model(error) => error.code(),
+            StatementError::DataFusion(_) => "datafusion",
+            StatementError::Internal(_) => "internal",
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            StatementError::Catalog(error) => error.retryable(),
+            StatementError::Function(error) => error.retryable(),
+            StatementError::Model(error) => error.retryable(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            StatementError::Syntax { hint, .. } => hint.clone(),
+            StatementError::UnknownOption {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean {nearest}?")),
+            StatementError::UnknownOption { nearest: None, .. } => {
+                let names: Vec<_> = crate::TRAINING_OPTIONS.iter().map(|option| option.name).collect();
+                Some(format!("the options are {}", names.join(", ")))
+            }
+            StatementError::RepeatedOption { option } => {
+                Some(format!("keep one of the two values of {option}"))
+            }
+            StatementError::OptionValue { .. } => None,
+            StatementError::OptionOfOtherMethod { option, method, .. } => {
+                Some(format!("leave {option} out: method '{method}' does not use it"))
+            }
+            StatementError::OptionWithoutTraining { .. } => {
+                Some("add FINE_TUNE ON (SELECT text, label FROM …), or leave WITH out".to_string())
+            }
+            StatementError::NotOne { .. } => Some("run a script with nightjar sql -f file".to_string()),
+            StatementError::Training(error) => error.hint(),
+            StatementError::Catalog(error) => error.hint(),
+            StatementError::Function(error) => error.hint(),
+            StatementError::Model(error) => error.hint(),
+            StatementError::DataFusion(_) | StatementError::Internal(_) => None,
+        }
+    }
+}
+
+impl StatementError {
+    /// A syntax error at a place of the text.
+    pub(crate) fn syntax(location: Location, near: impl Into<String>, message: impl Into<String>) -> Self {
+        StatementError::Syntax {
+            message: message.into(),
+            line: location.line,
+            column: location.column,
+            near: near.into(),
+            statement: None,
+            hint: None,
+        }
+    }
+
+    /// The same error with a hint, unless it has one.
+    pub(crate) fn or_hint(mut self, suggestion: impl FnOnce() -> Option<String>) -> Self {
+        if let StatementError::Syntax {
+            hint: hint @ None, ..
+        } = &mut self
+        {
+            *hint = suggestion();
+        }
+        self
+    }
+
+    /// The same error, told to have happened while `name` was being read.
+    pub(crate) fn within(mut self, name: &'static str) -> Self {
+        if let StatementError::Syntax {
+            statement: statement @ None,
+            ..
+        } = &mut self
+        {
+            *statement = Some(name);
+        }
+        self
+    }
+
+    /// The error of a text that cannot be cut into tokens.
+    pub(crate) fn from_tokenizer(error: TokenizerError) -> Self {
+        Self::syntax(error.location, "", lower_first(&error.message))
+    }
+
+    /// The error of sqlparser, which puts the place at the end of its message; `fallback` is the place of
+    /// those messages that have none.
+    pub(crate) fn from_parser(error: &ParserError, fallback: Location) -> Self {
+        let message = match error {
+            ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.as_str(),
+            ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
+        };
+        let (message, location) = split_location(message, fallback);
+        let message = message
+            .replacen("Expected: ", "expected ", 1)
+            .replace("found: EOF", "found: the end");
+        let near = message
+            .rsplit_once("found: ")
+            .map_or("", |(_, near)| near)
+            .to_string();
+        Self::syntax(location, near, lower_first(&message.replace("found: ", "found ")))
+    }
+
+    /// The error of DataFusion's parser.
+    pub(crate) fn from_datafusion(error: &DataFusionError, fallback: Location) -> Self {
+        match error.find_root() {
+            DataFusionError::SQL(parser, _) => Self::from_parser(parser, fallback),
+            other => Self::syntax(fallback, "", lower_first(&other.strip_backtrace())),
+        }
+    }
+}
+
+/// Cuts ` at Line: 1, Column: 8` off a message.
+fn split_location(message: &str, fallback: Location) -> (&str, Location) {
+    let located = || {
+        let (text, place) = message.rsplit_once(" at Line: ")?;
+        let (line, column) = place.split_once(", Column: ")?;
+        Some((
+            text,
+            Location {
+                line: line.parse().ok()?,
+                column: column.parse().ok()?,
+            },
+        ))
+    };
+    located().unwrap_or((message, fallback))
+}
+
+/// The message with a small first letter, unless its first word is an acronym or a keyword.
+fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => message.to_string(),
+    }
+}

@@ -1,0 +1,251 @@
+//! Labelled rows as training and evaluation read them: which column is what, and the plan that embeds them.
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
+use datafusion::logical_expr::{Expr, ScalarUDF, cast, ident, lit};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::DataFrame;
+use futures::TryStreamExt;
+use nightjar_catalog::{Digest, Task};
+use nightjar_functions::{ModelUdf, PinnedModel, TextColumn, registry};
+use nightjar_models::Embeddings;
+use std::sync::Arc;
+
+use crate::error::{Result, StatementError};
+use crate::plan_progress::execute_watched;
+use crate::training_error::TrainingError;
+use crate::{StatementContext, plan_progress};
+
+/// Which columns of a query are the text and the target, and the task that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Roles {
+    pub(crate) text: String,
+    pub(crate) target: String,
+    pub(crate) task: Task,
+}
+
+/// The column that is the target where none is named.
+const DEFAULT_TARGET: &str = "label";
+
+impl Roles {
+    /// Returns the roles of a query's columns: the target by name, the text as the one other column.
+    ///
+    /// Text, boolean and integer targets are labels, floats are numbers; `task` overrides.
+    pub(crate) fn of(schema: &Schema, target: Option<&str>, task: Option<Task>) -> Result<Self> {
+        let target = target.unwrap_or(DEFAULT_TARGET);
+        let fields = schema.fields();
+        let Some(field) = fields.iter().find(|field| field.name() == target) else {
+            let columns = fields.iter().map(|field| field.name().clone()).collect();
+            return Err(TrainingError::NoTarget { target: target.to_owned(), columns }.into());
+        };
+        let by_type = task_of(field.data_type())
+            .ok_or_else(|| TrainingError::TargetType { target: target.to_owned(), found: field.data_type().to_string() })?;
+        let others = || fields.iter().filter(|field| field.name() != target);
+        let texts: Vec<String> = others()
+            .filter(|field| TextColumn::accepts(field.data_type()))
+            .map(|field| field.name().clone())
+            .collect();
+        let extra: Vec<String> = others()
+            .filter(|field| !TextColumn::accepts(field.data_type()))
+            .map(|field| format!("{} ({})", field.name(), field.data_type()))
+            .collect();
+        let target = target.to_owned();
+        if !extra.is_empty() {
+            let text = texts.first().cloned();
+            return Err(TrainingError::ExtraColumns { columns: extra, text, target }.into());
+        }
+        match texts.as_slice() {
+            [] => Err(TrainingError::NoInput { target }.into()),
+            [text] => Ok(Self { text: text.clone(), target, task: task.unwrap_or(by_type) }),
+            _ => Err(TrainingError::SeveralTexts { columns: texts, target }.into()),
+        }
+    }
+
+    /// Returns the target as the task reads it: text for labels, Float64 for numbers.
+    pub(crate) fn target_expr(&self) -> Expr {
+        let as_type = if self.task == Task::Regress { DataType::Float64 } else { DataType::Utf8 };
+        cast(ident(&self.target), as_type)
+    }
+}
+
+fn task_of(target: &DataType) -> Option<Task> {
+    match target {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => Some(Task::Classify),
+        DataType::Dictionary(_, values) => task_of(values),
+        other if other.is_integer() => Some(Task::Classify),
+        other if other.is_floating() || other.is_decimal() => Some(Task::Regress),
+        _ => None,
+    }
+}
+
+/// Returns a call of one of our functions on a column, with its model pinned.
+pub(crate) fn model_call(context: &StatementContext, function: &str, text: &str, model: &PinnedModel) -> Result<Expr> {
+    let found = registry::MODEL_FUNCTIONS.iter().find(|known| known.doc.name == function);
+    let function =
+        found.ok_or_else(|| StatementError::Internal(format!("no function is called {function}")))?;
+    let udf = ScalarUDF::from(ModelUdf::new(function, false, Some(context.models.clone())));
+    Ok(udf.call(vec![ident(text), lit(model.to_string())]))
+}
+
+/// The targets of embedded rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Targets {
+    /// A class per row, indices into the labels in sorted order.
+    Labels { labels: Vec<String>, classes: Vec<u32> },
+    /// A number per row.
+    Numbers(Vec<f64>),
+}
+
+/// Embedded rows in canonical order: by the digest of text and target, so that neither partitioning nor the
+/// order of files changes what is learned.
+#[derive(Debug)]
+pub(crate) struct LabelledRows {
+    /// The digest of each row's text and target.
+    pub(crate) keys: Vec<Digest>,
+    pub(crate) embeddings: Embeddings,
+    pub(crate) targets: Targets,
+    /// Rows left out because their text or target is NULL.
+    pub(crate) skipped: u64,
+}
+
+struct Row {
+    key: Digest,
+    start: usize,
+    target: String,
+}
+
+impl LabelledRows {
+    /// Returns the plan that embeds the rows: text, embedding, target.
+    pub(crate) fn plan(
+        context: &StatementContext,
+        rows: DataFrame,
+        roles: &Roles,
+        model: &PinnedModel,
+    ) -> Result<DataFrame> {
+        let embedding = model_call(context, "embed", &roles.text, model)?.alias("embedding");
+        let text = cast(ident(&roles.text), DataType::Utf8).alias("text");
+        Ok(rows.select(vec![text, embedding, roles.target_expr().alias("target")])?)
+    }
+
+    /// Runs that plan and returns the rows. Memory: 4 bytes per row and dimension, and 100 per row.
+    pub(crate) async fn embed(
+        context: &StatementContext,
+        rows: DataFrame,
+        roles: &Roles,
+        model: &PinnedModel,
+        purpose: &'static str,
+    ) -> Result<Self> {
+        let plan = Self::plan(context, rows, roles, model)?;
+        let task_context = Arc::new(plan.task_ctx());
+        let plan = plan.create_physical_plan().await?;
+        context.watch.phase("embedding", "rows", plan_progress(plan.as_ref()).1);
+        let (mut stream, _watched) =
+            execute_watched(Arc::clone(&plan) as Arc<dyn ExecutionPlan>, task_context, Arc::clone(&context.watch))?;
+        let mut values = Vec::new();
+        let mut kept = Vec::new();
+        let (mut seen, mut null_texts, mut null_targets) = (0, 0, 0);
+        while let Some(batch) = stream.try_next().await? {
+            seen += batch.num_rows() as u64;
+            read_batch(&batch, &mut values, &mut kept, &mut null_texts, &mut null_targets)?;
+        }
+        if seen == 0 {
+            return Err(TrainingError::NoRows { purpose }.into());
+        }
+        if kept.is_empty() {
+            let column = if null_targets == seen { &roles.target } else { &roles.text };
+            return Err(TrainingError::AllNull { rows: seen, purpose, column: column.clone() }.into());
+        }
+        let skipped = seen - kept.len() as u64;
+        Self::ordered(kept, values, roles, skipped)
+    }
+
+    fn ordered(mut rows: Vec<Row>, values: Vec<f32>, roles: &Roles, skipped: u64) -> Result<Self> {
+        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        let dim = values.len() / rows.len();
+        let mut embeddings = Embeddings::zeros(rows.len(), dim);
+        for (index, row) in rows.iter().enumerate() {
+            embeddings.data[index * dim..][..dim].copy_from_slice(&values[row.start..][..dim]);
+        }
+        let targets = match roles.task {
+            Task::Regress => Targets::Numbers(numbers(&rows, &roles.target)?),
+            _ => labels(&rows),
+        };
+        let keys = rows.iter().map(|row| row.key).collect();
+        Ok(Self { keys, embeddings, targets, skipped })
+    }
+
+    /// Returns the number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Returns the digest of all rows: the same rows give the same digest, in whatever order they come.
+    pub(crate) fn digest(&self) -> Digest {
+        let bytes: Vec<u8> = self.keys.iter().flat_map(|key| key.0).collect();
+        Digest::of(&bytes)
+    }
+}
+
+fn read_batch(
+    batch: &RecordBatch,
+    values: &mut Vec<f32>,
+    kept: &mut Vec<Row>,
+    null_texts: &mut u64,
+    null_targets: &mut u64,
+) -> Result<()> {
+    let texts = TextColumn::read("embed", batch.column(0), false)?;
+    let embeddings = batch.column(1).as_fixed_size_list();
+    let numbers = batch.column(2).as_primitive_opt::<Float64Type>();
+    let labels = match numbers {
+        Some(_) => None,
+        None => Some(TextColumn::read("label", batch.column(2), false)?),
+    };
+    for row in 0..batch.num_rows() {
+        let target = match (numbers, &labels) {
+            // Bits, not digits: the canonical text of a number is exact.
+            (Some(numbers), _) => {
+                numbers.is_valid(row).then(|| format!("{:016x}", numbers.value(row).to_bits()))
+            }
+            (None, Some(labels)) => labels.get(row).map(str::to_owned),
+            (None, None) => None,
+        };
+        *null_targets += u64::from(target.is_none());
+        *null_texts += u64::from(texts.get(row).is_none());
+        let (Some(text), Some(target)) = (texts.get(row), target) else { continue };
+        let start = values.len();
+        values.extend_from_slice(embeddings.value(row).as_primitive::<Float32Type>().values());
+        kept.push(Row { key: Digest::of(format!("{text}\0{target}").as_bytes()), start, target });
+    }
+    Ok(())
+}
+
+fn numbers(rows: &[Row], target: &str) -> Result<Vec<f64>> {
+    rows.iter()
+        .map(|row| {
+            let value = f64::from_bits(u64::from_str_radix(&row.target, 16).unwrap_or_default());
+            match value.is_finite() {
+                true => Ok(value),
+                false => Err(TrainingError::NotFinite { target: target.to_owned(), value }.into()),
+            }
+        })
+        .collect()
+}
+
+fn labels(rows: &[Row]) -> Targets {
+    let mut labels: Vec<String> = rows.iter().map(|row| row.target.clone()).collect();
+    sort_labels(&mut labels);
+    labels.dedup();
+    let index: std::collections::HashMap<&str, u32> =
+        labels.iter().zip(0..).map(|(label, index)| (label.as_str(), index)).collect();
+    let classes = rows.iter().map(|row| index[row.target.as_str()]).collect();
+    Targets::Labels { labels, classes }
+}
+
+/// Sorts labels: as numbers where all are whole numbers, else as text.
+fn sort_labels(labels: &mut [String]) {
+    if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
+        labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
+    } else {
+        labels.sort();
+    }
+}

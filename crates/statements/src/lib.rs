@@ -1,0 +1,81 @@
+//! Nightjar's statements: what SQL has no word for, such as `CREATE MODEL` and `EVALUATE MODEL`.
+//!
+//! Each statement is one file that holds its syntax tree, its parser, its `Display` (SQL that parses back to
+//! the same statement) and its documentation as data. [`STATEMENTS`] lists them; the parser, the reference page
+//! and the words for completion come from that list. Everything else is DataFusion's SQL: [`parse_statements`]
+//! hands on, untouched, what no statement of ours begins.
+//!
+//! ```
+//! use nightjar_statements::{Parsed, parse_statements};
+//!
+//! let script = parse_statements("SHOW MODELS; SELECT 1")?;
+//! assert!(matches!(script[0].parsed, Parsed::Nightjar(_)));
+//! assert!(matches!(script[1].parsed, Parsed::Sql(_)));
+//! # Ok::<(), nightjar_statements::StatementError>(())
+//! ```
+
+mod error;
+mod training_error;
+
+mod context;
+mod plan_progress;
+mod watch;
+
+mod grammar;
+mod names;
+mod suggest;
+
+mod fine_tune;
+mod option_values;
+mod options;
+mod training_data;
+mod with_clause;
+
+mod base_model;
+mod evaluation;
+mod head_training;
+mod labelled_rows;
+mod split;
+mod training;
+mod training_rows;
+
+mod alter_model;
+mod create_model;
+mod describe_model;
+mod drop_model;
+mod evaluate_model;
+mod explain_create_model;
+mod show_models;
+mod show_training;
+mod show_versions;
+
+mod complete;
+mod parse;
+mod reference;
+mod registry;
+mod statement;
+
+pub use alter_model::{AlterAction, AlterModel};
+pub use complete::is_complete;
+pub use context::StatementContext;
+pub use create_model::CreateModel;
+pub use describe_model::DescribeModel;
+pub use drop_model::DropModel;
+pub use error::{Result, StatementError};
+pub use evaluate_model::EvaluateModel;
+pub use explain_create_model::ExplainCreateModel;
+pub use fine_tune::FineTune;
+pub use names::{quote_identifier, quote_reference};
+pub use option_values::{ClassWeights, OptionValues};
+pub use options::{Kind, TRAINING_OPTIONS, TrainingOption};
+pub use plan_progress::{WatchedPlan, execute_watched, plan_progress};
+pub use parse::{Parsed, ParsedStatement, parse_statements};
+pub use reference::reference_markdown;
+pub use registry::{STATEMENTS, completion_words};
+pub use show_models::ShowModels;
+pub use show_training::ShowTraining;
+pub use show_versions::ShowVersions;
+pub use statement::{Statement, StatementKind};
+pub use training_error::TrainingError;
+pub use watch::{Unwatched, Watch, WatchPull};
+pub use training_data::{TableOrQuery, TrainingData};

@@ -1,0 +1,41 @@
+//! The list of our statements.
+
+use std::collections::BTreeSet;
+
+use crate::options::TRAINING_OPTIONS;
+use crate::statement::StatementKind;
+use crate::{
+    alter_model, create_model, describe_model, drop_model, evaluate_model, explain_create_model, show_models,
+    show_training, show_versions,
+};
+
+/// Every statement of ours, in the order of the reference page.
+///
+/// A new statement is one file and one line here.
+pub static STATEMENTS: &[&StatementKind] = &[
+    &create_model::KIND,
+    &explain_create_model::KIND,
+    &alter_model::KIND,
+    &drop_model::KIND,
+    &show_models::KIND,
+    &describe_model::KIND,
+    &show_versions::KIND,
+    &show_training::KIND,
+    &evaluate_model::KIND,
+];
+
+/// The words of our statements for completion: the keywords in capitals, then the options in small letters.
+pub fn completion_words() -> Vec<&'static str> {
+    let keywords: BTreeSet<&str> = STATEMENTS
+        .iter()
+        .flat_map(|kind| {
+            kind.syntax
+                .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        })
+        .filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        .collect();
+    keywords
+        .into_iter()
+        .chain(TRAINING_OPTIONS.iter().map(|option| option.name))
+        .collect()
+}

@@ -1,0 +1,202 @@
+//! The training that CREATE MODEL and ALTER MODEL share: embed, fit, store, commit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::prelude::DataFrame;
+use nightjar_catalog::{Created, ModelCard, NewModel, OnConflict, RunId, Store, Task, TrainingOutcome};
+use nightjar_functions::{CARD_FILE, HEAD_FILE, PinnedModel};
+
+use crate::base_model::BaseModel;
+use crate::error::{Result, StatementError};
+use crate::fine_tune::FineTune;
+use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
+use crate::labelled_rows::{LabelledRows, Roles, Targets};
+use crate::training_rows::TrainingRows;
+use crate::{OptionValues, StatementContext};
+
+/// What is to be trained, once the statement has been read and its base found.
+pub(crate) struct Training<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) base: BaseModel,
+    pub(crate) fine_tune: &'a FineTune,
+    pub(crate) options: OptionValues,
+    pub(crate) on_conflict: OnConflict,
+}
+
+impl Training<'_> {
+    /// Trains and commits the version; returns the metrics as rows.
+    ///
+    /// A failure or a dropped future leaves no version, and the run in the catalog says which of the two it was.
+    pub(crate) async fn run(self, context: &StatementContext) -> Result<DataFrame> {
+        let run = Run::begin(context, self.name)?;
+        match self.train(context, run.id).await {
+            Ok(rows) => {
+                run.ended();
+                Ok(context.session.read_batch(rows)?)
+            }
+            Err(error) => {
+                run.fail(&error)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn train(&self, context: &StatementContext, run: RunId) -> Result<datafusion::arrow::array::RecordBatch> {
+        let started = Instant::now();
+        let (roles, rows) = self.roles(context).await?;
+        let model = self.pinned();
+        let embedded = LabelledRows::embed(context, rows, &roles, &model, "learn from").await?;
+        if embedded.skipped > 0 {
+            let (skipped, text, target) = (embedded.skipped, &roles.text, &roles.target);
+            context.watch.warn(&format!("{skipped} rows with NULL as {text} or {target} were left out"));
+        }
+        check_classes(&embedded, &roles.target)?;
+        context.store.catalog().record_rows(run, embedded.len() as u64)?;
+        let validation = self.validation(context, &roles, &model).await?.map(Arc::new);
+        let embedded = Arc::new(embedded);
+        let watch = Arc::clone(&context.watch);
+        let trained = train(Arc::clone(&embedded), validation, self.head_options()?, watch).await?;
+        let rows_per_second = embedded.len() as f64 / started.elapsed().as_secs_f64();
+        self.record(context, run, &trained)?;
+        let card = self.card(&roles, &embedded, &trained);
+        let created = self.commit(&context.store, card, &trained, run)?;
+        Ok(TrainingRows::trained(&created, &trained.metrics, embedded.len() as u64, rows_per_second)?)
+    }
+
+    /// Returns what the query's columns are, and its rows to come.
+    pub(crate) async fn roles(&self, context: &StatementContext) -> Result<(Roles, DataFrame)> {
+        let rows = context.rows(&self.fine_tune.data).await?;
+        let roles = Roles::of(rows.schema().as_arrow(), self.fine_tune.target.as_deref(), self.task())?;
+        Ok((roles, rows))
+    }
+
+    /// Returns how the plan names the base: its version, and the window that the options ask for.
+    pub(crate) fn pinned(&self) -> PinnedModel {
+        let window = self.options.max_length().map(|tokens| tokens.min(self.base.card.encoder.window));
+        PinnedModel { window, ..self.base.pinned.clone() }
+    }
+
+    /// Returns what the fit will do, for EXPLAIN.
+    pub(crate) fn describe_fit(&self, roles: &Roles) -> String {
+        let what = if roles.task == Task::Regress { "ridge regression" } else { "logistic regression by L-BFGS" };
+        let strength = match self.options.regularization() {
+            Some(c) => format!("C = {c}"),
+            None => "C by cross-validation".to_owned(),
+        };
+        let (text, target) = (&roles.text, &roles.target);
+        format!("method=head: {what} of {target} on the embedding of {text}, {strength}")
+    }
+
+    fn task(&self) -> Option<Task> {
+        match self.options.task() {
+            Some("classify") => Some(Task::Classify),
+            Some("regress") => Some(Task::Regress),
+            _ => None,
+        }
+    }
+
+    async fn validation(
+        &self,
+        context: &StatementContext,
+        roles: &Roles,
+        model: &PinnedModel,
+    ) -> Result<Option<LabelledRows>> {
+        let Some(data) = &self.fine_tune.validate else { return Ok(None) };
+        let rows = context.rows(data).await?;
+        let validation = Roles::of(rows.schema().as_arrow(), Some(&roles.target), Some(roles.task))?;
+        Ok(Some(LabelledRows::embed(context, rows, &validation, model, "validate on").await?))
+    }
+
+    fn head_options(&self) -> Result<HeadOptions> {
+        Ok(HeadOptions {
+            regularization: self.options.regularization(),
+            class_weights: match self.options.class_weights() {
+                crate::ClassWeights::None => nightjar_models::ClassWeights::None,
+                crate::ClassWeights::Balanced => nightjar_models::ClassWeights::Balanced,
+            },
+            validation_fraction: self.options.validation_fraction(),
+            seed: self.options.seed() as i64,
+        })
+    }
+
+    fn record(&self, context: &StatementContext, run: RunId, trained: &TrainedHead) -> Result<()> {
+        let catalog = context.store.catalog();
+        for (step, (strength, loss)) in trained.candidates.iter().enumerate() {
+            let metrics = [("candidate_regularization", *strength), ("candidate_loss", *loss)];
+            catalog.record_metrics(run, step as i64, &metrics)?;
+        }
+        let metrics: Vec<(&str, f64)> =
+            trained.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        Ok(catalog.record_metrics(run, trained.candidates.len() as i64, &metrics)?)
+    }
+
+    fn card(&self, roles: &Roles, rows: &LabelledRows, trained: &TrainedHead) -> ModelCard {
+        let mut encoder = self.base.card.encoder.clone();
+        encoder.window = self.pinned().window.unwrap_or(encoder.window);
+        ModelCard {
+            task: match rows.targets {
+                Targets::Labels { .. } => Task::Classify,
+                Targets::Numbers(_) => Task::Regress,
+            },
+            base: Some(self.base.name.clone()),
+            body: self.base.card.body,
+            encoder,
+            labels: trained.head.labels(),
+            inputs: vec![roles.text.clone()],
+            target: Some(roles.target.clone()),
+            method: Some(self.options.method().to_owned()),
+            options: self.options.to_card(),
+            metrics: trained.metrics.clone(),
+            rows: rows.len() as u64,
+            data_digest: Some(rows.digest().to_string()),
+            query: Some(self.fine_tune.data.sql()),
+            source: None,
+        }
+    }
+
+    fn commit(&self, store: &Store, card: ModelCard, trained: &TrainedHead, run: RunId) -> Result<Created> {
+        let mut staging = store.artifacts().stage()?;
+        let json = serde_json::to_vec_pretty(&card)
+            .map_err(|error| StatementError::Internal(format!("writing the card: {error}")))?;
+        staging.write(CARD_FILE, &json)?;
+        trained.head.save(&staging.path().join(HEAD_FILE))?;
+        let digest = store.artifacts().publish(staging)?;
+        let new = NewModel { name: self.name.to_owned(), card, digest, run: Some(run) };
+        Ok(store.catalog().create_model(&new, self.on_conflict)?)
+    }
+}
+
+/// A training run in the catalog. Dropped before its end, it is marked as cancelled.
+struct Run {
+    id: RunId,
+    store: Store,
+    open: bool,
+}
+
+impl Run {
+    fn begin(context: &StatementContext, model: &str) -> Result<Self> {
+        let id = context.store.catalog().begin_training(model, &context.sql)?;
+        Ok(Self { id, store: context.store.clone(), open: true })
+    }
+
+    /// The commit has ended the run in the transaction that made the version.
+    fn ended(mut self) {
+        self.open = false;
+    }
+
+    fn fail(mut self, error: &StatementError) -> Result<()> {
+        self.open = false;
+        let outcome = TrainingOutcome::Failed { error: error.to_string() };
+        Ok(self.store.catalog().finish_training(self.id, &outcome)?)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.open {
+            // Nobody is left to tell; a run that stays open is shown as interrupted once the process ends.
+            let _ = self.store.catalog().finish_training(self.id, &TrainingOutcome::Cancelled);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What can be wrong with the rows and the base of a training or an evaluation.
+
+use nightjar_models::{Failure, nearest};
+
+/// Why rows can't be learned from or measured on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// The rows lack the target column.
+    #[error("the rows have no column '{target}' to learn; they have {}", list(columns))]
+    NoTarget {
+        /// The column asked for.
+        target: String,
+        /// The columns that are there.
+        columns: Vec<String>,
+    },
+    /// The target can't be learned.
+    #[error("the target '{target}' is of type {found}, which is neither a label nor a number")]
+    TargetType {
+        /// The target column.
+        target: String,
+        /// Its type.
+        found: String,
+    },
+    /// Besides the target there's no column.
+    #[error("the rows have no text column besides the target '{target}'")]
+    NoInput {
+        /// The target column.
+        target: String,
+    },
+    /// A column besides text and target.
+    #[error("the rows have columns that can't be learned from: {}", list(columns))]
+    ExtraColumns {
+        /// Those columns with their types.
+        columns: Vec<String>,
+        /// The text column to keep, if there is one.
+        text: Option<String>,
+        /// The target column.
+        target: String,
+    },
+    /// Two or more text columns.
+    #[error("the rows have {} text columns ({}); method 'head' reads one", columns.len(), list(columns))]
+    SeveralTexts {
+        /// The text columns.
+        columns: Vec<String>,
+        /// The target column.
+        target: String,
+    },
+    /// The query gave no rows.
+    #[error("the rows to {purpose} are none")]
+    NoRows {
+        /// 'learn from', 'validate on' or 'evaluate on'.
+        purpose: &'static str,
+    },
+    /// All rows lack a label or a text.
+    #[error("all {rows} rows to {purpose} have NULL as '{column}'")]
+    AllNull {
+        /// The number of rows.
+        rows: u64,
+        /// What the rows are for.
+        purpose: &'static str,
+        /// The target or text column.
+        column: String,
+    },
+    /// A classifier needs two classes.
+    #[error("all {rows} rows have the same label '{label}'; a classifier needs at least two")]
+    OneClass {
+        /// The number of rows.
+        rows: usize,
+        /// The one label.
+        label: String,
+    },
+    /// As many labels as rows: an identifier or a text, not a label.
+    #[error("the target '{target}' has {classes} different labels in {rows} rows")]
+    TooManyClasses {
+        /// The target column.
+        target: String,
+        /// The number of labels.
+        classes: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// A number to learn that isn't finite.
+    #[error("the target '{target}' holds {value}, which is no finite number")]
+    NotFinite {
+        /// The target column.
+        target: String,
+        /// The value.
+        value: f64,
+    },
+    /// The base isn't in the store, where fetching it isn't allowed.
+    #[error("the base '{base}' is not in the store")]
+    BaseMissing {
+        /// The base as written.
+        base: String,
+    },
+    /// Evaluating a model without labels.
+    #[error("{model} is for the task 'embed', which has no labels to evaluate")]
+    NotEvaluable {
+        /// The model as name@version.
+        model: String,
+    },
+    /// ALTER MODEL FINE_TUNE with a task other than the model's.
+    #[error("{model} is for the task '{found}', and the rows are for '{expected}'")]
+    OtherTask {
+        /// The model as name@version.
+        model: String,
+        /// The model's task.
+        found: String,
+        /// The task of the rows.
+        expected: String,
+    },
+}
+
+fn list(columns: &[String]) -> String {
+    match columns {
+        [] => "none".to_owned(),
+        _ => columns.join(", "),
+    }
+}
+
+impl Failure for TrainingError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoTarget { .. } => "training.no_target",
+            Self::TargetType { .. } => "training.target_type",
+            Self::NoInput { .. } => "training.no_input",
+            Self::ExtraColumns { .. } => "training.extra_columns",
+            Self::SeveralTexts { .. } => "training.several_texts",
+            Self::NoRows { .. } => "training.no_rows",
+            Self::AllNull { .. } => "training.all_null",
+            Self::OneClass { .. } => "training.one_class",
+            Self::TooManyClasses { .. } => "training.too_many_classes",
+            Self::NotFinite { .. } => "training.not_finite",
+            Self::BaseMissing { .. } => "training.base_missing",
+            Self::NotEvaluable { .. } => "training.not_evaluable",
+            Self::OtherTask { .. } => "training.other_task",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let select = |text: &str, target: &str| format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)");
+        Some(match self {
+            Self::NoTarget { target, columns } => {
+                let near = nearest(target, columns.iter().map(String::as_str)).or(match columns.as_slice() {
+                    [only] => Some(only.as_str()),
+                    _ => None,
+                });
+                format!("say which column holds the labels: TARGET {}", near.unwrap_or("column"))
+            }
+            Self::TargetType { target, .. } => format!("make it text: CAST({target} AS VARCHAR)"),
+            Self::NoInput { target } => select("text", target),
+            Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
+            Self::SeveralTexts { columns, target } => {
+                let joined = columns.join(" || ' ' || ");
+                format!("keep one, or join them: FINE_TUNE ON (SELECT {joined} AS text, {target} FROM …)")
+            }
+            Self::NoRows { .. } => "run the query by itself and look at its WHERE".to_owned(),
+            Self::AllNull { column, .. } => format!("rows count only where {column} is not NULL"),
+            Self::OneClass { .. } => "add rows with another label".to_owned(),
+            Self::TooManyClasses { .. } => {
+                "is it an identifier? A number is learned with WITH (task = 'regress')".to_owned()
+            }
+            Self::NotFinite { target, .. } => format!("leave such rows out: WHERE NOT isnan({target})"),
+            Self::BaseMissing { base } => format!("run: nightjar model pull '{base}'"),
+            Self::NotEvaluable { .. } => "evaluate a model made with FINE_TUNE ON".to_owned(),
+            Self::OtherTask { .. } => "make another model: CREATE MODEL name FINE_TUNE ON …".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! The rows that CREATE MODEL and ALTER MODEL … FINE_TUNE return: one per epoch, with the version created.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use datafusion::error::Result;
+use nightjar_catalog::Created;
+
+/// Makes those rows.
+pub(crate) struct TrainingRows;
+
+impl TrainingRows {
+    /// Returns the row of a training: a head has one epoch.
+    pub(crate) fn trained(
+        created: &Created,
+        metrics: &BTreeMap<String, f64>,
+        rows: u64,
+        rows_per_second: f64,
+    ) -> Result<RecordBatch> {
+        Self::row(created, Some(1), metrics, Some(rows), Some(rows_per_second.round()))
+    }
+
+    /// Returns the row of a model that was made without training.
+    pub(crate) fn untrained(created: &Created) -> Result<RecordBatch> {
+        Self::row(created, None, &BTreeMap::new(), None, None)
+    }
+
+    fn row(
+        created: &Created,
+        epoch: Option<u32>,
+        metrics: &BTreeMap<String, f64>,
+        rows: Option<u64>,
+        rows_per_second: Option<f64>,
+    ) -> Result<RecordBatch> {
+        let metric = |name: &str| -> ArrayRef { Arc::new(Float64Array::from(vec![metrics.get(name).copied()])) };
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
+            ("model", Arc::new(StringArray::from(vec![created.version.reference().to_string()]))),
+            ("epoch", Arc::new(UInt32Array::from(vec![epoch]))),
+            ("rows", Arc::new(UInt64Array::from(vec![rows]))),
+            ("train_loss", metric("train_loss")),
+            ("validation_loss", metric("validation_loss")),
+        ];
+        if metrics.contains_key("rmse") {
+            columns.extend([("rmse", metric("rmse")), ("r2", metric("r2"))]);
+        } else {
+            columns.extend([("accuracy", metric("accuracy")), ("macro_f1", metric("macro_f1"))]);
+        }
+        columns.push(("rows_per_second", Arc::new(Float64Array::from(vec![rows_per_second]))));
+        Ok(RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, array)| (name, array, true)),
+        )?)
+    }
+}

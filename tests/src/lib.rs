@@ -1,0 +1,20 @@
+//! The testkit: stores with tiny seeded models, fixture files, and the database that `sql/*.slt` talks to.
+//!
+//! Nothing here needs the network. What it makes lives in temporary folders that go with the values.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod avro;
+mod database;
+mod fixtures;
+mod normalise;
+mod render;
+mod runtime;
+mod store;
+
+pub use database::{Database, SqlFailure, SqlType};
+pub use fixtures::{Fixtures, REVIEWS, Review};
+pub use normalise::{Places, normalise};
+pub use render::{render_error, render_rows};
+pub use runtime::block_on;
+pub use store::{TestStore, digests, values};
