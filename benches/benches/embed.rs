@@ -21,9 +21,8 @@ fn embed(criterion: &mut Criterion) {
     group.bench_function("encoder", |bencher| bencher.iter(|| encoder.embed(&texts).unwrap()));
     let sql = format!("SELECT embed(review, '{BASE_MODEL}') FROM '{}'", reviews_path().display());
     group.bench_function("sql", |bencher| {
-        bencher.iter(|| {
-            runtime.block_on(async { session.sql(&sql).await.unwrap().collect().await.unwrap() })
-        });
+        bencher
+            .iter(|| runtime.block_on(async { session.sql(&sql).await.unwrap().collect().await.unwrap() }));
     });
     group.finish();
 }

@@ -24,11 +24,9 @@ pub async fn reviews(session: &Session) -> Result<Vec<String>> {
     let sql = format!("SELECT review FROM '{}'", path.display());
     let mut texts = Vec::new();
     for batch in session.sql(&sql).await?.collect().await? {
-        let column = datafusion::arrow::compute::cast(
-            batch.column(0),
-            &datafusion::arrow::datatypes::DataType::Utf8,
-        )
-        .map_err(datafusion::error::DataFusionError::from)?;
+        let column =
+            datafusion::arrow::compute::cast(batch.column(0), &datafusion::arrow::datatypes::DataType::Utf8)
+                .map_err(datafusion::error::DataFusionError::from)?;
         texts.extend(column.as_string::<i32>().iter().flatten().map(str::to_owned));
     }
     Ok(texts)

@@ -29,8 +29,18 @@ pub struct Review {
     pub product: &'static str,
 }
 
-const GOOD: [&str; 10] =
-    ["great", "excellent", "amazing", "perfect", "wonderful", "beautiful", "happy", "nice", "loved", "useful"];
+const GOOD: [&str; 10] = [
+    "great",
+    "excellent",
+    "amazing",
+    "perfect",
+    "wonderful",
+    "beautiful",
+    "happy",
+    "nice",
+    "loved",
+    "useful",
+];
 const BAD: [&str; 10] =
     ["terrible", "awful", "horrible", "broken", "useless", "boring", "ugly", "dirty", "hated", "poor"];
 const PRODUCTS: [&str; 3] = ["phone", "hotel", "movie"];
@@ -69,7 +79,12 @@ impl Fixtures {
             ("reviews", "reviews.parquet", "PARQUET", ""),
             ("reviews", "Shouting.PARQUET", "PARQUET", ""),
             ("reviews", "reviews.csv", "CSV", "OPTIONS ('format.has_header' 'true')"),
-            ("reviews", "reviews.tsv", "CSV", "OPTIONS ('format.has_header' 'true', 'format.delimiter' '\t')"),
+            (
+                "reviews",
+                "reviews.tsv",
+                "CSV",
+                "OPTIONS ('format.has_header' 'true', 'format.delimiter' '\t')",
+            ),
             (
                 "reviews",
                 "reviews.csv.gz",
@@ -91,7 +106,8 @@ impl Fixtures {
         for (from, to, format, options) in copies {
             let path = at(to);
             fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
-            let from = if from.starts_with('(') { from.to_owned() } else { format!("(SELECT * FROM {from})") };
+            let from =
+                if from.starts_with('(') { from.to_owned() } else { format!("(SELECT * FROM {from})") };
             // A folder and a file of one name, where COPY can't tell: it writes a single file for a path with an ending.
             let sql = format!("COPY {from} TO '{}' STORED AS {format} {options}", path.display());
             let copied = context.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -135,7 +151,8 @@ fn batch(rows: &[Review]) -> RecordBatch {
 
 /// Texts as bytes: row 3 is no UTF-8, row 4 is NULL.
 fn bytes() -> RecordBatch {
-    let texts: Vec<Option<&[u8]>> = vec![Some(b"good"), Some("caf\u{e9} \u{1f642}".as_bytes()), Some(b"\xff\xfe"), None];
+    let texts: Vec<Option<&[u8]>> =
+        vec![Some(b"good"), Some("caf\u{e9} \u{1f642}".as_bytes()), Some(b"\xff\xfe"), None];
     let columns: [(&str, ArrayRef); 2] = [
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4]))),
         ("bytes", Arc::new(BinaryArray::from_opt_vec(texts))),

@@ -85,9 +85,13 @@ mod tests {
 
     #[test]
     fn numbers_have_six_significant_digits() {
-        for (value, text) in
-            [(1.0 / 3.0, "0.333333"), (2.0, "2"), (-0.0, "0"), (123_456_789.4, "123456789"), (1.23e-5, "0.0000123")]
-        {
+        for (value, text) in [
+            (1.0 / 3.0, "0.333333"),
+            (2.0, "2"),
+            (-0.0, "0"),
+            (123_456_789.4, "123456789"),
+            (1.23e-5, "0.0000123"),
+        ] {
             assert_eq!(number(Some(value)), text);
         }
         assert_eq!(number(None), "NULL");

@@ -44,10 +44,7 @@ impl Artifacts {
     /// The artifacts under the store's folder `root`. Creates the folders and sweeps staging that
     /// processes which died more than a day ago have left.
     pub(crate) fn under(root: &Path) -> Result<Artifacts> {
-        let artifacts = Artifacts {
-            published: root.join("artifacts"),
-            staging: root.join("staging"),
-        };
+        let artifacts = Artifacts { published: root.join("artifacts"), staging: root.join("staging") };
         for folder in [&artifacts.published, &artifacts.staging] {
             fs::create_dir_all(folder).map_err(CatalogError::io("create", folder))?;
         }
@@ -72,10 +69,7 @@ impl Artifacts {
         let mut files = Vec::new();
         collect(staging.path(), "", &mut files)?;
         if files.is_empty() {
-            return Err(CatalogError::NotPublishable {
-                path: staging.path().into(),
-                reason: "it is empty",
-            });
+            return Err(CatalogError::NotPublishable { path: staging.path().into(), reason: "it is empty" });
         }
         let manifest = Manifest::new(files);
         let digest = manifest.digest();
@@ -97,16 +91,17 @@ impl Artifacts {
                     if self.open(&digest).is_ok() {
                         return Ok(digest);
                     }
-                    self.discard(&target)
-                        .map_err(|_| CatalogError::io("publish", &target)(error))?;
+                    self.discard(&target).map_err(|_| CatalogError::io("publish", &target)(error))?;
                 }
                 Err(error) => return Err(CatalogError::io("publish", &target)(error)),
             }
         }
-        Err(CatalogError::NotPublishable {
-            path: target,
-            reason: "its place keeps being taken",
-        })
+        Err(CatalogError::NotPublishable { path: target, reason: "its place keeps being taken" })
+    }
+
+    /// The folder of an artifact. Nothing is checked: for planning, which reads the small files only.
+    pub fn folder(&self, digest: &Digest) -> PathBuf {
+        self.dir(digest)
     }
 
     /// Whether an artifact of this name exists; it is not verified. Cost: one file system call.
@@ -130,10 +125,7 @@ impl Artifacts {
                 });
             }
             Err(_) => {
-                return Err(CatalogError::ArtifactMissing {
-                    digest: *digest,
-                    path: self.published.clone(),
-                });
+                return Err(CatalogError::ArtifactMissing { digest: *digest, path: self.published.clone() });
             }
         };
         let found = Digest::of(&bytes);
@@ -186,11 +178,7 @@ impl Artifacts {
                 });
             }
         }
-        Ok(Artifact {
-            digest: *digest,
-            dir,
-            manifest,
-        })
+        Ok(Artifact { digest: *digest, dir, manifest })
     }
 
     fn dir(&self, digest: &Digest) -> PathBuf {
@@ -212,12 +200,7 @@ impl Artifacts {
 
 /// Gathers the files below `folder`, made durable and immutable on the way; folders after their files.
 fn collect(folder: &Path, prefix: &str, files: &mut Vec<ManifestFile>) -> Result<()> {
-    let refuse = |path: &Path, reason| {
-        Err(CatalogError::NotPublishable {
-            path: path.into(),
-            reason,
-        })
-    };
+    let refuse = |path: &Path, reason| Err(CatalogError::NotPublishable { path: path.into(), reason });
     for entry in fs::read_dir(folder).map_err(CatalogError::io("list", folder))? {
         let entry = entry.map_err(CatalogError::io("list", folder))?;
         let path = entry.path();
@@ -236,33 +219,19 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<ManifestFile>) -> Result
         } else {
             make_durable(&path)?;
             let (size, sha256) = hash_file(&path)?;
-            files.push(ManifestFile {
-                path: relative,
-                size,
-                sha256,
-            });
+            files.push(ManifestFile { path: relative, size, sha256 });
         }
     }
-    if prefix.is_empty() {
-        Ok(())
-    } else {
-        sync_folder(folder)
-    }
+    if prefix.is_empty() { Ok(()) } else { sync_folder(folder) }
 }
 
 /// Brings a file to the disk and takes the right to write it away.
 fn make_durable(path: &Path) -> Result<()> {
     // Windows flushes only what is open for writing; Unix would refuse that for a protected file.
-    let file = File::options()
-        .read(true)
-        .write(!cfg!(unix))
-        .open(path)
-        .map_err(CatalogError::io("open", path))?;
+    let file =
+        File::options().read(true).write(!cfg!(unix)).open(path).map_err(CatalogError::io("open", path))?;
     file.sync_all().map_err(CatalogError::io("write", path))?;
-    let mut permissions = file
-        .metadata()
-        .map_err(CatalogError::io("read", path))?
-        .permissions();
+    let mut permissions = file.metadata().map_err(CatalogError::io("read", path))?.permissions();
     permissions.set_readonly(true);
     fs::set_permissions(path, permissions).map_err(CatalogError::io("write-protect", path))
 }

@@ -47,9 +47,7 @@ impl FromStr for Task {
 
     fn from_str(text: &str) -> Result<Task> {
         let task = Task::ALL.into_iter().find(|task| task.as_str() == text);
-        task.ok_or_else(|| CatalogError::TaskUnknown {
-            task: text.to_string(),
-        })
+        task.ok_or_else(|| CatalogError::TaskUnknown { task: text.to_string() })
     }
 }
 
@@ -83,11 +81,7 @@ pub struct ModelCard {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
     /// Metrics of the finished model on its validation rows. NaN and infinities are not kept.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        serialize_with = "finite"
-    )]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "finite")]
     pub metrics: BTreeMap<String, f64>,
     /// Labelled rows it was trained on, validation rows included.
     #[serde(default)]

@@ -24,9 +24,7 @@ pub struct Catalog {
 
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Catalog")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Catalog").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -57,9 +55,7 @@ impl Catalog {
         let action = "open the database";
         let started = Instant::now();
         let mut connection = Connection::open(path).map_err(|error| database(action, path, error))?;
-        connection
-            .busy_timeout(BUSY_TIMEOUT)
-            .map_err(|error| database(action, path, error))?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| database(action, path, error))?;
         loop {
             match prepare(&mut connection) {
                 Ok(()) => break,
@@ -71,26 +67,15 @@ impl Catalog {
                 Err(Unfit::Sql(error)) => return Err(database(action, path, error)),
                 Err(Unfit::Foreign) => {
                     let reason = "it is the database of another program";
-                    return Err(CatalogError::NotACatalog {
-                        path: path.into(),
-                        reason,
-                    });
+                    return Err(CatalogError::NotACatalog { path: path.into(), reason });
                 }
                 Err(Unfit::Newer(found)) => {
                     let supported = schema::MIGRATIONS.len() as i64;
-                    return Err(CatalogError::CatalogNewer {
-                        path: path.into(),
-                        found,
-                        supported,
-                    });
+                    return Err(CatalogError::CatalogNewer { path: path.into(), found, supported });
                 }
             }
         }
-        Ok(Catalog {
-            path: path.into(),
-            connection: Mutex::new(connection),
-            owner: Mutex::new(None),
-        })
+        Ok(Catalog { path: path.into(), connection: Mutex::new(connection), owner: Mutex::new(None) })
     }
 
     /// The catalog's file.
@@ -158,10 +143,7 @@ fn prepare(connection: &mut Connection) -> Result<(), Unfit> {
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Turns SQLite's error into ours, by what can be done about it.
@@ -169,15 +151,11 @@ fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Catal
     let path = path.to_path_buf();
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => CatalogError::CatalogBusy { path },
-        Some(ErrorCode::NotADatabase) => CatalogError::NotACatalog {
-            path,
-            reason: "it is not an SQLite database",
-        },
+        Some(ErrorCode::NotADatabase) => {
+            CatalogError::NotACatalog { path, reason: "it is not an SQLite database" }
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            CatalogError::CatalogReadOnly {
-                path,
-                reason: source.to_string(),
-            }
+            CatalogError::CatalogReadOnly { path, reason: source.to_string() }
         }
         Some(ErrorCode::DiskFull) => {
             let source = std::io::Error::new(std::io::ErrorKind::StorageFull, source);
@@ -206,15 +184,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.sqlite");
         Catalog::open(&path).unwrap();
-        Connection::open(&path)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = Catalog::open(&path).unwrap_err();
-        assert!(
-            matches!(error, CatalogError::CatalogNewer { found: 99, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CatalogError::CatalogNewer { found: 99, .. }), "{error}");
         assert!(error.hint().unwrap().contains("newer nightjar"));
     }
 
@@ -230,15 +202,9 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
 
         let path = folder.path().join("other.sqlite");
-        Connection::open(&path)
-            .unwrap()
-            .execute_batch("CREATE TABLE notes (a)")
-            .unwrap();
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE notes (a)").unwrap();
         let before = fs::read(&path).unwrap();
-        assert!(matches!(
-            Catalog::open(&path).unwrap_err(),
-            CatalogError::NotACatalog { .. }
-        ));
+        assert!(matches!(Catalog::open(&path).unwrap_err(), CatalogError::NotACatalog { .. }));
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 
@@ -247,10 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Catalog::open(folder.path()).unwrap_err();
         assert!(matches!(error, CatalogError::CatalogReadOnly { .. }), "{error:?}");
-        assert!(
-            error.to_string().contains(folder.path().to_str().unwrap()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
         assert!(error.hint().unwrap().contains("--store"));
     }
 
@@ -259,9 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.sqlite");
         std::thread::scope(|scope| {
-            let opened: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| Catalog::open(&path).map(drop)))
-                .collect();
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| Catalog::open(&path).map(drop))).collect();
             for result in opened {
                 result.join().unwrap().unwrap();
             }

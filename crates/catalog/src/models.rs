@@ -163,11 +163,7 @@ impl Catalog {
             }
             let version = find(tx, &ModelReference::current(name))?;
             let is_default = default_name(tx, version.card.task)?.as_deref() == Some(name);
-            Ok(Created {
-                version,
-                outcome,
-                is_default,
-            })
+            Ok(Created { version, outcome, is_default })
         })
     }
 
@@ -200,11 +196,7 @@ impl Catalog {
     pub fn versions(&self, name: &str) -> Result<Vec<ModelVersion>> {
         self.read("list the versions of a model", |tx| {
             must_exist(tx, name)?;
-            list(
-                tx,
-                &format!("{VERSIONS} WHERE v.model = ?1 ORDER BY v.version"),
-                [name],
-            )
+            list(tx, &format!("{VERSIONS} WHERE v.model = ?1 ORDER BY v.version"), [name])
         })
     }
 
@@ -229,20 +221,14 @@ impl Catalog {
             return Ok(version);
         }
         let models = self.models()?.into_iter().filter(|model| model.task == task);
-        Err(CatalogError::NoDefault {
-            task,
-            candidates: models.map(|model| model.name).collect(),
-        })
+        Err(CatalogError::NoDefault { task, candidates: models.map(|model| model.name).collect() })
     }
 
     /// Makes a model the default of its current version's task.
     pub fn set_default(&self, name: &str) -> Result<()> {
         self.write("set the default model", |tx| {
             let task = must_exist(tx, name)?;
-            tx.execute(
-                "INSERT OR REPLACE INTO defaults (task, model) VALUES (?1, ?2)",
-                (task, name),
-            )?;
+            tx.execute("INSERT OR REPLACE INTO defaults (task, model) VALUES (?1, ?2)", (task, name))?;
             Ok(())
         })
     }
@@ -266,10 +252,7 @@ impl Catalog {
             if model_task(tx, to)?.is_some() {
                 return Err(CatalogError::ModelExists { name: to.into() }.into());
             }
-            tx.execute(
-                "UPDATE models SET name = ?2, updated_at = ?3 WHERE name = ?1",
-                (name, to, now()),
-            )?;
+            tx.execute("UPDATE models SET name = ?2, updated_at = ?3 WHERE name = ?1", (name, to, now()))?;
             tx.execute("UPDATE training_runs SET model = ?2 WHERE model = ?1", (name, to))?;
             // The new name goes on from the higher of the two counts; the old name's count stays.
             tx.execute(
@@ -291,10 +274,7 @@ impl Catalog {
     /// this one and plans that name it keep working; collecting unused ones is another command's.
     pub fn drop_model(&self, name: &str, version: Option<VersionNumber>, if_exists: bool) -> Result<bool> {
         self.write("drop a model", |tx| {
-            let reference = ModelReference {
-                name: name.into(),
-                version,
-            };
+            let reference = ModelReference { name: name.into(), version };
             match find(tx, &reference) {
                 Ok(_) => (),
                 Err(Fault::Catalog(
@@ -313,15 +293,9 @@ impl Catalog {
                 tx.execute("DELETE FROM models WHERE name = ?1", [name])?;
                 return Ok(true);
             };
-            tx.execute(
-                "DELETE FROM model_versions WHERE model = ?1 AND version = ?2",
-                (name, version),
-            )?;
-            let current: VersionNumber = tx.query_row(
-                "SELECT current_version FROM models WHERE name = ?1",
-                [name],
-                |row| row.get(0),
-            )?;
+            tx.execute("DELETE FROM model_versions WHERE model = ?1 AND version = ?2", (name, version))?;
+            let current: VersionNumber =
+                tx.query_row("SELECT current_version FROM models WHERE name = ?1", [name], |row| row.get(0))?;
             make_current(tx, name, if current == version { newest } else { current })?;
             Ok(true)
         })
@@ -349,32 +323,21 @@ fn make_current(tx: &Transaction<'_>, name: &str, version: VersionNumber) -> Res
 fn find(tx: &Transaction<'_>, reference: &ModelReference) -> Result<ModelVersion, Fault> {
     let name = reference.name.as_str();
     let found = match reference.version {
-        Some(version) => list(
-            tx,
-            &format!("{VERSIONS} WHERE v.model = ?1 AND v.version = ?2"),
-            (name, version),
-        )?,
-        None => list(
-            tx,
-            &format!("{VERSIONS} WHERE v.model = ?1 AND v.version = m.current_version"),
-            [name],
-        )?,
+        Some(version) => {
+            list(tx, &format!("{VERSIONS} WHERE v.model = ?1 AND v.version = ?2"), (name, version))?
+        }
+        None => {
+            list(tx, &format!("{VERSIONS} WHERE v.model = ?1 AND v.version = m.current_version"), [name])?
+        }
     };
     if let Some(version) = found.into_iter().next() {
         return Ok(version);
     }
     must_exist(tx, name)?;
     let mut statement = tx.prepare("SELECT version FROM model_versions WHERE model = ?1 ORDER BY version")?;
-    let versions = statement
-        .query_map([name], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let versions = statement.query_map([name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let version = reference.version.unwrap_or_default();
-    Err(CatalogError::VersionUnknown {
-        name: name.into(),
-        version,
-        versions,
-    }
-    .into())
+    Err(CatalogError::VersionUnknown { name: name.into(), version, versions }.into())
 }
 
 fn list(
@@ -429,11 +392,7 @@ fn card(row: &Row<'_>, name: &str) -> Result<ModelCard, Fault> {
 }
 
 fn unreadable(what: &'static str, name: &str, error: &serde_json::Error) -> CatalogError {
-    CatalogError::RecordInvalid {
-        what,
-        name: name.into(),
-        reason: error.to_string(),
-    }
+    CatalogError::RecordInvalid { what, name: name.into(), reason: error.to_string() }
 }
 
 fn default_name(tx: &Transaction<'_>, task: Task) -> Result<Option<String>, Fault> {
@@ -443,11 +402,7 @@ fn default_name(tx: &Transaction<'_>, task: Task) -> Result<Option<String>, Faul
 
 /// The word of a model's task, or `None` if there is no such model.
 fn model_task(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, Fault> {
-    Ok(tx
-        .query_row("SELECT task FROM models WHERE name = ?1", [name], |row| {
-            row.get(0)
-        })
-        .optional()?)
+    Ok(tx.query_row("SELECT task FROM models WHERE name = ?1", [name], |row| row.get(0)).optional()?)
 }
 
 /// The word of a model's task; an unknown model is an error with the nearest known name.
@@ -456,13 +411,7 @@ fn must_exist(tx: &Transaction<'_>, name: &str) -> Result<String, Fault> {
         return Ok(task);
     }
     let mut statement = tx.prepare("SELECT name FROM models ORDER BY name")?;
-    let known: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let known: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let nearest = nightjar_models::nearest(name, known.iter().map(String::as_str)).map(str::to_string);
-    Err(CatalogError::ModelUnknown {
-        name: name.into(),
-        nearest,
-    }
-    .into())
+    Err(CatalogError::ModelUnknown { name: name.into(), nearest }.into())
 }

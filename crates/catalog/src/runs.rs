@@ -122,12 +122,7 @@ impl Owner {
     }
 
     fn name(&self) -> String {
-        self.file
-            .path()
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.file.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -148,10 +143,7 @@ fn lives(folder: &Path, owner: &str) -> bool {
 /// Removes the marks of dead processes. A young mark may be about to be locked.
 fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let modified = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .unwrap_or(SystemTime::now());
+        let modified = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
         let old = modified.elapsed().unwrap_or_default() > Duration::from_secs(24 * 60 * 60);
         if old && !lives(folder, &entry.file_name().to_string_lossy()) {
             let _ = fs::remove_file(entry.path());
@@ -304,8 +296,6 @@ pub(crate) fn finish(tx: &Transaction<'_>, run: RunId, outcome: &TrainingOutcome
 /// The stored status of a run, and the version that it made.
 fn status(tx: &Transaction<'_>, run: RunId) -> Result<(String, Option<VersionNumber>), Fault> {
     let sql = "SELECT status, version FROM training_runs WHERE run_id = ?1";
-    let found = tx
-        .query_row(sql, [run.0 as i64], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found = tx.query_row(sql, [run.0 as i64], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     found.ok_or_else(|| CatalogError::RunUnknown { run }.into())
 }

@@ -160,14 +160,10 @@ mod tests {
             .collect();
         open(&mut connection, &later).unwrap();
         let row: (String, String) = connection
-            .query_row("SELECT name, note FROM models", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row("SELECT name, note FROM models", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap();
         assert_eq!(row, ("m".to_string(), "none".to_string()));
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap();
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(version, later.len() as i64);
         open(&mut connection, &later).unwrap();
         assert!(matches!(open(&mut connection, MIGRATIONS), Err(Unfit::Newer(found)) if found == version));
@@ -180,11 +176,7 @@ mod tests {
         assert!(matches!(open(&mut connection, &broken), Err(Unfit::Sql(_))));
         open(&mut connection, &MIGRATIONS[..1]).unwrap();
         let extra: i64 = connection
-            .query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'",
-                [],
-                |row| row.get(0),
-            )
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'extra'", [], |row| row.get(0))
             .unwrap();
         assert_eq!(extra, 0);
     }
@@ -192,9 +184,7 @@ mod tests {
     #[test]
     fn a_foreign_database_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch("CREATE TABLE other (a); PRAGMA user_version = 1")
-            .unwrap();
+        connection.execute_batch("CREATE TABLE other (a); PRAGMA user_version = 1").unwrap();
         assert!(matches!(open(&mut connection, MIGRATIONS), Err(Unfit::Foreign)));
     }
 }

@@ -41,10 +41,7 @@ impl Staging {
         let lock = File::create_new(&path).map_err(CatalogError::io("create", &path))?;
         // Where the file system has no locks this fails, and age alone protects the folder.
         let _ = lock.try_lock();
-        Ok(Staging {
-            folder,
-            _lock: (lock, TempPath::try_from_path(path).ok()),
-        })
+        Ok(Staging { folder, _lock: (lock, TempPath::try_from_path(path).ok()) })
     }
 
     /// The folder; files may be written into it directly.
@@ -72,8 +69,7 @@ impl Staging {
             match from.read(&mut buffer) {
                 Ok(0) => return Ok(target),
                 Ok(read) => {
-                    file.write_all(&buffer[..read])
-                        .map_err(CatalogError::io("write", &target))?;
+                    file.write_all(&buffer[..read]).map_err(CatalogError::io("write", &target))?;
                     progress(read as u64);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
@@ -114,20 +110,12 @@ pub(crate) fn sweep(parent: &Path, now: SystemTime) {
             continue;
         }
         let path = entry.path();
-        let lock = if metadata.is_dir() {
-            lock_path(&path)
-        } else {
-            path.clone()
-        };
+        let lock = if metadata.is_dir() { lock_path(&path) } else { path.clone() };
         // A lock that someone holds protects both itself and its folder.
         if File::open(&lock).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))) {
             continue;
         }
-        let _ = if metadata.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let _ = if metadata.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     }
 }
 
@@ -159,10 +147,7 @@ mod tests {
         fs::write(parent.path().join("stage-dead.lock"), b"").unwrap();
         sweep(parent.path(), SystemTime::now());
         assert!(parent.path().join("stage-dead").exists(), "younger than a day");
-        sweep(
-            parent.path(),
-            SystemTime::now() + STALE_AFTER + Duration::from_secs(60),
-        );
+        sweep(parent.path(), SystemTime::now() + STALE_AFTER + Duration::from_secs(60));
         assert!(!parent.path().join("stage-dead").exists());
         assert!(!parent.path().join("stage-dead.lock").exists());
         assert!(living.path().exists());
@@ -174,10 +159,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let mut staging = Staging::new(parent.path()).unwrap();
         for path in ["../x", "/x", "a/../../x", ""] {
-            assert!(matches!(
-                staging.write(path, b"").unwrap_err(),
-                CatalogError::FileOutside { .. }
-            ));
+            assert!(matches!(staging.write(path, b"").unwrap_err(), CatalogError::FileOutside { .. }));
         }
     }
 }

@@ -37,13 +37,7 @@ impl Store {
         let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
         let artifacts = Artifacts::under(&root)?;
         let catalog = Catalog::open(&root.join("catalog.sqlite"))?;
-        Ok(Store {
-            inner: Arc::new(Inner {
-                root,
-                artifacts,
-                catalog,
-            }),
-        })
+        Ok(Store { inner: Arc::new(Inner { root, artifacts, catalog }) })
     }
 
     /// The model files.
@@ -69,10 +63,7 @@ fn default_root() -> Result<PathBuf> {
 
 /// The directory that a store's URI names.
 fn parse_uri(uri: &str) -> Result<PathBuf> {
-    let invalid = |reason: &str| CatalogError::StoreInvalid {
-        uri: uri.into(),
-        reason: reason.into(),
-    };
+    let invalid = |reason: &str| CatalogError::StoreInvalid { uri: uri.into(), reason: reason.into() };
     if uri.is_empty() {
         return Err(invalid("it is empty"));
     }
@@ -82,14 +73,10 @@ fn parse_uri(uri: &str) -> Result<PathBuf> {
     if !scheme.eq_ignore_ascii_case("file") {
         // The rest of the URI may hold a password: only what is left of it is repeated.
         let shown = crate::sources::without_password(uri);
-        return Err(CatalogError::StoreScheme {
-            uri: shown,
-            scheme: scheme.into(),
-        });
+        return Err(CatalogError::StoreScheme { uri: shown, scheme: scheme.into() });
     }
     let url = url::Url::parse(uri).map_err(|error| invalid(&error.to_string()))?;
-    url.to_file_path()
-        .map_err(|()| invalid("it does not name an absolute path"))
+    url.to_file_path().map_err(|()| invalid("it does not name an absolute path"))
 }
 
 #[cfg(test)]
@@ -111,19 +98,10 @@ mod tests {
     #[test]
     fn other_schemes_are_refused_by_name() {
         let error = Store::open(Some("s3://key:secret@bucket/prefix")).unwrap_err();
-        assert!(
-            matches!(&error, CatalogError::StoreScheme { scheme, .. } if scheme == "s3"),
-            "{error}"
-        );
+        assert!(matches!(&error, CatalogError::StoreScheme { scheme, .. } if scheme == "s3"), "{error}");
         assert!(!error.to_string().contains("secret"), "{error}");
-        assert!(matches!(
-            Store::open(Some("")).unwrap_err(),
-            CatalogError::StoreInvalid { .. }
-        ));
-        assert!(matches!(
-            Store::open(Some("file://host/x")).unwrap_err(),
-            CatalogError::StoreInvalid { .. }
-        ));
+        assert!(matches!(Store::open(Some("")).unwrap_err(), CatalogError::StoreInvalid { .. }));
+        assert!(matches!(Store::open(Some("file://host/x")).unwrap_err(), CatalogError::StoreInvalid { .. }));
     }
 
     #[test]
@@ -158,10 +136,7 @@ mod tests {
             // Opening may need no write; the first change does.
             Ok(store) => store.catalog().begin_training("m", "s").unwrap_err(),
         };
-        assert!(
-            error.to_string().contains(folder.path().to_str().unwrap()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
         assert!(error.hint().unwrap().contains("--store"), "{error:?}");
     }
 }

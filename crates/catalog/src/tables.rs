@@ -48,12 +48,7 @@ pub struct TableDefinition {
 impl TableDefinition {
     /// A definition that is yet to be put.
     pub fn new(name: impl Into<String>, kind: TableKind, sql: impl Into<String>) -> TableDefinition {
-        TableDefinition {
-            name: name.into(),
-            kind,
-            sql: sql.into(),
-            created_at: 0,
-        }
+        TableDefinition { name: name.into(), kind, sql: sql.into(), created_at: 0 }
     }
 }
 
@@ -76,10 +71,7 @@ impl Catalog {
             if find(transaction, &table.name)?.is_some() {
                 match on_conflict {
                     OnTableConflict::Fail => {
-                        return Err(CatalogError::TableExists {
-                            name: table.name.clone(),
-                        }
-                        .into());
+                        return Err(CatalogError::TableExists { name: table.name.clone() }.into());
                     }
                     OnTableConflict::Ignore => return Ok(false),
                     OnTableConflict::Replace => (),
@@ -111,11 +103,7 @@ impl Catalog {
             let known = list(transaction)?;
             let nearest = nightjar_models::nearest(name, known.iter().map(|table| table.name.as_str()));
             let nearest = nearest.map(str::to_string);
-            Err(CatalogError::TableUnknown {
-                name: name.into(),
-                nearest,
-            }
-            .into())
+            Err(CatalogError::TableUnknown { name: name.into(), nearest }.into())
         })
     }
 
@@ -130,25 +118,17 @@ const COLUMNS: &str = "SELECT name, kind, sql, created_at FROM tables";
 
 fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>, Fault> {
     let mut statement = transaction.prepare(&format!("{COLUMNS} ORDER BY rowid"))?;
-    let rows = statement
-        .query_map([], definition)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let rows = statement.query_map([], definition)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(rows)
 }
 
 fn find(transaction: &Transaction<'_>, name: &str) -> Result<Option<TableDefinition>, Fault> {
-    Ok(transaction
-        .query_row(&format!("{COLUMNS} WHERE name = ?1"), [name], definition)
-        .optional()?)
+    Ok(transaction.query_row(&format!("{COLUMNS} WHERE name = ?1"), [name], definition).optional()?)
 }
 
 fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
     let kind: String = row.get("kind")?;
-    let kind = if kind == TableKind::View.as_str() {
-        TableKind::View
-    } else {
-        TableKind::External
-    };
+    let kind = if kind == TableKind::View.as_str() { TableKind::View } else { TableKind::External };
     Ok(TableDefinition {
         name: row.get("name")?,
         kind,
@@ -181,12 +161,7 @@ mod tests {
         assert_eq!((found.kind, &found.sql), (TableKind::View, &other.sql));
         assert!(found.created_at > 1_600_000_000_000_000);
         assert_eq!(catalog.table("good").unwrap(), None, "names are case-sensitive");
-        let names: Vec<String> = catalog
-            .tables()
-            .unwrap()
-            .into_iter()
-            .map(|table| table.name)
-            .collect();
+        let names: Vec<String> = catalog.tables().unwrap().into_iter().map(|table| table.name).collect();
         assert_eq!(names, ["reviews", "Good"]);
 
         assert!(catalog.drop_table("reviews", false).unwrap());

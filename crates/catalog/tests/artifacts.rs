@@ -1,11 +1,5 @@
 //! Artifacts: published whole, found out when damaged, safe against crashes and each other.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
@@ -52,11 +46,7 @@ fn publishing_is_idempotent_and_complete() {
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let usual = folder.path().join("usual");
     fs::create_dir(&usual).unwrap();
-    assert_eq!(
-        mode(&artifact.dir),
-        mode(&usual),
-        "other users' executors read it as any folder"
-    );
+    assert_eq!(mode(&artifact.dir), mode(&usual), "other users' executors read it as any folder");
     // Another store gives the same content the same name.
     let other = tempfile::tempdir().unwrap();
     assert_eq!(publish(&open(&other)), digest);
@@ -76,11 +66,7 @@ fn damage_is_named() {
     fs::write(&path, &flipped).unwrap();
     let error = store.artifacts().open(&digest).unwrap_err();
     let text = error.to_string();
-    for part in [
-        "model.safetensors",
-        &digest.to_string(),
-        &Digest::of(&good).to_string(),
-    ] {
+    for part in ["model.safetensors", &digest.to_string(), &Digest::of(&good).to_string()] {
         assert!(text.contains(part), "{text}");
     }
     assert!(text.contains(&Digest::of(&flipped).to_string()), "{text}");
@@ -100,10 +86,7 @@ fn damage_is_named() {
 
     // Publishing the same content again mends it.
     assert_eq!(publish(&store), digest);
-    assert_eq!(
-        fs::read(store.artifacts().open(&digest).unwrap().file("model.safetensors")).unwrap(),
-        good
-    );
+    assert_eq!(fs::read(store.artifacts().open(&digest).unwrap().file("model.safetensors")).unwrap(), good);
     assert_eq!(census(&store), (1, 0));
 
     let manifest = path.with_file_name("manifest.json");
@@ -140,9 +123,8 @@ fn threads_publish_the_same_content_at_once() {
     let store = open(&folder);
     let stagings: Vec<Staging> = (0..6).map(|_| stage(&store)).collect();
     std::thread::scope(|scope| {
-        let publishing = stagings
-            .into_iter()
-            .map(|staging| scope.spawn(|| store.artifacts().publish(staging)));
+        let publishing =
+            stagings.into_iter().map(|staging| scope.spawn(|| store.artifacts().publish(staging)));
         let digests: Vec<Digest> = publishing
             .collect::<Vec<_>>()
             .into_iter()
@@ -157,16 +139,10 @@ fn threads_publish_the_same_content_at_once() {
 fn processes_publish_the_same_content_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let children: Vec<_> = (0..3)
-        .map(|_| child("child_publishes", path).spawn().unwrap())
-        .collect();
+    let children: Vec<_> = (0..3).map(|_| child("child_publishes", path).spawn().unwrap()).collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
     let store = open(&folder);
     assert_eq!(census(&store), (1, 0));
@@ -184,9 +160,7 @@ fn child_publishes() {
 #[test]
 fn a_killed_process_leaves_nothing_to_be_seen() {
     let folder = tempfile::tempdir().unwrap();
-    let output = child("child_aborts", folder.path().to_str().unwrap())
-        .output()
-        .unwrap();
+    let output = child("child_aborts", folder.path().to_str().unwrap()).output().unwrap();
     assert!(!output.status.success());
     let store = open(&folder);
     let (published, staged) = census(&store);
@@ -195,10 +169,7 @@ fn a_killed_process_leaves_nothing_to_be_seen() {
     // A day later: sweeping goes by the time of the last change.
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
     for entry in fs::read_dir(folder.path().join("staging")).unwrap() {
-        fs::File::open(entry.unwrap().path())
-            .unwrap()
-            .set_modified(old)
-            .unwrap();
+        fs::File::open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
     }
     assert_eq!(census(&open(&folder)), (0, 0));
 }
@@ -221,10 +192,7 @@ fn a_full_disk_is_told_and_publishes_nothing() {
     let mut shell = std::process::Command::new("sh");
     // The signal is ignored so that the write fails instead of ending the process.
     shell.args(["-c", "trap '' XFSZ; ulimit -f 256 || exit 77; exec \"$@\"", "sh"]);
-    shell
-        .arg(program)
-        .args(inner.get_args())
-        .env("NIGHTJAR_TEST", folder.path());
+    shell.arg(program).args(inner.get_args()).env("NIGHTJAR_TEST", folder.path());
     let output = match shell.output() {
         Ok(output) if output.status.code() != Some(77) => output,
         _ => return eprintln!("skipped: this system sets no limits on file sizes"),
@@ -232,14 +200,9 @@ fn a_full_disk_is_told_and_publishes_nothing() {
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
-    let message = text
-        .lines()
-        .find_map(|line| line.split_once("refused: ").map(|(_, message)| message))
-        .unwrap();
-    assert!(
-        message.contains("model.safetensors") && message.contains("nothing was published"),
-        "{message}"
-    );
+    let message =
+        text.lines().find_map(|line| line.split_once("refused: ").map(|(_, message)| message)).unwrap();
+    assert!(message.contains("model.safetensors") && message.contains("nothing was published"), "{message}");
     assert_eq!(census(&open(&folder)), (0, 0));
 }
 

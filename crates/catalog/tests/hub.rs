@@ -1,11 +1,5 @@
 //! Pulls from a hub that behaves, and from hubs that do not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 #[path = "common/hub.rs"]
@@ -84,16 +78,10 @@ fn takes_the_needed_files_of_one_commit() {
     assert_eq!(pulled.source, format!("hf://org/tiny@{COMMIT}"));
     assert_eq!((pulled.encoder.dim, pulled.encoder.window), (32, 64));
     let artifact = store.artifacts().open(&pulled.digest).unwrap();
-    let expected: Vec<(String, Option<u64>)> = model_files()
-        .iter()
-        .map(|(path, bytes)| (path.to_string(), Some(bytes.len() as u64)))
-        .collect();
-    let taken: Vec<_> = artifact
-        .manifest
-        .files
-        .iter()
-        .map(|file| (file.path.clone(), Some(file.size)))
-        .collect();
+    let expected: Vec<(String, Option<u64>)> =
+        model_files().iter().map(|(path, bytes)| (path.to_string(), Some(bytes.len() as u64))).collect();
+    let taken: Vec<_> =
+        artifact.manifest.files.iter().map(|file| (file.path.clone(), Some(file.size))).collect();
     assert_eq!(taken, expected);
     assert_eq!(*progress.files.lock().unwrap(), expected);
     assert_eq!(*progress.bytes.lock().unwrap(), artifact.manifest.size());
@@ -113,30 +101,13 @@ fn a_known_model_is_pinned() {
     let store = open(&folder);
     let known = pinned(&model_files(), None);
     let take = |progress: &dyn PullProgress| {
-        pull_with(
-            &settings(&hub.url),
-            store.artifacts(),
-            &Source::Known(known),
-            None,
-            progress,
-        )
+        pull_with(&settings(&hub.url), store.artifacts(), &Source::Known(known), None, progress)
     };
     hub.fault("config.json", Fault::Changed);
     let error = take(&Silent).unwrap_err();
-    let CatalogError::FileDigest {
-        file,
-        expected,
-        found,
-        ..
-    } = &error
-    else {
-        panic!("{error}")
-    };
+    let CatalogError::FileDigest { file, expected, found, .. } = &error else { panic!("{error}") };
     let good = &model_files()[1].1;
-    assert_eq!(
-        (file.as_str(), expected.as_slice()),
-        ("config.json", &[Digest::of(good)][..])
-    );
+    assert_eq!((file.as_str(), expected.as_slice()), ("config.json", &[Digest::of(good)][..]));
     assert_ne!(expected[0], *found);
     assert_eq!(census(&store), (0, 0));
 
@@ -151,11 +122,7 @@ fn a_known_model_is_pinned() {
     assert_eq!(hub.requests().len(), asked);
     assert!(progress.notes.lock().unwrap()[0].contains("already"));
     // Damaged, it is pulled again and mended.
-    let path = store
-        .artifacts()
-        .open(&pulled.digest)
-        .unwrap()
-        .file("model.safetensors");
+    let path = store.artifacts().open(&pulled.digest).unwrap().file("model.safetensors");
     std::fs::remove_file(path).unwrap();
     assert_eq!(take(&Silent).unwrap().digest, pulled.digest);
     store.artifacts().open(&pulled.digest).unwrap();
@@ -175,22 +142,12 @@ fn the_digest_that_the_hub_states_is_checked() {
 #[test]
 fn what_is_not_there_is_named() {
     let hub = Hub::serve(&model_files());
-    hub.repository
-        .lock()
-        .unwrap()
-        .listed
-        .push("tokenizer_config.json".into());
+    hub.repository.lock().unwrap().listed.push("tokenizer_config.json".into());
     let text = refused(&hub).to_string();
-    assert!(
-        text.contains("tokenizer_config.json") && text.contains("404"),
-        "{text}"
-    );
+    assert!(text.contains("tokenizer_config.json") && text.contains("404"), "{text}");
     hub.fault("", Fault::Status(404));
     let text = refused(&hub).to_string();
-    assert!(
-        text.contains("org/tiny@main") && text.contains("no such repository"),
-        "{text}"
-    );
+    assert!(text.contains("org/tiny@main") && text.contains("no such repository"), "{text}");
 }
 
 #[test]
@@ -209,10 +166,7 @@ fn a_stalled_download_is_given_up() {
     let started = Instant::now();
     let error = refused(&hub);
     assert!(started.elapsed() < Duration::from_secs(4));
-    assert!(
-        error.retryable() && error.to_string().contains("nothing came for 1.0 s"),
-        "{error}"
-    );
+    assert!(error.retryable() && error.to_string().contains("nothing came for 1.0 s"), "{error}");
 }
 
 #[test]
@@ -246,9 +200,7 @@ fn the_token_is_sent_and_never_shown() {
     let pull = |progress: &dyn PullProgress| pull_with(&settings, store.artifacts(), &source, None, progress);
     assert!(!format!("{:?}", pull(&Silent).unwrap()).contains(token));
     assert!(
-        hub.requests()
-            .iter()
-            .all(|line| line.ends_with(&format!("Bearer {token}"))),
+        hub.requests().iter().all(|line| line.ends_with(&format!("Bearer {token}"))),
         "{:?}",
         hub.requests()
     );
@@ -258,11 +210,7 @@ fn the_token_is_sent_and_never_shown() {
         let progress = Recorder::default();
         let error = pull(&progress).unwrap_err();
         assert!(error.to_string().contains("HF_TOKEN"), "{error}");
-        let said = format!(
-            "{error} {error:?} {:?} {:?}",
-            error.hint(),
-            progress.notes.lock().unwrap()
-        );
+        let said = format!("{error} {error:?} {:?} {:?}", error.hint(), progress.notes.lock().unwrap());
         assert!(!said.contains(token), "{said}");
     }
 }
@@ -305,10 +253,7 @@ fn hostile_answers_are_refused() {
     for name in ["../outside", "/outside", "1_Pooling/../../outside"] {
         hub.repository.lock().unwrap().listed.push(name.into());
         let error = refused(&hub);
-        assert!(
-            matches!(&error, CatalogError::FileOutside { file, .. } if file == name),
-            "{error}"
-        );
+        assert!(matches!(&error, CatalogError::FileOutside { file, .. } if file == name), "{error}");
         reset();
     }
     let outside_text = outside.to_str().unwrap().to_string();
@@ -320,10 +265,7 @@ fn hostile_answers_are_refused() {
     ] {
         hub.fault("config.json", fault.clone());
         let error = refused(&hub);
-        assert!(
-            matches!(error, CatalogError::HubRequest { .. }),
-            "{fault:?}: {error}"
-        );
+        assert!(matches!(error, CatalogError::HubRequest { .. }), "{fault:?}: {error}");
         reset();
     }
     hub.fault("", Fault::Header("sha", outside_text));

@@ -1,11 +1,5 @@
 //! Models, versions and defaults in the catalog, alone and under competition.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
@@ -20,10 +14,7 @@ fn create(catalog: &Catalog, name: &str, task: Task, on_conflict: OnConflict) ->
 }
 
 fn current(catalog: &Catalog, name: &str) -> u32 {
-    catalog
-        .model_version(&ModelReference::current(name))
-        .unwrap()
-        .version
+    catalog.model_version(&ModelReference::current(name)).unwrap().version
 }
 
 fn default(catalog: &Catalog, task: Task) -> Option<String> {
@@ -36,30 +27,19 @@ fn create_replace_ignore() {
     let store = open(&folder);
     let catalog = store.catalog();
     let first = create(catalog, "m", Task::Classify, OnConflict::Fail);
-    assert_eq!(
-        (first.version.version, first.outcome, first.is_default),
-        (1, CreateOutcome::Created, true)
-    );
-    let error = catalog
-        .create_model(&new_model("m", Task::Classify), OnConflict::Fail)
-        .unwrap_err();
+    assert_eq!((first.version.version, first.outcome, first.is_default), (1, CreateOutcome::Created, true));
+    let error = catalog.create_model(&new_model("m", Task::Classify), OnConflict::Fail).unwrap_err();
     assert!(matches!(&error, CatalogError::ModelExists { name } if name == "m"));
     assert!(error.hint().unwrap().contains("CREATE OR REPLACE MODEL m"));
     let same = create(catalog, "m", Task::Classify, OnConflict::Ignore);
-    assert_eq!(
-        (same.version, same.outcome),
-        (first.version.clone(), CreateOutcome::Existed)
-    );
+    assert_eq!((same.version, same.outcome), (first.version.clone(), CreateOutcome::Existed));
 
     let mut second = new_model("m", Task::Classify);
     second.card.labels = vec!["neg".into(), "pos".into()];
     second.card.metrics.insert("accuracy".into(), 0.75);
     second.card.metrics.insert("undefined".into(), f64::NAN);
     let second = catalog.create_model(&second, OnConflict::Replace).unwrap();
-    assert_eq!(
-        (second.version.version, second.outcome),
-        (2, CreateOutcome::Replaced)
-    );
+    assert_eq!((second.version.version, second.outcome), (2, CreateOutcome::Replaced));
     // Reopened: it was all written down.
     let store = open(&folder);
     let read = store.catalog().model_version(&"m@2".parse().unwrap()).unwrap();
@@ -68,20 +48,11 @@ fn create_replace_ignore() {
     assert!(read.current && read.created_at > 1_600_000_000_000_000);
     let old = store.catalog().model_version(&"m@1".parse().unwrap()).unwrap();
     assert!(!old.current && old.card.labels.is_empty());
-    let versions: Vec<u32> = store
-        .catalog()
-        .versions("m")
-        .unwrap()
-        .iter()
-        .map(|v| v.version)
-        .collect();
+    let versions: Vec<u32> = store.catalog().versions("m").unwrap().iter().map(|v| v.version).collect();
     assert_eq!(versions, [1, 2]);
     assert_eq!(store.catalog().all_versions().unwrap().len(), 2);
     let models = store.catalog().models().unwrap();
-    assert_eq!(
-        (models.len(), models[0].versions, models[0].current_version),
-        (1, 2, 2)
-    );
+    assert_eq!((models.len(), models[0].versions, models[0].current_version), (1, 2, 2));
     assert!(models[0].is_default && models[0].task == Task::Classify);
 }
 
@@ -93,21 +64,11 @@ fn a_card_of_another_program_is_read() {
     let connection = rusqlite::Connection::open(store.catalog().path()).unwrap();
     let body = common::card(Task::Embed).body;
     let newer = format!(r#"{{"task": "embed", "body": "{body}", "encoder": {{}}, "from_the_future": [1]}}"#);
-    connection
-        .execute("UPDATE model_versions SET card = ?1", [newer])
-        .unwrap();
-    let read = store
-        .catalog()
-        .model_version(&ModelReference::current("m"))
-        .unwrap();
+    connection.execute("UPDATE model_versions SET card = ?1", [newer]).unwrap();
+    let read = store.catalog().model_version(&ModelReference::current("m")).unwrap();
     assert_eq!((read.card.body, read.card.rows), (body, 0));
-    connection
-        .execute("UPDATE model_versions SET card = '{'", [])
-        .unwrap();
-    let error = store
-        .catalog()
-        .model_version(&ModelReference::current("m"))
-        .unwrap_err();
+    connection.execute("UPDATE model_versions SET card = '{'", []).unwrap();
+    let error = store.catalog().model_version(&ModelReference::current("m")).unwrap_err();
     assert!(error.to_string().contains("card for 'm@1'"), "{error}");
 }
 
@@ -118,14 +79,10 @@ fn unknown_names_and_versions() {
     let catalog = store.catalog();
     create(catalog, "sentiment", Task::Classify, OnConflict::Fail);
     create(catalog, "sentiment", Task::Classify, OnConflict::Replace);
-    let error = catalog
-        .model_version(&ModelReference::current("sentimnet"))
-        .unwrap_err();
+    let error = catalog.model_version(&ModelReference::current("sentimnet")).unwrap_err();
     assert_eq!(error.to_string(), "there is no model 'sentimnet'");
     assert_eq!(error.hint().unwrap(), "did you mean 'sentiment'?");
-    let error = catalog
-        .model_version(&"sentiment@7".parse().unwrap())
-        .unwrap_err();
+    let error = catalog.model_version(&"sentiment@7".parse().unwrap()).unwrap_err();
     assert_eq!(error.to_string(), "model 'sentiment' has no version 7");
     assert_eq!(error.hint().unwrap(), "'sentiment' has version 1, 2");
     for error in [
@@ -140,16 +97,8 @@ fn unknown_names_and_versions() {
     }
     assert!(!catalog.drop_model("x", None, true).unwrap());
     assert!(!catalog.drop_model("sentiment", Some(9), true).unwrap());
-    assert_eq!(
-        catalog
-            .drop_model("sentiment", Some(9), false)
-            .unwrap_err()
-            .code(),
-        "version_unknown"
-    );
-    let error = catalog
-        .create_model(&new_model("a@1", Task::Embed), OnConflict::Fail)
-        .unwrap_err();
+    assert_eq!(catalog.drop_model("sentiment", Some(9), false).unwrap_err().code(), "version_unknown");
+    let error = catalog.create_model(&new_model("a@1", Task::Embed), OnConflict::Fail).unwrap_err();
     assert!(matches!(error, CatalogError::NameInvalid { .. }));
 }
 
@@ -164,37 +113,17 @@ fn dropping_versions_and_models() {
     catalog.set_version("m", 1).unwrap();
     assert_eq!(current(catalog, "m"), 1);
     assert!(catalog.drop_model("m", Some(2), false).unwrap());
-    assert_eq!(
-        current(catalog, "m"),
-        1,
-        "another version than the current one went"
-    );
+    assert_eq!(current(catalog, "m"), 1, "another version than the current one went");
     assert!(catalog.drop_model("m", Some(1), false).unwrap());
     assert_eq!(current(catalog, "m"), 3, "the newest remaining one");
-    assert_eq!(
-        create(catalog, "m", Task::Embed, OnConflict::Replace)
-            .version
-            .version,
-        4
-    );
+    assert_eq!(create(catalog, "m", Task::Embed, OnConflict::Replace).version.version, 4);
     assert!(catalog.drop_model("m", Some(4), false).unwrap());
-    assert_eq!(
-        create(catalog, "m", Task::Embed, OnConflict::Replace)
-            .version
-            .version,
-        5,
-        "4 is used up"
-    );
+    assert_eq!(create(catalog, "m", Task::Embed, OnConflict::Replace).version.version, 5, "4 is used up");
     assert!(catalog.drop_model("m", Some(3), false).unwrap());
     assert!(catalog.drop_model("m", Some(5), false).unwrap());
-    assert!(
-        catalog.models().unwrap().is_empty(),
-        "the last version takes the model along"
-    );
+    assert!(catalog.models().unwrap().is_empty(), "the last version takes the model along");
     assert_eq!(
-        create(catalog, "m", Task::Embed, OnConflict::Fail)
-            .version
-            .version,
+        create(catalog, "m", Task::Embed, OnConflict::Fail).version.version,
         6,
         "m@1 meant something else"
     );
@@ -216,21 +145,10 @@ fn defaults_change_only_by_choice() {
     catalog.set_default("a").unwrap();
 
     assert!(catalog.drop_model("a", None, false).unwrap());
-    assert_eq!(
-        default(catalog, Task::Classify),
-        None,
-        "b-c must not take over by itself"
-    );
+    assert_eq!(default(catalog, Task::Classify), None, "b-c must not take over by itself");
     let error = catalog.require_default_model(Task::Classify).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no default model for the task classify"
-    );
-    assert!(
-        error.hint().unwrap().contains("ALTER MODEL \"b-c\" SET DEFAULT"),
-        "{:?}",
-        error.hint()
-    );
+    assert_eq!(error.to_string(), "there is no default model for the task classify");
+    assert!(error.hint().unwrap().contains("ALTER MODEL \"b-c\" SET DEFAULT"), "{:?}", error.hint());
     assert!(!create(catalog, "d", Task::Classify, OnConflict::Fail).is_default);
     assert!(!create(catalog, "d", Task::Classify, OnConflict::Replace).is_default);
     assert_eq!(default(catalog, Task::Embed).as_deref(), Some("e"));
@@ -259,28 +177,14 @@ fn renaming_keeps_versions_numbers_and_the_default() {
     create(catalog, "b", Task::Embed, OnConflict::Fail);
     let run = catalog.begin_training("a", "CREATE MODEL a").unwrap();
     assert_eq!(catalog.rename_model("a", "b").unwrap_err().code(), "model_exists");
-    assert_eq!(
-        catalog.rename_model("a", "x@1").unwrap_err().code(),
-        "model_name_invalid"
-    );
+    assert_eq!(catalog.rename_model("a", "x@1").unwrap_err().code(), "model_name_invalid");
     catalog.rename_model("a", "c").unwrap();
     assert_eq!(current(catalog, "c"), 2);
     assert_eq!(default(catalog, Task::Classify).as_deref(), Some("c"));
     assert_eq!(catalog.training_runs().unwrap()[0].model, "c");
     assert_eq!(catalog.training_runs().unwrap()[0].run_id, run);
-    assert_eq!(
-        create(catalog, "c", Task::Classify, OnConflict::Replace)
-            .version
-            .version,
-        3
-    );
-    assert_eq!(
-        create(catalog, "a", Task::Classify, OnConflict::Fail)
-            .version
-            .version,
-        3,
-        "a@1 is now c@1"
-    );
+    assert_eq!(create(catalog, "c", Task::Classify, OnConflict::Replace).version.version, 3);
+    assert_eq!(create(catalog, "a", Task::Classify, OnConflict::Fail).version.version, 3, "a@1 is now c@1");
 }
 
 #[test]
@@ -297,10 +201,7 @@ fn a_dropped_base_does_not_hurt_what_was_made_from_it() {
     (tuned.card.body, tuned.card.base) = (body, Some("base@1".into()));
     store.catalog().create_model(&tuned, OnConflict::Fail).unwrap();
     store.catalog().drop_model("base", None, false).unwrap();
-    let tuned = store
-        .catalog()
-        .model_version(&ModelReference::current("tuned"))
-        .unwrap();
+    let tuned = store.catalog().model_version(&ModelReference::current("tuned")).unwrap();
     assert_eq!(tuned.card.base.as_deref(), Some("base@1"));
     store.artifacts().open(&tuned.card.body).unwrap();
 }
@@ -318,22 +219,13 @@ fn two_handles_in_many_threads() {
             .collect();
         let results: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-        assert!(
-            results
-                .into_iter()
-                .filter_map(Result::err)
-                .all(|error| error.code() == "model_exists")
-        );
+        assert!(results.into_iter().filter_map(Result::err).all(|error| error.code() == "model_exists"));
     });
     let mut versions: Vec<u32> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|n| {
                 let catalog = handles[n % 2].catalog();
-                scope.spawn(move || {
-                    create(catalog, "many", Task::Embed, OnConflict::Replace)
-                        .version
-                        .version
-                })
+                scope.spawn(move || create(catalog, "many", Task::Embed, OnConflict::Replace).version.version)
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -346,41 +238,17 @@ fn two_handles_in_many_threads() {
 fn processes_create_the_same_model_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let children: Vec<_> = (0..3)
-        .map(|_| child("child_creates", path).spawn().unwrap())
-        .collect();
+    let children: Vec<_> = (0..3).map(|_| child("child_creates", path).spawn().unwrap()).collect();
     let mut lines: Vec<String> = Vec::new();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        lines.extend(
-            text.split_whitespace()
-                .filter(|word| word.contains("one="))
-                .map(str::to_string),
-        );
-        lines.extend(
-            text.split_whitespace()
-                .filter(|word| word.contains("many="))
-                .map(str::to_string),
-        );
+        lines.extend(text.split_whitespace().filter(|word| word.contains("one=")).map(str::to_string));
+        lines.extend(text.split_whitespace().filter(|word| word.contains("many=")).map(str::to_string));
     }
     lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "many=1",
-            "many=2",
-            "many=3",
-            "one=model_exists",
-            "one=model_exists",
-            "one=ok"
-        ]
-    );
+    assert_eq!(lines, ["many=1", "many=2", "many=3", "one=model_exists", "one=model_exists", "one=ok"]);
 }
 
 #[test]
@@ -388,17 +256,9 @@ fn processes_create_the_same_model_at_once() {
 fn child_creates() {
     let Some(path) = common::argument() else { return };
     let store = Store::open(Some(&path)).unwrap();
-    match store
-        .catalog()
-        .create_model(&new_model("one", Task::Embed), OnConflict::Fail)
-    {
+    match store.catalog().create_model(&new_model("one", Task::Embed), OnConflict::Fail) {
         Ok(_) => println!("\none=ok"),
         Err(error) => println!("\none={}", error.code()),
     }
-    println!(
-        "many={}",
-        create(store.catalog(), "many", Task::Embed, OnConflict::Replace)
-            .version
-            .version
-    );
+    println!("many={}", create(store.catalog(), "many", Task::Embed, OnConflict::Replace).version.version);
 }

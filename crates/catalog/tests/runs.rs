@@ -1,11 +1,5 @@
 //! Training runs: their ends, their metrics, and what a dead process leaves.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod common;
 
@@ -25,9 +19,7 @@ fn a_run_from_beginning_to_end() {
     catalog.record_rows(run, 500).unwrap();
     catalog.record_metric(run, 1, "loss", 0.5).unwrap();
     catalog.record_metric(run, 1, "loss", 0.25).unwrap();
-    catalog
-        .record_metrics(run, 0, &[("loss", 1.0), ("auc", f64::NAN)])
-        .unwrap();
+    catalog.record_metrics(run, 0, &[("loss", 1.0), ("auc", f64::NAN)]).unwrap();
     // Another handle sees the run as running: this one lives.
     let other = open(&folder);
     let seen = other.catalog().training_runs().unwrap();
@@ -39,30 +31,16 @@ fn a_run_from_beginning_to_end() {
     let mut new = new_model("m", Task::Classify);
     new.run = Some(run);
     catalog.create_model(&new, OnConflict::Fail).unwrap();
-    catalog
-        .finish_training(run, &TrainingOutcome::Done { version: 1 })
-        .unwrap();
-    let ended = catalog
-        .finish_training(run, &TrainingOutcome::Cancelled)
-        .unwrap_err();
+    catalog.finish_training(run, &TrainingOutcome::Done { version: 1 }).unwrap();
+    let ended = catalog.finish_training(run, &TrainingOutcome::Cancelled).unwrap_err();
     assert_eq!(ended.to_string(), "training run 1 has ended: it is done");
     let seen = &other.catalog().training_runs().unwrap()[0];
     assert_eq!((seen.status, seen.version), (TrainingStatus::Done, Some(1)));
     assert!(seen.finished_at.unwrap() >= seen.started_at);
 
     let metrics = other.catalog().training_metrics().unwrap();
-    let rows: Vec<_> = metrics
-        .iter()
-        .map(|m| (m.step, m.name.as_str(), m.value.to_string()))
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            (0, "auc", "NaN".into()),
-            (0, "loss", "1".into()),
-            (1, "loss", "0.25".into())
-        ]
-    );
+    let rows: Vec<_> = metrics.iter().map(|m| (m.step, m.name.as_str(), m.value.to_string())).collect();
+    assert_eq!(rows, [(0, "auc", "NaN".into()), (0, "loss", "1".into()), (1, "loss", "0.25".into())]);
 }
 
 #[test]
@@ -73,40 +51,21 @@ fn failures_and_unknown_runs() {
     let failed = catalog.begin_training("m", "s").unwrap();
     let cancelled = catalog.begin_training("m", "s").unwrap();
     let error = "the labels are all the same".to_string();
-    catalog
-        .finish_training(failed, &TrainingOutcome::Failed { error: error.clone() })
-        .unwrap();
-    catalog
-        .finish_training(cancelled, &TrainingOutcome::Cancelled)
-        .unwrap();
+    catalog.finish_training(failed, &TrainingOutcome::Failed { error: error.clone() }).unwrap();
+    catalog.finish_training(cancelled, &TrainingOutcome::Cancelled).unwrap();
     let runs = catalog.training_runs().unwrap();
-    assert_eq!(
-        (runs[0].status, runs[0].error.as_ref()),
-        (TrainingStatus::Failed, Some(&error))
-    );
-    assert_eq!(
-        (runs[1].run_id, runs[1].status),
-        (cancelled, TrainingStatus::Cancelled)
-    );
+    assert_eq!((runs[0].status, runs[0].error.as_ref()), (TrainingStatus::Failed, Some(&error)));
+    assert_eq!((runs[1].run_id, runs[1].status), (cancelled, TrainingStatus::Cancelled));
     // A version whose run has ended otherwise is not created: one transaction for both.
     let mut new = new_model("m", Task::Embed);
     new.run = Some(failed);
-    assert_eq!(
-        catalog.create_model(&new, OnConflict::Fail).unwrap_err().code(),
-        "run_ended"
-    );
+    assert_eq!(catalog.create_model(&new, OnConflict::Fail).unwrap_err().code(), "run_ended");
     assert!(catalog.models().unwrap().is_empty());
     let unknown = RunId(99);
     assert_eq!(catalog.record_rows(unknown, 1).unwrap_err().code(), "run_unknown");
+    assert_eq!(catalog.record_metric(unknown, 1, "a", 1.0).unwrap_err().code(), "run_unknown");
     assert_eq!(
-        catalog.record_metric(unknown, 1, "a", 1.0).unwrap_err().code(),
-        "run_unknown"
-    );
-    assert_eq!(
-        catalog
-            .finish_training(unknown, &TrainingOutcome::Cancelled)
-            .unwrap_err()
-            .code(),
+        catalog.finish_training(unknown, &TrainingOutcome::Cancelled).unwrap_err().code(),
         "run_unknown"
     );
 }
@@ -115,38 +74,21 @@ fn failures_and_unknown_runs() {
 fn the_run_of_a_killed_process_is_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
-    let mut child = child("child_trains", folder.path().to_str().unwrap())
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        child("child_trains", folder.path().to_str().unwrap()).stdin(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(
-        lines.any(|line| line.unwrap().contains("training")),
-        "the child never began"
-    );
-    assert_eq!(
-        store.catalog().training_runs().unwrap()[0].status,
-        TrainingStatus::Running
-    );
+    assert!(lines.any(|line| line.unwrap().contains("training")), "the child never began");
+    assert_eq!(store.catalog().training_runs().unwrap()[0].status, TrainingStatus::Running);
     child.kill().unwrap();
     child.wait().unwrap();
     let run = &store.catalog().training_runs().unwrap()[0];
     assert_eq!((run.status, run.finished_at), (TrainingStatus::Interrupted, None));
     // A process that starts now isn't taken for the dead one.
     store.catalog().begin_training("m", "s").unwrap();
-    let statuses: Vec<_> = store
-        .catalog()
-        .training_runs()
-        .unwrap()
-        .iter()
-        .map(|run| run.status)
-        .collect();
+    let statuses: Vec<_> = store.catalog().training_runs().unwrap().iter().map(|run| run.status).collect();
     assert_eq!(statuses, [TrainingStatus::Interrupted, TrainingStatus::Running]);
     drop(store);
-    assert_eq!(
-        open(&folder).catalog().training_runs().unwrap()[1].status,
-        TrainingStatus::Interrupted
-    );
+    assert_eq!(open(&folder).catalog().training_runs().unwrap()[1].status, TrainingStatus::Interrupted);
 }
 
 #[test]

@@ -146,7 +146,9 @@ impl Args {
             Ok(args) => args,
             Err(error) => error.exit(),
         };
-        if let (Some(Command::Sql(sql)), Some(matches)) = (&mut args.command, matches.subcommand_matches("sql")) {
+        if let (Some(Command::Sql(sql)), Some(matches)) =
+            (&mut args.command, matches.subcommand_matches("sql"))
+        {
             sql.inputs = in_order(sql, matches);
         }
         args

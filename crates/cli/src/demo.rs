@@ -31,11 +31,11 @@ CREATE OR REPLACE EXTERNAL TABLE demo_answers (id VARCHAR, label VARCHAR)
   STORED AS CSV LOCATION '{answers}' OPTIONS ('format.has_header' 'true')",
     ),
     (
-        "Of 720 reviews, 600 have a label.",
+        "Most of the reviews have a label, some do not.",
         "SELECT label, count(*) AS reviews FROM demo_reviews GROUP BY label ORDER BY reviews DESC",
     ),
     (
-        "A classifier learns from those 600.",
+        "A classifier learns from those that have one.",
         "CREATE OR REPLACE MODEL demo_sentiment FROM 'all-MiniLM-L6-v2'
   FINE_TUNE ON (SELECT review, label FROM demo_reviews WHERE label IS NOT NULL)",
     ),
@@ -47,29 +47,30 @@ CREATE OR REPLACE EXTERNAL TABLE demo_answers (id VARCHAR, label VARCHAR)
        a.label AS truth,
        round(classify_scores(r.review, 'demo_sentiment')[1]['score'], 2) AS score
 FROM demo_reviews r JOIN demo_answers a ON r.id = a.id
-ORDER BY r.id LIMIT 12",
+ORDER BY reverse(r.id) LIMIT 12",
     ),
     (
-        "How good it is on all 120 of them:",
+        "How good it is on all of them:",
         "EVALUATE MODEL demo_sentiment ON (
     SELECT r.review, a.label FROM demo_reviews r JOIN demo_answers a ON r.id = a.id)",
     ),
     (
-        "A label is a value like any other: what do people say of each product?",
+        "A label is a value like any other: what do the new reviews say of each product?",
         "SELECT product,
        count(*) FILTER (WHERE label = 'positive') AS positive,
        count(*) FILTER (WHERE label = 'neutral') AS neutral,
        count(*) FILTER (WHERE label = 'negative') AS negative
-FROM (SELECT product, classify(review, 'demo_sentiment') AS label FROM demo_reviews)
+FROM (SELECT product, classify(review, 'demo_sentiment') AS label FROM demo_reviews WHERE label IS NULL)
 GROUP BY product ORDER BY positive DESC, product",
     ),
 ];
 
+/// `{nightjar}` stands for the command as it was typed.
 const NEXT: &str = "\
 What to try next:
-  nightjar sql -c \"SELECT classify('Does what it says, no more.', 'demo_sentiment')\"
-  nightjar sql -c \"SELECT review FROM demo_reviews ORDER BY similarity(review, 'too expensive') DESC LIMIT 5\"
-  nightjar                                            a prompt: \\m lists the models, \\d the tables, \\? the rest
+  {nightjar} sql -c \"SELECT classify('Does what it says, no more.', 'demo_sentiment')\"
+  {nightjar} sql -c \"SELECT review FROM demo_reviews ORDER BY similarity(review, 'too expensive') DESC LIMIT 5\"
+  {nightjar}      a prompt: \\m lists the models, \\d the tables, \\? the rest
 ";
 
 /// Runs the demo in the store of the command line.
@@ -89,7 +90,8 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
             runner.run(placed.statement).await?;
         }
     }
-    print(&runner, &format!("\n{NEXT}"))
+    let typed = std::env::args().next().unwrap_or_else(|| "nightjar".to_owned());
+    print(&runner, &format!("\n{}", NEXT.replace("{nightjar}", &typed)))
 }
 
 async fn ensure_base(runner: &Runner) -> Result<()> {

@@ -213,7 +213,9 @@ impl Failure for CliError {
             Self::Format { format, .. } if *format != "table" => {
                 Some("cast the column to text, or print it with --format table".to_owned())
             }
-            Self::NoInput => Some("nightjar sql -c 'SELECT 1', nightjar sql -f script.sql, or nightjar for a prompt".to_owned()),
+            Self::NoInput => Some(
+                "nightjar sql -c 'SELECT 1', nightjar sql -f script.sql, or nightjar for a prompt".to_owned(),
+            ),
             Self::UnknownCommand { .. } => Some("\\? lists the commands".to_owned()),
             Self::UnknownFormat { .. } => Some("the formats are table, csv, json, markdown".to_owned()),
             Self::Internal(_) => Some("this is a bug; RUST_BACKTRACE=1 shows where it happened".to_owned()),

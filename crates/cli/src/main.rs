@@ -6,6 +6,7 @@
 mod args;
 mod console;
 mod error;
+mod interrupt;
 mod launch;
 mod report;
 

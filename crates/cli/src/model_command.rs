@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nightjar_catalog::{
-    CatalogError, CreateOutcome, ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled, Source, Store,
+    CatalogError, CreateOutcome, ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled,
+    Source, Store,
 };
 use nightjar_statements::{Watch, WatchPull};
 
 use crate::args::{Args, ModelCommand, PullArgs};
 use crate::error::{CliError, Result};
+use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::progress::Progress;
-use crate::runner::{Runner, interruptible};
+use crate::runner::Runner;
 use crate::script::Script;
 
 /// Runs `nightjar model`.
@@ -76,13 +78,17 @@ fn name_of(source: &Source) -> Option<String> {
 /// Gets a base model's files into the store, unless they are there, and keeps it in the catalog.
 ///
 /// Errors: the source's, and a name that another model has.
-pub(crate) async fn pull_base(store: &Store, progress: &Arc<Progress>, request: Request) -> Result<ModelVersion> {
+pub(crate) async fn pull_base(
+    store: &Store,
+    progress: &Arc<Progress>,
+    request: Request,
+) -> Result<ModelVersion> {
     if let Some(present) = present(store, &request)? {
         progress.note(&format!("{} is in the store already", present.reference()));
         return Ok(present);
     }
     progress.begin();
-    let result = interruptible(pull(store.clone(), Arc::clone(progress), request)).await;
+    let result = Interrupt::new().or(pull(store.clone(), Arc::clone(progress), request)).await;
     progress.end();
     result?
 }
@@ -157,8 +163,14 @@ mod tests {
     #[test]
     fn a_folder_gives_any_name_a_meaning() {
         let tiny = request("tiny", Some("/models/a"), None).unwrap();
-        assert_eq!((tiny.source, tiny.from, tiny.name.as_str()), (Source::Directory("/models/a".into()), None, "tiny"));
-        assert!(matches!(request("tiny", None, None), Err(CliError::Catalog(CatalogError::SourceUnknown { .. }))));
+        assert_eq!(
+            (tiny.source, tiny.from, tiny.name.as_str()),
+            (Source::Directory("/models/a".into()), None, "tiny")
+        );
+        assert!(matches!(
+            request("tiny", None, None),
+            Err(CliError::Catalog(CatalogError::SourceUnknown { .. }))
+        ));
         // A known model's files are checked against its pins, wherever they lie.
         let known = request("all-MiniLM-L6-v2", Some("/models/a"), None).unwrap();
         assert!(matches!(known.source, Source::Known(_)) && known.from.is_some());

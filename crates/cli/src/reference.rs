@@ -32,14 +32,41 @@ fn settings_markdown() -> String {
         let default = entry.value.filter(|value| !value.is_empty()).map(|value| format!("`'{value}'`"));
         let words = entry.description.split_whitespace().collect::<Vec<_>>().join(" ");
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `nightjar.{}` | {} | {words} |", entry.key.trim_start_matches("nightjar."), default.unwrap_or_default());
+        let _ = writeln!(
+            page,
+            "| `nightjar.{}` | {} | {words} |",
+            entry.key.trim_start_matches("nightjar."),
+            default.unwrap_or_default()
+        );
     }
     page
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// `UPDATE_README=1 cargo test -p nightjar-cli` writes the reference into the README.
+    #[test]
+    fn the_readme_holds_the_reference() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let (begin, end) = ("do not edit -->\n", "<!-- reference: end -->");
+        let (before, rest) = readme.split_once(begin).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        // Two levels down: the README's own heading stands above.
+        let nested: Vec<String> = markdown()
+            .lines()
+            .map(|line| if line.starts_with('#') { format!("##{line}") } else { line.to_owned() })
+            .collect();
+        let expected = format!("{before}{begin}\n{}\n\n{end}{after}", nested.join("\n").trim());
+        if std::env::var_os("UPDATE_README").is_some() {
+            std::fs::write(path, &expected).unwrap();
+        }
+        let readme = std::fs::read_to_string(path).unwrap();
+        assert!(readme == expected, "README.md is out of date: UPDATE_README=1 cargo test -p nightjar-cli");
+    }
 
     #[test]
     fn everything_is_in_it_and_it_is_the_same_each_time() {

@@ -50,7 +50,10 @@ fn caret(line: u64, column: u64, text: &str) -> [String; 3] {
     [
         format!("{margin} |"),
         format!("{number} | {shown}").trim_end().to_owned(),
-        format!("{margin} | {}^", " ".repeat(width::of(&before).max(column - skipped - before.chars().count()))),
+        format!(
+            "{margin} | {}^",
+            " ".repeat(width::of(&before).max(column - skipped - before.chars().count()))
+        ),
     ]
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::args::Args;
 use crate::error::{CliError, Result};
+use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::output::{Format, Printer};
 use crate::progress::Progress;
@@ -24,11 +25,12 @@ use crate::script::Script;
 pub(crate) struct Runner {
     session: Session,
     progress: Arc<Progress>,
+    interrupt: Interrupt,
     /// How results are printed.
     pub(crate) format: Format,
     /// Whether a result is followed by its number of rows and its time.
     pub(crate) timing: bool,
-    /// Whether a statement without a result is confirmed.
+    /// Whether somebody types the statements: one without a result is then confirmed.
     confirm: bool,
     printed: bool,
 }
@@ -49,12 +51,25 @@ impl Runner {
     pub(crate) fn open(args: &Args) -> Result<Self> {
         let progress = Arc::new(Progress::new(args.quiet));
         let session = Session::open(args.store())?.with_watch(Arc::clone(&progress) as Arc<dyn Watch>);
-        Ok(Self { session, progress, format: args.format, timing: true, confirm: false, printed: false })
+        Ok(Self {
+            session,
+            progress,
+            interrupt: Interrupt::new(),
+            format: args.format,
+            timing: true,
+            confirm: false,
+            printed: false,
+        })
     }
 
     /// Returns the runner of a prompt, which confirms what has no result.
     pub(crate) fn interactive(self) -> Self {
         Self { confirm: true, ..self }
+    }
+
+    /// Forgets a Ctrl-C that came before: it was for what ran then.
+    pub(crate) fn rearm(&mut self) {
+        self.interrupt = Interrupt::new();
     }
 
     /// Returns the session.
@@ -107,7 +122,7 @@ impl Runner {
         let mut task = Aborting(tokio::spawn(work));
         let mut printer: Option<Box<dyn Printer>> = None;
         let mut rows = 0;
-        while let Some(event) = interruptible(events.recv()).await? {
+        while let Some(event) = self.interrupt.or(events.recv()).await? {
             match (event, &mut printer) {
                 (Event::Columns(schema), printer) => {
                     if !schema.fields().is_empty() {
@@ -147,9 +162,10 @@ impl Runner {
         self.write_out(&text)
     }
 
-    /// Two results in formats without a frame are kept apart by an empty line.
+    /// Two results of a script in formats without a frame are kept apart by an empty line.
     fn separate(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.printed, true) && matches!(self.format, Format::Csv | Format::Markdown) {
+        let framed = self.confirm || matches!(self.format, Format::Table | Format::Json);
+        if std::mem::replace(&mut self.printed, true) && !framed {
             self.write_out(b"\n")?;
         }
         Ok(())
@@ -172,18 +188,10 @@ impl Runner {
         match texts {
             0 => {}
             1 => self.progress.warn("1 text was longer than the model's window and was truncated"),
-            _ => self.progress.warn(&format!("{texts} texts were longer than the model's window and were truncated")),
+            _ => self
+                .progress
+                .warn(&format!("{texts} texts were longer than the model's window and were truncated")),
         }
-    }
-}
-
-/// Returns what the future gives, unless Ctrl-C comes first.
-pub(crate) async fn interruptible<T>(future: impl Future<Output = T>) -> Result<T> {
-    tokio::select! {
-        biased;
-        // Where signals can't be listened to, Ctrl-C ends the process as it always did.
-        Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
-        value = future => Ok(value),
     }
 }
 
@@ -216,7 +224,8 @@ async fn work(
 
 fn truncated_texts(plan: &dyn ExecutionPlan) -> usize {
     let metrics = if plan.name() == "InferExec" { plan.metrics() } else { None };
-    let own = metrics.and_then(|metrics| metrics.sum_by_name("truncated_texts")).map_or(0, |sum| sum.as_usize());
+    let own =
+        metrics.and_then(|metrics| metrics.sum_by_name("truncated_texts")).map_or(0, |sum| sum.as_usize());
     own + plan.children().into_iter().map(|child| truncated_texts(child.as_ref())).sum::<usize>()
 }
 

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use nightjar_statements::{ParsedStatement, StatementError, parse_statements};
 
 use crate::error::{CliError, Result};
+use crate::output::width;
+
+/// How much of a statement an error repeats, in columns of a terminal.
+const STATEMENT_COLUMNS: usize = 72;
 
 /// Where a script came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(crate) struct Script {
 pub(crate) struct Placed {
     /// The statement.
     pub(crate) statement: ParsedStatement,
-    /// The script and the line it begins at, where the script is more than this statement.
+    /// Where it stands and how it begins, where the script is more than this statement.
     pub(crate) place: Option<String>,
 }
 
@@ -84,7 +88,7 @@ impl Script {
             let start = self.text[from..].find(&statement.sql).map_or(from, |at| from + at);
             from = start + statement.sql.len();
             let line = self.text[..start].matches('\n').count() + 1;
-            let place = several.then(|| format!("{}, the statement at line {line}", self.origin.words()));
+            let place = several.then(|| self.origin.place(line, &statement.sql));
             Placed { statement, place }
         });
         Ok(placed.collect())
@@ -111,6 +115,16 @@ impl Origin {
             Self::File(path) => format!("'{}'", path.display()),
         }
     }
+
+    /// Returns where a statement stands, for an error.
+    fn place(&self, line: usize, sql: &str) -> String {
+        let first = sql.lines().next().unwrap_or_default();
+        let first = width::cut(first, STATEMENT_COLUMNS);
+        match self {
+            Self::Typed => first.into_owned(),
+            Self::Stdin | Self::File(_) => format!("{}, line {line}: {first}", self.words()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,10 +139,11 @@ mod tests {
     #[test]
     fn statements_know_their_lines() {
         let script = decode(b"\xef\xbb\xbfSELECT 1;\n-- two\nSELECT 1;\n\n  SELECT\n 2").unwrap();
-        let places: Vec<_> = script.statements().unwrap().into_iter().filter_map(|placed| placed.place).collect();
+        let places: Vec<_> =
+            script.statements().unwrap().into_iter().filter_map(|placed| placed.place).collect();
         assert_eq!(
             places,
-            ["'a.sql', the statement at line 1", "'a.sql', the statement at line 3", "'a.sql', the statement at line 5"]
+            ["'a.sql', line 1: SELECT 1", "'a.sql', line 3: SELECT 1", "'a.sql', line 5: SELECT"]
         );
         assert_eq!(Script::typed("SELECT 1").statements().unwrap()[0].place, None);
     }

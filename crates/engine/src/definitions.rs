@@ -1,13 +1,15 @@
 //! SQL that isn't ours, with what the catalog keeps taken care of: external tables and views outlive the session.
 
+use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use nightjar_catalog::{OnTableConflict, Store};
+use nightjar_catalog::{OnTableConflict, Store, TableKind};
 
-use crate::error::Result;
+use crate::error::{EngineError, Result};
+use crate::registration::{SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{absolute_location, absolute_relations, check_no_cycle, keep_external_table};
 
 /// Runs a statement that DataFusion understands. `sql` is its text.
@@ -26,6 +28,16 @@ pub(crate) async fn run(
         check_no_cycle(store, name.trim_matches('"'), statement)?;
     }
     let plan = context.state().statement_to_plan(statement).await?;
+    if written_table(&plan).is_some_and(|table| table.schema() == Some(SYSTEM_SCHEMA)) {
+        return Err(EngineError::SystemSchema);
+    }
+    if let Some((name, kind)) = dropped_table(&plan)
+        && store.catalog().table(name)?.is_some_and(|table| table.kind == kind)
+    {
+        // Not through DataFusion, which would build the table first: one that can't be built must go too.
+        store.catalog().drop_table(name, true)?;
+        return Ok(context.read_empty()?.limit(0, Some(0))?);
+    }
     if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) = &plan
         && !create.temporary
     {
@@ -39,6 +51,29 @@ pub(crate) async fn run(
         return Ok(context.read_empty()?.limit(0, Some(0))?);
     }
     Ok(context.execute_logical_plan(plan).await?)
+}
+
+/// Returns the table that a plan would change.
+fn written_table(plan: &LogicalPlan) -> Option<&TableReference> {
+    match plan {
+        LogicalPlan::Dml(dml) => Some(&dml.table_name),
+        LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => Some(&create.name),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => Some(&create.name),
+        LogicalPlan::Ddl(DdlStatement::CreateView(create)) => Some(&create.name),
+        LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Some(&drop.name),
+        LogicalPlan::Ddl(DdlStatement::DropView(drop)) => Some(&drop.name),
+        _ => None,
+    }
+}
+
+/// Returns the table or view of the schema `public` that a plan drops.
+fn dropped_table(plan: &LogicalPlan) -> Option<(&str, TableKind)> {
+    let (name, kind) = match plan {
+        LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => (&drop.name, TableKind::External),
+        LogicalPlan::Ddl(DdlStatement::DropView(drop)) => (&drop.name, TableKind::View),
+        _ => return None,
+    };
+    name.schema().is_none_or(|schema| schema == SCHEMA).then(|| (name.table(), kind))
 }
 
 /// Makes the table once, so that a definition that can't be read is refused now and not in the night.

@@ -6,6 +6,8 @@ use nightjar_functions::{FunctionError, find_failure};
 use nightjar_models::{Failure, ModelError};
 use nightjar_statements::StatementError;
 
+use crate::registration::{CATALOG, SCHEMA};
+
 /// The result of this crate's operations.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -64,13 +66,29 @@ pub enum EngineError {
     SystemSchema,
     /// A statement of ours failed.
     #[error(transparent)]
-    Statement(#[from] StatementError),
+    Statement(StatementError),
     /// The store failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// DataFusion failed, or carried a failure of ours.
     #[error("{}", message(.0))]
-    DataFusion(#[from] DataFusionError),
+    DataFusion(#[source] Box<DataFusionError>),
+}
+
+impl From<StatementError> for EngineError {
+    fn from(error: StatementError) -> Self {
+        match error {
+            // The same failure as that of a query, with the same search for ours inside.
+            StatementError::DataFusion(error) => Self::DataFusion(error),
+            other => Self::Statement(other),
+        }
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        Self::DataFusion(Box::new(error))
+    }
 }
 
 /// Returns the failure of ours inside a DataFusion error, if there's one.
@@ -83,13 +101,34 @@ fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
         .or_else(|| find_failure::<ModelError>(error).map(|found| found as &dyn Failure))
 }
 
-/// Returns what a person should read: our own message where one is inside, else DataFusion's without its
-/// prefixes and backtrace.
+/// Returns what a person should read: our own message where one is inside, else DataFusion's without its prefixes, its
+/// backtrace and the names of the catalog and schema that nobody typed.
 fn message(error: &DataFusionError) -> String {
-    match inner(error) {
-        Some(failure) => failure.to_string(),
-        None => error.find_root().strip_backtrace(),
+    if let Some(failure) = inner(error) {
+        return failure.to_string();
     }
+    let message = error.find_root().strip_backtrace();
+    let mut message = message.as_str();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| message.strip_prefix(prefix)) {
+        message = rest;
+    }
+    message.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
+}
+
+/// What DataFusion puts before its messages; our errors have codes instead.
+const PREFIXES: &[&str] = &[
+    "Error during planning: ",
+    "Execution error: ",
+    "Schema error: ",
+    "SQL error: ",
+    "External error: ",
+    "Arrow error: ",
+    "Invalid or Unsupported Configuration: ",
+];
+
+fn is_unknown_table(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("table '") && message.contains("not found")
 }
 
 impl Failure for EngineError {
@@ -112,11 +151,10 @@ impl Failure for EngineError {
         match self {
             Self::Statement(error) => error.retryable(),
             Self::Catalog(error) => error.retryable(),
-            Self::DataFusion(error) => {
-                inner(error).map_or(matches!(error.find_root(), DataFusionError::IoError(_)), |failure| {
+            Self::DataFusion(error) => inner(error)
+                .map_or(matches!(error.find_root(), DataFusionError::IoError(_)), |failure| {
                     failure.retryable()
-                })
-            }
+                }),
             _ => false,
         }
     }
@@ -141,7 +179,13 @@ impl Failure for EngineError {
             }),
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
-            Self::DataFusion(error) => inner(error).and_then(Failure::hint),
+            Self::DataFusion(error) => match inner(error) {
+                Some(failure) => failure.hint(),
+                None if is_unknown_table(&message(error)) => Some(
+                    "SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned(),
+                ),
+                None => None,
+            },
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::SystemSchema => None,
         }
     }

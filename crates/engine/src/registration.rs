@@ -10,7 +10,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::SessionConfig;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
-use crate::infer::{LiftModelCalls, NightjarQueryPlanner};
+use crate::infer::{LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::resolve_models::ResolveModels;
 
 /// The name of the catalog and of the schema that hold the user's tables.
@@ -55,6 +55,8 @@ fn optimizer_rules() -> Vec<Arc<dyn datafusion::optimizer::OptimizerRule + Send 
     let mut rules = Optimizer::new().rules;
     let before = rules.iter().position(|rule| rule.name() == "push_down_filter");
     rules.insert(before.unwrap_or(rules.len()), Arc::new(LiftModelCalls));
+    // Last: it reads what pruning columns has left.
+    rules.push(Arc::new(PruneModelCalls));
     rules
 }
 

@@ -32,8 +32,12 @@ impl ResolveModels {
     /// Returns `expr` with its model functions bound to this session's models, for dataframes.
     pub(crate) fn bind(&self, expr: Expr, options: &NightjarOptions) -> Result<Expr> {
         let bound = expr.transform_up(|expr| {
-            let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
-            let Some(udf) = ModelUdf::of(&call.func) else { return Ok(Transformed::no(expr)) };
+            let Expr::ScalarFunction(call) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
+            let Some(udf) = ModelUdf::of(&call.func) else {
+                return Ok(Transformed::no(expr));
+            };
             let func = Arc::new(ScalarUDF::from(udf.bound(self.models.clone(), options.clone())));
             Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: call.args.clone() })))
         })?;
@@ -42,15 +46,22 @@ impl ResolveModels {
 
     fn resolve(&self, expr: Expr, schema: &DFSchema, options: &NightjarOptions) -> Result<Transformed<Expr>> {
         expr.transform_up(|expr| {
-            let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
-            let Some(udf) = ModelUdf::of(&call.func) else { return Ok(Transformed::no(expr)) };
+            let Expr::ScalarFunction(call) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
+            let Some(udf) = ModelUdf::of(&call.func) else {
+                return Ok(Transformed::no(expr));
+            };
             let udf = udf.bound(self.models.clone(), options.clone());
-            let types = call.args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<DataType>>>()?;
+            let types =
+                call.args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<DataType>>>()?;
             let constants: Vec<Option<&ScalarValue>> = call.args.iter().map(literal).collect();
             let pinned = udf.resolve(&types, &constants)?.pinned.to_string();
             let mut args = call.args.clone();
             match udf.model_argument(&types)? {
-                Some(index) if constants[index].and_then(|value| value.try_as_str().flatten()) == Some(&pinned) => {
+                Some(index)
+                    if constants[index].and_then(|value| value.try_as_str().flatten()) == Some(&pinned) =>
+                {
                     return Ok(Transformed::no(expr));
                 }
                 Some(index) => args[index] = lit(pinned),
@@ -79,10 +90,21 @@ impl AnalyzerRule for ResolveModels {
             };
             let names = NamePreserver::new(&plan);
             let rewritten = plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(self.resolve(expr, &schema, &options)?.update_data(|expr| name.restore(expr)))
+                let resolve = |expr: Expr| {
+                    let name = names.save(&expr);
+                    Ok(self.resolve(expr, &schema, &options)?.update_data(|expr| name.restore(expr)))
+                };
+                match expr {
+                    // A grouping set has no name; the columns in it have.
+                    Expr::GroupingSet(_) => expr.map_children(resolve),
+                    _ => resolve(expr),
+                }
             })?;
-            if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }
+            if rewritten.transformed {
+                rewritten.map_data(LogicalPlan::recompute_schema)
+            } else {
+                Ok(rewritten)
+            }
         })?;
         Ok(resolved.data)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{CatalogProvider, DynamicFileCatalog, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::catalog::CatalogProviderList;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
@@ -14,10 +14,10 @@ use nightjar_functions::Models;
 use nightjar_statements::{Parsed, ParsedStatement, StatementContext, Unwatched, Watch, execute_watched};
 
 use crate::dataframe::DataFrame;
+use crate::definitions;
 use crate::error::Result;
 use crate::registration::{self, CATALOG, SCHEMA, SYSTEM_SCHEMA};
-use crate::tables::{FileTables, LakeSchema, SessionHandle, SystemSchema};
-use crate::definitions;
+use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
 ///
@@ -79,10 +79,9 @@ impl Session {
         }
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let files = Arc::new(FileTables::new(handle.clone()));
         let state = registration::session_state(config, Arc::new(RuntimeEnv::default()), &models);
         let context = SessionContext::new_with_state(state);
-        context.register_catalog_list(Arc::new(DynamicFileCatalog::new(catalogs, files)));
+        context.register_catalog_list(catalogs);
         handle.set(context.state_weak_ref());
         Self { context, store, models, watch: Arc::new(Unwatched) }
     }

@@ -10,7 +10,9 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
 use nightjar_models::{ClassifierHead, Embeddings, RegressionHead, TextEncoder};
 
-use crate::{EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn, Work};
+use crate::{
+    EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn, Work,
+};
 
 /// A call that needs nothing more from the planner. Shared by all partitions of an operator.
 #[derive(Debug)]
@@ -127,11 +129,13 @@ impl BoundCall {
 }
 
 fn read_labels(function: &str, value: Option<&ScalarValue>) -> Result<Vec<String>> {
-    let invalid = |found: &str| FunctionError::Labels { function: function.to_owned(), found: found.to_owned() };
+    let invalid =
+        |found: &str| FunctionError::Labels { function: function.to_owned(), found: found.to_owned() };
     let value =
         value.ok_or_else(|| FunctionError::NotConstant { function: function.to_owned(), what: "labels" })?;
     let array = value.to_array().map_err(|_| invalid("a value that is no list"))?;
-    let list = cast(&array, &DataType::new_list(DataType::Utf8, true)).map_err(|_| invalid("a list of non-texts"))?;
+    let list = cast(&array, &DataType::new_list(DataType::Utf8, true))
+        .map_err(|_| invalid("a list of non-texts"))?;
     let list = list.as_list::<i32>();
     if list.is_empty() || list.is_null(0) {
         return Err(invalid("NULL"));

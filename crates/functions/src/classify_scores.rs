@@ -20,7 +20,7 @@ pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
         returns: "List<Struct<label Utf8, score Float32>>",
         notes: "NULL gives NULL. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
                 sentence encoders are trained.",
-        example: "SELECT classify_scores('the battery died', ['praise', 'complaint'])[1].label",
+        example: "SELECT classify_scores('the battery died', ['praise', 'complaint'])[1]['label']",
     },
     texts: 1,
     labels: true,
@@ -59,9 +59,7 @@ impl<'a> Scorer<'a> {
     pub(crate) fn new(call: &'a BoundCall) -> Result<Self> {
         match call.labels() {
             None => Ok(Self::Head(call.head()?)),
-            Some(labels) => {
-                Ok(Self::ZeroShot { labels, embeddings: call.label_embeddings()? })
-            }
+            Some(labels) => Ok(Self::ZeroShot { labels, embeddings: call.label_embeddings()? }),
         }
     }
 

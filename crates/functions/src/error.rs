@@ -152,13 +152,13 @@ impl Failure for FunctionError {
             Self::NotVector { .. } => {
                 Some("vectors are lists, FLOAT[] or the result of embed(text)".to_owned())
             }
-            Self::NotConstant { .. } => {
-                Some("write a literal: classify(review, 'sentiment') or classify(review, ['a', 'b'])".to_owned())
+            Self::NotConstant { .. } => Some(
+                "write a literal: classify(review, 'sentiment') or classify(review, ['a', 'b'])".to_owned(),
+            ),
+            Self::Labels { .. } => {
+                Some("give at least two different labels: classify(review, ['a', 'b'])".to_owned())
             }
-            Self::Labels { .. } => Some("give at least two different labels: classify(review, ['a', 'b'])".to_owned()),
-            Self::InvalidUtf8 { function, .. } => {
-                Some(format!("try_{function}(…) gives NULL for such rows"))
-            }
+            Self::InvalidUtf8 { function, .. } => Some(format!("try_{function}(…) gives NULL for such rows")),
             Self::NoDefault { task, .. } if task == "embed" => {
                 Some("run: nightjar model pull all-MiniLM-L6-v2".to_owned())
             }
@@ -170,7 +170,10 @@ impl Failure for FunctionError {
             Self::Unbound { .. } => Some("use it in a DataFrame made by a nightjar Session".to_owned()),
             Self::Catalog(error) => error.hint(),
             Self::Model(error) => error.hint(),
-            Self::Arguments { .. } | Self::Dimensions { .. } | Self::Unresolved { .. } | Self::Internal(_) => None,
+            Self::Arguments { .. }
+            | Self::Dimensions { .. }
+            | Self::Unresolved { .. }
+            | Self::Internal(_) => None,
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use datafusion::logical_expr::{Expr, ScalarUDF, lit};
 
+use crate::ModelUdf;
 use crate::udf::ModelFunction;
 use crate::vector_udf::{VectorFunction, VectorUdf};
-use crate::ModelUdf;
 
 fn call(function: &'static ModelFunction, args: Vec<Expr>) -> Expr {
     ScalarUDF::from(ModelUdf::new(function, false, None)).call(args)

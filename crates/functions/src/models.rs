@@ -36,6 +36,7 @@ impl fmt::Debug for Models {
 /// the number of sessions, partitions and heads over them.
 #[derive(Default)]
 struct Loaded {
+    cards: HashMap<PinnedModel, Slot<ModelCard>>,
     encoders: HashMap<BodyKey, Slot<TextEncoder>>,
     tokenizers: HashMap<BodyKey, Slot<TextTokenizer>>,
     heads: HashMap<Digest, Slot<ClassifierHead>>,
@@ -110,14 +111,22 @@ impl Models {
     }
 
     /// Returns a pinned model from its artifact alone: what an executor does, which has no catalog.
+    ///
+    /// Reads the card, or what a base model's small files say, once per process; never the weights.
     fn pinned(&self, pinned: PinnedModel) -> Result<ResolvedModel> {
-        let artifact = self.store.artifacts().open(&pinned.digest)?;
-        let mut card = match artifact.manifest.files.iter().any(|file| file.path == CARD_FILE) {
-            true => read_card(&artifact.file(CARD_FILE))?,
-            false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&artifact.dir)?, pinned.label()),
-        };
-        card.encoder.window = card.encoder.window.min(pinned.window.unwrap_or(usize::MAX));
-        Ok(ResolvedModel { pinned, card: Arc::new(card) })
+        let slot = Arc::clone(lock(&LOADED).cards.entry(pinned.clone()).or_default());
+        let card = load_once(&slot, || {
+            let artifacts = self.store.artifacts();
+            let manifest = artifacts.manifest(&pinned.digest)?;
+            let folder = artifacts.folder(&pinned.digest);
+            let mut card = match manifest.files.iter().any(|file| file.path == CARD_FILE) {
+                true => read_card(&folder.join(CARD_FILE))?,
+                false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&folder)?, pinned.label()),
+            };
+            card.encoder.window = card.encoder.window.min(pinned.window.unwrap_or(usize::MAX));
+            Ok(card)
+        })?;
+        Ok(ResolvedModel { pinned, card })
     }
 
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that
@@ -171,7 +180,8 @@ pub const HEAD_FILE: &str = "head.safetensors";
 pub const CARD_FILE: &str = "card.json";
 
 fn read_card(path: &Path) -> Result<ModelCard> {
-    let invalid = |what: String| FunctionError::Internal(format!("reading the card {}: {what}", path.display()));
+    let invalid =
+        |what: String| FunctionError::Internal(format!("reading the card {}: {what}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
 }

@@ -23,8 +23,14 @@ impl EncodePass {
     /// Tokenises the texts of `calls` (for each call its text columns).
     pub fn new(encoder: Arc<TextEncoder>, calls: &[&[TextColumn]]) -> Result<Self> {
         let mut texts: Vec<&str> = Vec::new();
-        let mut slots = Vec::with_capacity(calls.len());
-        for &columns in calls {
+        let mut slots: Vec<Vec<Vec<Option<usize>>>> = Vec::with_capacity(calls.len());
+        for (position, &columns) in calls.iter().enumerate() {
+            // Two calls that read one column share its texts.
+            let same = |other: &&[TextColumn]| matches!((columns, other), ([a], [b]) if a.is_same(b));
+            if let Some(known) = calls[..position].iter().position(|other| same(&other)) {
+                slots.push(slots[known].clone());
+                continue;
+            }
             let strict = columns.len() > 1;
             let mut of_call: Vec<Vec<Option<usize>>> =
                 columns.iter().map(|column| Vec::with_capacity(column.len())).collect();

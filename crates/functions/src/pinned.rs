@@ -72,7 +72,8 @@ mod tests {
     fn a_pinned_model_reads_back_what_it_prints_even_with_hostile_names() {
         for name in ["sentiment", "all-MiniLM-L6-v2", "a@2", "x#y", "été \"quoted\""] {
             for window in [None, Some(128)] {
-                let pinned = PinnedModel { name: name.to_owned(), version: 7, digest: Digest([9; 32]), window };
+                let pinned =
+                    PinnedModel { name: name.to_owned(), version: 7, digest: Digest([9; 32]), window };
                 assert_eq!(pinned.to_string().parse::<PinnedModel>().unwrap(), pinned);
                 assert!(PinnedModel::is_pinned(&pinned.to_string()));
             }

@@ -32,7 +32,9 @@ fn finish(_: &BoundCall, rows: &EncodedRows<'_>) -> Result<ArrayRef> {
     let cosines: Float32Array = rows
         .column(0)
         .zip(rows.column(1))
-        .map(|(a, b)| Some(cosine(a?.iter().copied().map(f64::from), b?.iter().copied().map(f64::from)) as f32))
+        .map(|(a, b)| {
+            Some(cosine(a?.iter().copied().map(f64::from), b?.iter().copied().map(f64::from)) as f32)
+        })
         .collect();
     Ok(Arc::new(cosines))
 }

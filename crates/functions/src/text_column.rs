@@ -70,6 +70,11 @@ impl TextColumn {
         self.0.is_empty()
     }
 
+    /// Returns whether two columns are the same memory, as when two calls read one column of a batch.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.len() == other.len() && std::ptr::eq(self.0.views().as_ptr(), other.0.views().as_ptr())
+    }
+
     /// Returns the text of a row, or None for NULL.
     pub fn get(&self, row: usize) -> Option<&str> {
         (!self.0.is_null(row)).then(|| self.0.value(row))

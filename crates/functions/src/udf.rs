@@ -147,6 +147,15 @@ impl ModelUdf {
     pub(crate) fn roles(&self, types: &[DataType]) -> Result<Roles> {
         let texts = self.function.texts;
         let rest = types.get(texts..).ok_or_else(|| self.wrong_arguments(types))?;
+        for (index, found) in types.iter().take(texts).enumerate() {
+            if !TextColumn::accepts(found) {
+                return Err(FunctionError::NotText {
+                    function: self.name.clone(),
+                    position: index + 1,
+                    found: found.to_string(),
+                });
+            }
+        }
         match rest {
             [] => Ok(Roles::default()),
             [one] if is_list(one) && self.function.labels => Ok(Roles { labels: Some(texts), model: None }),
@@ -217,31 +226,20 @@ impl ScalarUDFImpl for ModelUdf {
         &self.signature
     }
 
+    /// Refuses nothing: DataFusion would turn the refusal into text. [`ModelUdf::roles`] refuses when the type of the
+    /// result is asked for.
     fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        for (index, found) in types.iter().take(self.function.texts).enumerate() {
-            if !TextColumn::accepts(found) {
-                return Err(FunctionError::NotText {
-                    function: self.name.clone(),
-                    position: index + 1,
-                    found: found.to_string(),
-                }
-                .into());
+        let roles = self.roles(types).unwrap_or_default();
+        let coerced = types.iter().enumerate().map(|(index, found)| {
+            if Some(index) == roles.labels {
+                DataType::new_list(DataType::Utf8, true)
+            } else if Some(index) == roles.model {
+                DataType::Utf8
+            } else {
+                found.clone()
             }
-        }
-        let roles = self.roles(types)?;
-        Ok(types
-            .iter()
-            .enumerate()
-            .map(|(index, found)| {
-                if Some(index) == roles.labels {
-                    DataType::new_list(DataType::Utf8, true)
-                } else if Some(index) == roles.model {
-                    DataType::Utf8
-                } else {
-                    found.clone()
-                }
-            })
-            .collect())
+        });
+        Ok(coerced.collect())
     }
 
     fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {

@@ -61,7 +61,8 @@ impl VectorColumn {
             .enumerate()
             .map(|(row, (start, end))| {
                 let whole = !array.is_null(row) && array.data_type() != &DataType::Null;
-                let no_holes = || values.null_count() == 0 || (start..end).all(|index| values.is_valid(index));
+                let no_holes =
+                    || values.null_count() == 0 || (start..end).all(|index| values.is_valid(index));
                 (whole && no_holes()).then_some((start, end))
             })
             .collect();
@@ -75,7 +76,8 @@ impl VectorColumn {
 }
 
 fn cast_to_f64(values: &ArrayRef) -> Result<ArrayRef> {
-    cast(values, &DataType::Float64).map_err(|error| FunctionError::Internal(format!("reading vectors: {error}")))
+    cast(values, &DataType::Float64)
+        .map_err(|error| FunctionError::Internal(format!("reading vectors: {error}")))
 }
 
 #[cfg(test)]
@@ -94,9 +96,9 @@ mod tests {
             Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(rows.clone())),
             Arc::new(LargeListArray::from_iter_primitive::<Float64Type, _, _>(rows.clone())),
             Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(rows.clone(), 2)),
-            Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(
-                rows.iter().map(|row| row.as_ref().map(|row| row.iter().map(|v| v.map(|v: f64| v as f32)).collect::<Vec<_>>())),
-            )),
+            Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows.iter().map(|row| {
+                row.as_ref().map(|row| row.iter().map(|v| v.map(|v: f64| v as f32)).collect::<Vec<_>>())
+            }))),
         ];
         for array in arrays {
             let whole = VectorColumn::read(&array).unwrap();

@@ -57,26 +57,25 @@ impl ScalarUDFImpl for VectorUdf {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        let name = self.function.doc.name.to_owned();
-        if types.len() != 2 {
-            let found = format!("{} arguments", types.len());
-            return Err(FunctionError::Arguments { function: name, expected: "two vectors".to_owned(), found }.into());
-        }
-        for (index, found) in types.iter().enumerate() {
-            if !VectorColumn::accepts(found) {
-                return Err(FunctionError::NotVector {
-                    function: name,
-                    position: index + 1,
-                    found: found.to_string(),
-                }
-                .into());
-            }
-        }
+        // Refused in `return_type`, where DataFusion keeps the error whole.
         Ok(types.to_vec())
     }
 
-    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(DataType::Float32)
+    fn return_type(&self, types: &[DataType]) -> DataFusionResult<DataType> {
+        let function = self.function.doc.name.to_owned();
+        if types.len() != 2 {
+            let found = format!("{} arguments", types.len());
+            return Err(
+                FunctionError::Arguments { function, expected: "two vectors".to_owned(), found }.into()
+            );
+        }
+        match types.iter().position(|found| !VectorColumn::accepts(found)) {
+            Some(index) => {
+                let (position, found) = (index + 1, types[index].to_string());
+                Err(FunctionError::NotVector { function, position, found }.into())
+            }
+            None => Ok(DataType::Float32),
+        }
     }
 
     fn is_strict(&self) -> bool {
@@ -90,10 +89,13 @@ impl ScalarUDFImpl for VectorUdf {
             .args
             .iter()
             // A constant vector is read once, not once per row.
-            .map(|arg| Ok(VectorColumn::read(&arg.to_array(if is_scalar(arg) { 1 } else { args.number_rows })?)?))
+            .map(|arg| {
+                Ok(VectorColumn::read(&arg.to_array(if is_scalar(arg) { 1 } else { args.number_rows })?)?)
+            })
             .collect::<DataFusionResult<Vec<_>>>()?;
         let rows = if constant.iter().all(|constant| *constant) { 1 } else { args.number_rows };
-        let at = |argument: usize, row: usize| columns[argument].get(if constant[argument] { 0 } else { row });
+        let at =
+            |argument: usize, row: usize| columns[argument].get(if constant[argument] { 0 } else { row });
         let values = (0..rows)
             .map(|row| match (at(0, row), at(1, row)) {
                 (Some(a), Some(b)) if a.len() != b.len() => Err(FunctionError::Dimensions {

@@ -75,8 +75,5 @@ pub(crate) fn load_body(dir: &Path, spec: &EncoderSpec) -> Result<Box<dyn Body>>
     let path = dir.join("model.safetensors");
     let mapped = Weights::map(&path)?;
     let (prefix, probe) = architecture.prefix();
-    architecture.load(
-        &config,
-        &Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe),
-    )
+    architecture.load(&config, &Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe))
 }

@@ -35,9 +35,9 @@ impl Architecture for Bert {
         };
         if !sizes.hidden.is_multiple_of(sizes.heads) {
             let BodySizes { hidden, heads, .. } = sizes;
-            return Err(config.invalid(format!(
-                "hidden_size {hidden} is no multiple of {heads} attention heads"
-            )));
+            return Err(
+                config.invalid(format!("hidden_size {hidden} is no multiple of {heads} attention heads"))
+            );
         }
         if config.get("hidden_act").is_some() {
             let activation = config.text("hidden_act")?;
@@ -85,17 +85,9 @@ struct Layer {
 
 impl BertBody {
     fn load(sizes: BodySizes, config: &ConfigFile, weights: &Weights<'_>) -> Result<Self> {
-        let BodySizes {
-            hidden,
-            feed_forward,
-            vocab,
-            positions,
-            ..
-        } = sizes;
+        let BodySizes { hidden, feed_forward, vocab, positions, .. } = sizes;
         let segments = config.count("type_vocab_size", 1 << 10)?;
-        let epsilon = config
-            .get("layer_norm_eps")
-            .map_or(Some(1e-12), |value| value.as_f64());
+        let epsilon = config.get("layer_norm_eps").map_or(Some(1e-12), |value| value.as_f64());
         let epsilon = epsilon
             .filter(|epsilon| (0.0..1.0).contains(epsilon))
             .ok_or_else(|| config.invalid("layer_norm_eps is no number from 0 to 1"))?
@@ -103,11 +95,7 @@ impl BertBody {
         let norm = |name: &str| -> Result<LayerNorm> {
             let weight = weights.values(&format!("{name}.weight"), &[hidden])?;
             let bias = weights.values(&format!("{name}.bias"), &[hidden])?;
-            Ok(LayerNorm {
-                weight,
-                bias,
-                epsilon,
-            })
+            Ok(LayerNorm { weight, bias, epsilon })
         };
         let layer = |i: usize| -> Result<Layer> {
             let at = |name: &str| format!("encoder.layer.{i}.{name}");
@@ -137,11 +125,7 @@ impl BertBody {
         let row = |table: &[f32], id: usize, what: &'static str| -> Result<std::ops::Range<usize>> {
             let rows = table.len() / hidden;
             if id >= rows {
-                return Err(ModelError::SizeMismatch {
-                    what,
-                    expected: rows,
-                    found: id,
-                });
+                return Err(ModelError::SizeMismatch { what, expected: rows, found: id });
             }
             Ok(id * hidden..(id + 1) * hidden)
         };
@@ -168,9 +152,7 @@ impl Body for BertBody {
         for layer in &self.layers {
             let qkv = layer.project(&states, hidden)?;
             let context = attend(qkv, texts, hidden, heads)?;
-            let tiles = states
-                .par_chunks_mut(TILE * hidden)
-                .zip(context.par_chunks(TILE * hidden));
+            let tiles = states.par_chunks_mut(TILE * hidden).zip(context.par_chunks(TILE * hidden));
             tiles.try_for_each(|(state, context)| layer.mix(state, context))?;
         }
         Ok(states)
@@ -182,21 +164,17 @@ impl Layer {
     fn project(&self, states: &[f32], hidden: usize) -> Result<Vec<f32>> {
         let width = self.qkv.outputs();
         let mut out = vec![0.0; states.len() / hidden * width];
-        let tiles = states
-            .par_chunks(TILE * hidden)
-            .zip(out.par_chunks_mut(TILE * width));
+        let tiles = states.par_chunks(TILE * hidden).zip(out.par_chunks_mut(TILE * width));
         tiles.try_for_each(|(state, out)| self.qkv.apply(state.to_vec(), out, |out, value| *out = value))?;
         Ok(out)
     }
 
     /// Replaces a tile of states by the layer's output, given the attention's context.
     fn mix(&self, state: &mut [f32], context: &[f32]) -> Result<()> {
-        self.attention_output
-            .apply(context.to_vec(), state, |state, value| *state += value)?;
+        self.attention_output.apply(context.to_vec(), state, |state, value| *state += value)?;
         self.attention_norm.apply(state);
         let mut inner = vec![0.0; TILE * self.up.outputs()];
-        self.up
-            .apply(state.to_vec(), &mut inner, |inner, value| *inner = gelu(value))?;
+        self.up.apply(state.to_vec(), &mut inner, |inner, value| *inner = gelu(value))?;
         self.down.apply(inner, state, |state, value| *state += value)?;
         self.output_norm.apply(state);
         Ok(())
@@ -218,8 +196,7 @@ fn attend(qkv: Vec<f32>, texts: &PackedTexts, hidden: usize, heads: usize) -> Re
         jobs.push((start, tokens, out));
         start += tokens;
     }
-    jobs.into_par_iter()
-        .try_for_each(|(start, tokens, out)| attend_text(&qkv, start, tokens, out))?;
+    jobs.into_par_iter().try_for_each(|(start, tokens, out)| attend_text(&qkv, start, tokens, out))?;
     Ok(context)
 }
 
@@ -240,10 +217,7 @@ fn attend_text(qkv: &Tensor, start: usize, tokens: usize, out: &mut [f32]) -> Re
         with_values(&context, |values| {
             for (head, values) in values.chunks_exact(tokens * width).enumerate() {
                 let at = (first + head) * width;
-                for (out, values) in out
-                    .chunks_exact_mut(heads * width)
-                    .zip(values.chunks_exact(width))
-                {
+                for (out, values) in out.chunks_exact_mut(heads * width).zip(values.chunks_exact(width)) {
                     out[at..at + width].copy_from_slice(values);
                 }
             }
@@ -258,9 +232,7 @@ fn attend_heads(q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<Tenso
     let scores = q.matmul(&k.transpose(1, 2)?)?;
     let mut weights = vec![0.0; heads * tokens * tokens];
     let scale = 1.0 / (width as f32).sqrt();
-    with_values(&scores, |scores| {
-        scaled_softmax(scores, tokens, scale, &mut weights)
-    })
-    .map_err(candle_core::Error::wrap)?;
+    with_values(&scores, |scores| scaled_softmax(scores, tokens, scale, &mut weights))
+        .map_err(candle_core::Error::wrap)?;
     Tensor::from_vec(weights, (heads, tokens, tokens), &Device::Cpu)?.matmul(v)
 }

@@ -51,19 +51,14 @@ impl Cholesky {
     /// Returns the inverse of A, `[n, n]`.
     pub(crate) fn inverse(&self) -> Vec<f64> {
         let mut inverse = vec![0.0; self.n * self.n];
-        inverse
-            .iter_mut()
-            .step_by(self.n + 1)
-            .for_each(|value| *value = 1.0);
+        inverse.iter_mut().step_by(self.n + 1).for_each(|value| *value = 1.0);
         self.solve(&mut inverse, self.n);
         inverse
     }
 }
 
 fn subtract(row: &mut [f64], scale: f64, other: &[f64]) {
-    row.iter_mut()
-        .zip(other)
-        .for_each(|(value, other)| *value -= scale * other);
+    row.iter_mut().zip(other).for_each(|(value, other)| *value -= scale * other);
 }
 
 /// Returns the dot product in an order that depends on the length alone.
@@ -71,17 +66,9 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f64 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
+    let tail: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in a_chunks.zip(b_chunks) {
-        sums.iter_mut()
-            .zip(x)
-            .zip(y)
-            .for_each(|((sum, x), y)| *sum += x * y);
+        sums.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum += x * y);
     }
     sums.iter().sum::<f64>() + tail
 }
@@ -95,17 +82,13 @@ mod tests {
         let n = 13;
         let entry = |i: usize, j: usize| ((i * 5 + j * 3) % 7) as f64 - 3.0;
         let square = |i: usize, j: usize| (0..n).map(|k| entry(i, k) * entry(j, k)).sum::<f64>();
-        let a: Vec<f64> = (0..n * n)
-            .map(|at| square(at / n, at % n) + f64::from(u8::from(at / n == at % n)))
-            .collect();
+        let a: Vec<f64> =
+            (0..n * n).map(|at| square(at / n, at % n) + f64::from(u8::from(at / n == at % n))).collect();
         let inverse = Cholesky::new(&a, n).unwrap().inverse();
         for i in 0..n {
             for j in 0..n {
                 let found: f64 = (0..n).map(|k| inverse[i * n + k] * a[k * n + j]).sum();
-                assert!(
-                    (found - f64::from(u8::from(i == j))).abs() < 1e-9,
-                    "{i} {j} {found}"
-                );
+                assert!((found - f64::from(u8::from(i == j))).abs() < 1e-9, "{i} {j} {found}");
             }
         }
         assert!(Cholesky::new(&[1.0, 2.0, 2.0, 1.0], 2).is_none());

@@ -19,18 +19,12 @@ impl ConfigFile {
     /// `FileMissing`, `FileAccess`, or `ConfigInvalid` where it is no UTF-8 JSON.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| ModelError::access(path, "read", source))?;
-        let invalid = |reason: String| ModelError::ConfigInvalid {
-            path: path.to_owned(),
-            reason,
-        };
+        let invalid = |reason: String| ModelError::ConfigInvalid { path: path.to_owned(), reason };
         let text = std::str::from_utf8(&bytes).map_err(|error| invalid(format!("not UTF-8: {error}")))?;
         // Some editors leave a byte order mark, which JSON forbids.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = serde_json::from_str(text).map_err(|error| invalid(format!("not JSON: {error}")))?;
-        Ok(ConfigFile {
-            path: path.to_owned(),
-            root,
-        })
+        Ok(ConfigFile { path: path.to_owned(), root })
     }
 
     /// Returns the parsed file, or none where it does not exist.
@@ -57,21 +51,13 @@ impl ConfigFile {
 
     /// Returns an error about this file.
     pub fn invalid(&self, reason: impl Into<String>) -> ModelError {
-        ModelError::ConfigInvalid {
-            path: self.path.clone(),
-            reason: reason.into(),
-        }
+        ModelError::ConfigInvalid { path: self.path.clone(), reason: reason.into() }
     }
 
     /// Returns an error about something in this file that is not supported.
     pub fn unsupported(&self, what: &'static str, found: &str, known: &[&str]) -> ModelError {
         let known = known.iter().map(|name| (*name).to_owned()).collect();
-        ModelError::Unsupported {
-            path: self.path.clone(),
-            what,
-            found: found.to_owned(),
-            known,
-        }
+        ModelError::Unsupported { path: self.path.clone(), what, found: found.to_owned(), known }
     }
 
     /// Returns the value of `key`, or none where it is absent or null.
@@ -84,12 +70,8 @@ impl ConfigFile {
     /// # Errors
     /// `ConfigInvalid` where it is absent or no string.
     pub fn text(&self, key: &str) -> Result<&str> {
-        let value = self
-            .get(key)
-            .ok_or_else(|| self.invalid(format!("{key} is missing")))?;
-        value
-            .as_str()
-            .ok_or_else(|| self.invalid(format!("{key} is {value}, expected a string")))
+        let value = self.get(key).ok_or_else(|| self.invalid(format!("{key} is missing")))?;
+        value.as_str().ok_or_else(|| self.invalid(format!("{key} is {value}, expected a string")))
     }
 
     /// Returns the count of `key`, between 1 and `most`.
@@ -97,14 +79,10 @@ impl ConfigFile {
     /// # Errors
     /// `ConfigInvalid` where it is absent, no whole number, or out of range.
     pub fn count(&self, key: &str, most: usize) -> Result<usize> {
-        let value = self
-            .get(key)
-            .ok_or_else(|| self.invalid(format!("{key} is missing")))?;
+        let value = self.get(key).ok_or_else(|| self.invalid(format!("{key} is missing")))?;
         let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
         count.filter(|count| (1..=most).contains(count)).ok_or_else(|| {
-            self.invalid(format!(
-                "{key} is {value}, expected a whole number from 1 to {most}"
-            ))
+            self.invalid(format!("{key} is {value}, expected a whole number from 1 to {most}"))
         })
     }
 
@@ -116,8 +94,6 @@ impl ConfigFile {
         let Some(value) = self.get(key) else {
             return Ok(false);
         };
-        value
-            .as_bool()
-            .ok_or_else(|| self.invalid(format!("{key} is {value}, expected true or false")))
+        value.as_bool().ok_or_else(|| self.invalid(format!("{key} is {value}, expected true or false")))
     }
 }

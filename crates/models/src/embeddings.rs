@@ -14,10 +14,7 @@ pub struct Embeddings {
 impl Embeddings {
     /// Returns `rows` rows of zeros.
     pub fn zeros(rows: usize, dim: usize) -> Self {
-        Embeddings {
-            dim,
-            data: vec![0.0; rows * dim],
-        }
+        Embeddings { dim, data: vec![0.0; rows * dim] }
     }
 
     /// Returns the number of rows; 0 where `dim` is 0.

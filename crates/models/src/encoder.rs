@@ -46,19 +46,11 @@ impl TextEncoder {
         if tokenizer.vocab() > spec.vocab {
             return Err(ModelError::TokenizerInvalid {
                 path: dir.join("tokenizer.json"),
-                reason: format!(
-                    "it has {} token ids, but the model has {}",
-                    tokenizer.vocab(),
-                    spec.vocab
-                ),
+                reason: format!("it has {} token ids, but the model has {}", tokenizer.vocab(), spec.vocab),
             });
         }
         let body = load_body(dir, &spec)?;
-        Ok(TextEncoder {
-            spec,
-            tokenizer,
-            body,
-        })
+        Ok(TextEncoder { spec, tokenizer, body })
     }
 
     /// Returns what the model directory says about the encoder.
@@ -91,11 +83,7 @@ impl TextEncoder {
         let dim = self.spec.dim;
         if micro_batch >= job.micro_batches() {
             let (expected, found) = (job.micro_batches(), micro_batch);
-            return Err(ModelError::SizeMismatch {
-                what: "the micro-batch number",
-                expected,
-                found,
-            });
+            return Err(ModelError::SizeMismatch { what: "the micro-batch number", expected, found });
         }
         if out.data.is_empty() {
             *out = Embeddings::zeros(job.input_rows(), dim);
@@ -113,9 +101,7 @@ impl TextEncoder {
         let mut pooled = vec![0.0; dim];
         let mut start = 0;
         for (text, tokens) in job.batch(micro_batch).zip(texts.lengths) {
-            self.spec
-                .pooling
-                .pool(&hidden[start * dim..(start + tokens) * dim], &mut pooled);
+            self.spec.pooling.pool(&hidden[start * dim..(start + tokens) * dim], &mut pooled);
             if self.spec.normalize {
                 normalize(&mut pooled);
             }
@@ -143,8 +129,6 @@ impl TextEncoder {
 
 impl std::fmt::Debug for TextEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextEncoder")
-            .field("spec", &self.spec)
-            .finish_non_exhaustive()
+        f.debug_struct("TextEncoder").field("spec", &self.spec).finish_non_exhaustive()
     }
 }

@@ -137,30 +137,19 @@ impl ModelError {
     /// Returns the error of reading `path`: missing or inaccessible.
     pub(crate) fn access(path: &Path, action: &'static str, source: std::io::Error) -> Self {
         match source.kind() {
-            std::io::ErrorKind::NotFound => ModelError::FileMissing {
-                path: path.to_owned(),
-            },
-            _ => ModelError::FileAccess {
-                path: path.to_owned(),
-                action,
-                source,
-            },
+            std::io::ErrorKind::NotFound => ModelError::FileMissing { path: path.to_owned() },
+            _ => ModelError::FileAccess { path: path.to_owned(), action, source },
         }
     }
 
     /// Returns a function that names the failed tensor operation.
     pub(crate) fn compute(operation: &'static str) -> impl Fn(candle_core::Error) -> Self {
-        move |source| ModelError::Compute {
-            operation,
-            source: Box::new(source),
-        }
+        move |source| ModelError::Compute { operation, source: Box::new(source) }
     }
 
     /// Returns an error that says what makes the training data unusable.
     pub(crate) fn training(reason: impl Into<String>) -> Self {
-        ModelError::TrainingData {
-            reason: reason.into(),
-        }
+        ModelError::TrainingData { reason: reason.into() }
     }
 }
 
@@ -198,17 +187,11 @@ impl Failure for ModelError {
         match self {
             ModelError::FileMissing { path } => {
                 let file = path.file_name()?.to_string_lossy().into_owned();
-                Some(format!(
-                    "the directory must hold {file}, as a sentence-transformers model does"
-                ))
+                Some(format!("the directory must hold {file}, as a sentence-transformers model does"))
             }
-            ModelError::Unsupported {
-                what, found, known, ..
-            } => {
+            ModelError::Unsupported { what, found, known, .. } => {
                 let near = nearest(found, known.iter().map(String::as_str));
-                let near = near
-                    .map(|name| format!("; did you mean '{name}'?"))
-                    .unwrap_or_default();
+                let near = near.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default();
                 Some(format!("supported for {what}: {}{near}", known.join(", ")))
             }
             ModelError::WeightsInvalid { .. }

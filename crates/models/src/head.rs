@@ -47,10 +47,7 @@ impl ClassifierHead {
         let logits = self.logits(embedding);
         let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
-        logits
-            .iter()
-            .map(|logit| ((logit - max).exp() / total) as f32)
-            .collect()
+        logits.iter().map(|logit| ((logit - max).exp() / total) as f32).collect()
     }
 
     /// Returns the most probable class of each row; the first one where several are equal.
@@ -65,10 +62,7 @@ impl ClassifierHead {
 
     fn logits(&self, row: &[f32]) -> Vec<f64> {
         let weights = self.weight.chunks_exact(self.dim().max(1));
-        weights
-            .zip(&self.bias)
-            .map(|(weight, &bias)| dot(weight, row) + f64::from(bias))
-            .collect()
+        weights.zip(&self.bias).map(|(weight, &bias)| dot(weight, row) + f64::from(bias)).collect()
     }
 
     /// Writes the head as safetensors: `weight`, `bias` and the labels as JSON in the metadata.
@@ -80,23 +74,12 @@ impl ClassifierHead {
     pub fn save(&self, path: &Path) -> Result<()> {
         if self.bias.len() != self.classes() {
             let (expected, found) = (self.classes(), self.bias.len());
-            return Err(ModelError::SizeMismatch {
-                what: "the number of biases",
-                expected,
-                found,
-            });
+            return Err(ModelError::SizeMismatch { what: "the number of biases", expected, found });
         }
         let labels = serde_json::Value::from(self.labels.clone()).to_string();
-        let metadata = BTreeMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("labels".to_owned(), labels),
-        ]);
-        HeadFile {
-            metadata,
-            weight: self.weight.clone(),
-            bias: self.bias.clone(),
-        }
-        .write(path)
+        let metadata =
+            BTreeMap::from([("format".to_owned(), FORMAT.to_owned()), ("labels".to_owned(), labels)]);
+        HeadFile { metadata, weight: self.weight.clone(), bias: self.bias.clone() }.write(path)
     }
 
     /// Returns the head in the file at `path`.
@@ -104,26 +87,17 @@ impl ClassifierHead {
     /// # Errors
     /// `FileMissing`, `FileAccess`, `WeightsInvalid`, `TensorMissing`, `TensorShape`, `TensorType`.
     pub fn load(path: &Path) -> Result<Self> {
-        let HeadFile {
-            metadata,
-            weight,
-            bias,
-        } = HeadFile::read(path)?;
+        let HeadFile { metadata, weight, bias } = HeadFile::read(path)?;
         let invalid = |reason: String| HeadFile::invalid(path, reason);
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
             return Err(invalid(format!("the metadata's format is not {FORMAT}")));
         }
-        let labels = metadata
-            .get("labels")
-            .ok_or_else(|| invalid("the metadata hold no labels".to_owned()))?;
+        let labels =
+            metadata.get("labels").ok_or_else(|| invalid("the metadata hold no labels".to_owned()))?;
         let labels: Vec<String> = serde_json::from_str(labels)
             .map_err(|error| invalid(format!("the labels are no list of strings: {error}")))?;
         if labels.len() != bias.len() {
-            return Err(invalid(format!(
-                "{} labels for {} classes",
-                labels.len(),
-                bias.len()
-            )));
+            return Err(invalid(format!("{} labels for {} classes", labels.len(), bias.len())));
         }
         Ok(ClassifierHead { labels, weight, bias })
     }

@@ -25,22 +25,11 @@ impl HeadFile {
         let dim = self.weight.len().checked_div(outputs).unwrap_or(0);
         if outputs == 0 || dim * outputs != self.weight.len() {
             let (expected, found) = (dim * outputs, self.weight.len());
-            return Err(ModelError::SizeMismatch {
-                what: "the head's number of weights",
-                expected,
-                found,
-            });
+            return Err(ModelError::SizeMismatch { what: "the head's number of weights", expected, found });
         }
-        let bias = NamedTensor {
-            name: "bias".to_owned(),
-            shape: vec![outputs],
-            values: self.bias.clone(),
-        };
-        let weight = NamedTensor {
-            name: "weight".to_owned(),
-            shape: vec![outputs, dim],
-            values: self.weight.clone(),
-        };
+        let bias = NamedTensor { name: "bias".to_owned(), shape: vec![outputs], values: self.bias.clone() };
+        let weight =
+            NamedTensor { name: "weight".to_owned(), shape: vec![outputs, dim], values: self.weight.clone() };
         write_tensors(path, &self.metadata, &[bias, weight])
     }
 
@@ -51,28 +40,16 @@ impl HeadFile {
         let shape = tensors.shape("weight")?;
         let [outputs, dim] = shape[..] else {
             let (path, tensor) = (path.to_owned(), "weight".to_owned());
-            return Err(ModelError::TensorShape {
-                path,
-                tensor,
-                expected: vec![0, 0],
-                found: shape,
-            });
+            return Err(ModelError::TensorShape { path, tensor, expected: vec![0, 0], found: shape });
         };
         let weight = tensors.values("weight", &[outputs, dim])?;
         let bias = tensors.values("bias", &[outputs])?;
-        Ok(HeadFile {
-            metadata: metadata(&bytes),
-            weight,
-            bias,
-        })
+        Ok(HeadFile { metadata: metadata(&bytes), weight, bias })
     }
 
     /// Returns the error of a metadata entry that is missing or malformed.
     pub(crate) fn invalid(path: &Path, reason: impl Into<String>) -> ModelError {
-        ModelError::WeightsInvalid {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
+        ModelError::WeightsInvalid { path: path.to_owned(), reason: reason.into() }
     }
 }
 
@@ -82,9 +59,7 @@ fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         serde_json::from_slice::<Value>(bytes.get(8..length.checked_add(8)?)?).ok()
     });
-    let entries = header
-        .as_ref()
-        .and_then(|header| header.get("__metadata__")?.as_object());
+    let entries = header.as_ref().and_then(|header| header.get("__metadata__")?.as_object());
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
     entries.into_iter().flatten().filter_map(text).collect()
 }

@@ -42,20 +42,10 @@ impl EncodeJob {
         // Like lengths together make micro-batches of like size; the sort is stable, so equal input gives
         // equal jobs.
         tokenized.sort_by_key(|(text, _)| text.ids.len());
-        let truncated = tokenized
-            .iter()
-            .filter(|(text, _)| text.truncated)
-            .map(|(_, rows)| rows.len())
-            .sum();
+        let truncated = tokenized.iter().filter(|(text, _)| text.truncated).map(|(_, rows)| rows.len()).sum();
         let (texts_, rows_of): (Vec<_>, Vec<_>) = tokenized.into_iter().unzip();
         let batches = cut(&texts_, token_budget);
-        EncodeJob {
-            rows: texts.len(),
-            truncated,
-            texts: texts_,
-            rows_of,
-            batches,
-        }
+        EncodeJob { rows: texts.len(), truncated, texts: texts_, rows_of, batches }
     }
 
     /// Returns how many micro-batches the job has; 0 for no rows.

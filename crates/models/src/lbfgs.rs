@@ -60,11 +60,7 @@ pub(crate) fn minimize<E>(
     loop {
         let converged = largest(&gradient) <= limits.tolerance.max(limits.relative * largest(&at));
         if converged || iterations >= limits.iterations {
-            return Ok(Minimum {
-                at,
-                iterations,
-                converged,
-            });
+            return Ok(Minimum { at, iterations, converged });
         }
         let mut direction = descent(&gradient, &pairs, &precondition)?;
         let mut slope = dot(&direction, &gradient);
@@ -77,11 +73,7 @@ pub(crate) fn minimize<E>(
         let found = search(&at, value, &direction, slope, &mut function)?;
         let Some((next, next_value, next_gradient)) = found else {
             // No step lowers the value any more: the gradient is at the limit of f64.
-            return Ok(Minimum {
-                at,
-                iterations,
-                converged: false,
-            });
+            return Ok(Minimum { at, iterations, converged: false });
         };
         let step: Vec<f64> = next.iter().zip(&at).map(|(a, b)| a - b).collect();
         let change: Vec<f64> = next_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
@@ -91,12 +83,7 @@ pub(crate) fn minimize<E>(
                 pairs.pop_front();
             }
             let size = dot(&change, &precondition(change.clone())?);
-            pairs.push_back(Pair {
-                step,
-                change,
-                rho: 1.0 / curvature,
-                size,
-            });
+            pairs.push_back(Pair { step, change, rho: 1.0 / curvature, size });
         }
         (at, value, gradient) = (next, next_value, next_gradient);
         iterations += 1;
@@ -164,23 +151,18 @@ fn search<E>(
         if next_value < best.as_ref().map_or(value, |best| best.1) {
             best = Some((next, next_value, gradient));
         }
-        t = if high.is_finite() {
-            f64::midpoint(low, high)
-        } else {
-            2.0 * t
-        };
+        t = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * t };
     }
     Ok(best)
 }
 
 fn largest(a: &[f64]) -> f64 {
-    a.iter().fold(0.0, |largest, value| {
-        if value.abs() > largest || value.is_nan() {
-            value.abs()
-        } else {
-            largest
-        }
-    })
+    a.iter().fold(
+        0.0,
+        |largest, value| {
+            if value.abs() > largest || value.is_nan() { value.abs() } else { largest }
+        },
+    )
 }
 
 fn add(a: &mut [f64], scale: f64, b: &[f64]) {
@@ -197,21 +179,14 @@ mod tests {
         function: impl Fn(&[f64]) -> (f64, Vec<f64>),
         progress: impl FnMut(usize, f64) -> ControlFlow<()>,
     ) -> Result<Minimum, &'static str> {
-        let limits = Limits {
-            tolerance: 1e-9,
-            relative: 0.0,
-            iterations,
-        };
+        let limits = Limits { tolerance: 1e-9, relative: 0.0, iterations };
         minimize(start, limits, Ok, |x| Ok(function(x)), progress, || "cancelled")
     }
 
     /// Rosenbrock's valley: not convex, so harder than what this is for. Its minimum is at (1, 1).
     fn rosenbrock(x: &[f64]) -> (f64, Vec<f64>) {
         let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-        (
-            a * a + 100.0 * b * b,
-            vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b],
-        )
+        (a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b])
     }
 
     #[test]
@@ -225,36 +200,19 @@ mod tests {
     fn finds_an_ill_conditioned_minimum() {
         let bowl = |x: &[f64]| {
             let scale = |i: usize| 10f64.powi(i as i32 % 6);
-            let value = x
-                .iter()
-                .enumerate()
-                .map(|(i, x)| 0.5 * scale(i) * (x - 1.0) * (x - 1.0))
-                .sum();
-            (
-                value,
-                x.iter().enumerate().map(|(i, x)| scale(i) * (x - 1.0)).collect(),
-            )
+            let value = x.iter().enumerate().map(|(i, x)| 0.5 * scale(i) * (x - 1.0) * (x - 1.0)).sum();
+            (value, x.iter().enumerate().map(|(i, x)| scale(i) * (x - 1.0)).collect())
         };
         let minimum = run(vec![0.0; 30], 500, bowl, |_, _| ControlFlow::Continue(())).unwrap();
-        assert!(
-            minimum.converged && minimum.at.iter().all(|x| (x - 1.0).abs() < 1e-8),
-            "{minimum:?}"
-        );
+        assert!(minimum.converged && minimum.at.iter().all(|x| (x - 1.0).abs() < 1e-8), "{minimum:?}");
     }
 
     #[test]
     fn stops_when_told_and_when_out_of_iterations() {
         let stop = |i: usize, _: f64| {
-            if i == 3 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if i == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        assert_eq!(
-            run(vec![-1.2, 1.0], 200, rosenbrock, stop).unwrap_err(),
-            "cancelled"
-        );
+        assert_eq!(run(vec![-1.2, 1.0], 200, rosenbrock, stop).unwrap_err(), "cancelled");
         let short = run(vec![-1.2, 1.0], 2, rosenbrock, |_, _| ControlFlow::Continue(())).unwrap();
         assert!(!short.converged && short.iterations == 2);
     }

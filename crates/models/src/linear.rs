@@ -54,16 +54,10 @@ impl Linear {
         let mut panels = vec![0.0; count * inputs * PANEL];
         for (output, row) in rows.chunks_exact(inputs).enumerate() {
             let panel = &mut panels[output / PANEL * inputs * PANEL..][..inputs * PANEL];
-            panel
-                .chunks_exact_mut(PANEL)
-                .zip(row)
-                .for_each(|(slots, &value)| slots[output % PANEL] = value);
+            panel.chunks_exact_mut(PANEL).zip(row).for_each(|(slots, &value)| slots[output % PANEL] = value);
         }
         let panels = Tensor::from_vec(panels, (count, inputs, PANEL), &Device::Cpu);
-        Ok(Linear {
-            panels: panels.map_err(ModelError::compute("pack"))?,
-            bias,
-        })
+        Ok(Linear { panels: panels.map_err(ModelError::compute("pack"))?, bias })
     }
 
     /// Returns the number of outputs.
@@ -83,10 +77,7 @@ impl Linear {
             let panels = product.chunks_exact(TILE * PANEL).zip(self.bias.chunks(PANEL));
             for (panel, (product, bias)) in panels.enumerate() {
                 let columns = panel * PANEL..panel * PANEL + bias.len();
-                for (row, product) in out
-                    .chunks_exact_mut(self.bias.len())
-                    .zip(product.chunks_exact(PANEL))
-                {
+                for (row, product) in out.chunks_exact_mut(self.bias.len()).zip(product.chunks_exact(PANEL)) {
                     let values = row[columns.clone()].iter_mut().zip(product).zip(bias);
                     values.for_each(|((out, product), bias)| fuse(out, product + bias));
                 }
@@ -99,9 +90,9 @@ impl Linear {
 pub(crate) fn with_values<R>(tensor: &Tensor, then: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     let values = match &*storage {
-        Storage::Cpu(CpuStorage::F32(values)) => layout
-            .contiguous_offsets()
-            .and_then(|(from, to)| values.get(from..to)),
+        Storage::Cpu(CpuStorage::F32(values)) => {
+            layout.contiguous_offsets().and_then(|(from, to)| values.get(from..to))
+        }
         _ => None,
     };
     match values {

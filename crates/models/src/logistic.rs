@@ -112,17 +112,9 @@ impl LogisticFit {
     pub fn head(self, labels: Vec<String>) -> Result<ClassifierHead> {
         if labels.len() != self.bias.len() {
             let (expected, found) = (self.bias.len(), labels.len());
-            return Err(ModelError::SizeMismatch {
-                what: "the number of labels",
-                expected,
-                found,
-            });
+            return Err(ModelError::SizeMismatch { what: "the number of labels", expected, found });
         }
-        Ok(ClassifierHead {
-            labels,
-            weight: self.weight,
-            bias: self.bias,
-        })
+        Ok(ClassifierHead { labels, weight: self.weight, bias: self.bias })
     }
 }
 
@@ -150,38 +142,20 @@ pub fn fit_logistic(
     check_options(options)?;
     let rows: Vec<usize> = (0..y.len()).collect();
     let Choice { c, candidates, start } = match options.c {
-        Some(c) => Choice {
-            c,
-            candidates: Vec::new(),
-            start: vec![0.0; classes * (x.dim + 1)],
-        },
+        Some(c) => Choice { c, candidates: Vec::new(), start: vec![0.0; classes * (x.dim + 1)] },
         None => choose_c(x, y, classes, options, progress)?,
     };
     let weights = class_weights(y, &rows, classes, options.class_weights);
     let data = LabelledRows::new(x, y, &rows, &weights)?;
-    let limits = Limits {
-        tolerance: options.tolerance,
-        relative: 0.0,
-        iterations: options.max_iterations,
-    };
+    let limits = Limits { tolerance: options.tolerance, relative: 0.0, iterations: options.max_iterations };
     let penalty = penalty(c, rows.len(), classes);
     let preconditioner = Preconditioner::new(&data.covariance()?, x.dim, classes, penalty)?;
-    let watch = &mut |iteration, loss| {
-        progress(FitProgress {
-            phase: FitPhase::Fit,
-            c,
-            iteration,
-            loss,
-        })
-    };
+    let watch = &mut |iteration, loss| progress(FitProgress { phase: FitPhase::Fit, c, iteration, loss });
     let fit = fit_rows(&data, penalty, &preconditioner, start, limits, watch)?;
     let (train_loss, _) = data.objective(&fit.at, 0.0)?;
     let bias = data.uncentred_bias(&fit.at);
     Ok(LogisticFit {
-        weight: fit.at[..classes * x.dim]
-            .iter()
-            .map(|&value| value as f32)
-            .collect(),
+        weight: fit.at[..classes * x.dim].iter().map(|&value| value as f32).collect(),
         bias: bias.into_iter().map(|value| value as f32).collect(),
         c,
         iterations: fit.iterations,
@@ -227,11 +201,7 @@ pub(crate) fn class_weights(y: &[u32], rows: &[usize], classes: usize, kind: Cla
     let mut counts = vec![0usize; classes];
     rows.iter().for_each(|&row| counts[y[row] as usize] += 1);
     let weight = |&count: &usize| {
-        if count == 0 {
-            1.0
-        } else {
-            rows.len() as f64 / (classes * count) as f64
-        }
+        if count == 0 { 1.0 } else { rows.len() as f64 / (classes * count) as f64 }
     };
     counts.iter().map(weight).collect()
 }
@@ -256,42 +226,28 @@ fn check(x: &Embeddings, y: &[u32], classes: usize) -> Result<()> {
         match counts.get_mut(label as usize) {
             Some(count) => *count += 1,
             None => {
-                return unusable(format!(
-                    "row {row} has class {label}, but there are {classes} classes"
-                ));
+                return unusable(format!("row {row} has class {label}, but there are {classes} classes"));
             }
         }
     }
     if let Some(class) = counts.iter().position(|&count| count == 0) {
         return unusable(format!("class {class} has no rows"));
     }
-    match x
-        .iter()
-        .position(|row| row.iter().any(|value| !value.is_finite()))
-    {
+    match x.iter().position(|row| row.iter().any(|value| !value.is_finite())) {
         Some(row) => unusable(format!("the embedding of row {row} is not finite")),
         None => Ok(()),
     }
 }
 
 fn check_options(options: &LogisticOptions) -> Result<()> {
-    let invalid = |option, value: String, expected| {
-        Err(ModelError::OptionInvalid {
-            option,
-            value,
-            expected,
-        })
-    };
+    let invalid =
+        |option, value: String, expected| Err(ModelError::OptionInvalid { option, value, expected });
     let positive = |value: &f64| value.is_finite() && *value > 0.0;
     if let Some(c) = options.c.filter(|c| !positive(c)) {
         return invalid("c", c.to_string(), "a positive number");
     }
     if options.grid.is_empty() || !options.grid.iter().all(positive) || !options.grid.is_sorted() {
-        return invalid(
-            "grid",
-            format!("{:?}", options.grid),
-            "positive numbers, ascending",
-        );
+        return invalid("grid", format!("{:?}", options.grid), "positive numbers, ascending");
     }
     if options.folds < 2 {
         return invalid("folds", options.folds.to_string(), "at least 2");

@@ -59,25 +59,14 @@ pub fn classification_report(
     }
     let (expected, found) = (truth.len() * classes, probabilities.len());
     if expected != found || classes == 0 {
-        return Err(ModelError::SizeMismatch {
-            what: "the number of probabilities",
-            expected,
-            found,
-        });
+        return Err(ModelError::SizeMismatch { what: "the number of probabilities", expected, found });
     }
     if let Some(&class) = truth.iter().find(|&&class| class >= classes) {
-        return Err(ModelError::SizeMismatch {
-            what: "the true class",
-            expected: classes - 1,
-            found: class,
-        });
+        return Err(ModelError::SizeMismatch { what: "the true class", expected: classes - 1, found: class });
     }
     let rows = || truth.iter().copied().zip(probabilities.chunks_exact(classes));
-    let (mut hits, mut predicted, mut support) = (
-        vec![0usize; classes],
-        vec![0usize; classes],
-        vec![0usize; classes],
-    );
+    let (mut hits, mut predicted, mut support) =
+        (vec![0usize; classes], vec![0usize; classes], vec![0usize; classes]);
     for (class, row) in rows() {
         let guess = (0..classes).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         support[class] += 1;
@@ -87,13 +76,7 @@ pub fn classification_report(
     let metrics = |(i, label): (usize, &String)| {
         let (precision, recall) = (ratio(hits[i], predicted[i]), ratio(hits[i], support[i]));
         let f1 = ratio(2 * hits[i], predicted[i] + support[i]);
-        ClassMetrics {
-            label: label.clone(),
-            precision,
-            recall,
-            f1,
-            support: support[i],
-        }
+        ClassMetrics { label: label.clone(), precision, recall, f1, support: support[i] }
     };
     let per_class: Vec<_> = labels.iter().enumerate().map(metrics).collect();
     let mean = |value: fn(&ClassMetrics) -> f64| per_class.iter().map(value).sum::<f64>() / classes as f64;
@@ -112,11 +95,7 @@ pub fn classification_report(
 }
 
 fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 fn log_loss(row: &[f32], class: usize) -> f64 {
@@ -178,15 +157,10 @@ mod tests {
         }
         near(report.log_loss, 0.962_286_850_7);
         for (class, (value, support)) in
-            report
-                .per_class
-                .iter()
-                .zip([(0.5, 2), (2.0 / 3.0, 3), (2.0 / 3.0, 3)])
+            report.per_class.iter().zip([(0.5, 2), (2.0 / 3.0, 3), (2.0 / 3.0, 3)])
         {
             assert_eq!(class.support, support);
-            [class.precision, class.recall, class.f1]
-                .into_iter()
-                .for_each(|found| near(found, value));
+            [class.precision, class.recall, class.f1].into_iter().for_each(|found| near(found, value));
         }
     }
 
@@ -195,10 +169,8 @@ mod tests {
     // log_loss(truth, np.c_[1-s, s])             -> 0.5047643501612881
     #[test]
     fn area_under_the_curve_counts_ties_by_half() {
-        let p: Vec<f32> = [0.1, 0.4, 0.35, 0.8, 0.4, 0.2]
-            .into_iter()
-            .flat_map(|s: f32| [1.0 - s, s])
-            .collect();
+        let p: Vec<f32> =
+            [0.1, 0.4, 0.35, 0.8, 0.4, 0.2].into_iter().flat_map(|s: f32| [1.0 - s, s]).collect();
         let report = classification_report(&[0, 0, 1, 1, 1, 0], &p, &labels(&["no", "yes"])).unwrap();
         near(report.roc_auc.unwrap(), 0.833_333_333_3);
         near(report.log_loss, 0.504_764_350_2);
@@ -230,14 +202,8 @@ mod tests {
     #[test]
     fn unfitting_input_is_refused() {
         let names = labels(&["a", "b"]);
-        assert!(matches!(
-            classification_report(&[], &[], &names),
-            Err(ModelError::TrainingData { .. })
-        ));
-        assert!(matches!(
-            classification_report(&[0], &[1.0], &names),
-            Err(ModelError::SizeMismatch { .. })
-        ));
+        assert!(matches!(classification_report(&[], &[], &names), Err(ModelError::TrainingData { .. })));
+        assert!(matches!(classification_report(&[0], &[1.0], &names), Err(ModelError::SizeMismatch { .. })));
         assert!(matches!(
             classification_report(&[2], &[0.5, 0.5], &names),
             Err(ModelError::SizeMismatch { .. })

@@ -25,16 +25,11 @@ impl Preconditioner {
         let share = 1.0 / classes as f64;
         let curvature = share * (1.0 - share);
         let mut matrix: Vec<f64> = covariance.iter().map(|value| curvature * value).collect();
-        matrix
-            .iter_mut()
-            .step_by(dim + 1)
-            .for_each(|value| *value += penalty);
+        matrix.iter_mut().step_by(dim + 1).for_each(|value| *value += penalty);
         let inverse = match Cholesky::new(&matrix, dim) {
             Some(factor) => factor.inverse(),
             // Too little penalty for f64: do without.
-            None => (0..dim * dim)
-                .map(|at| f64::from(u8::from(at / dim == at % dim)))
-                .collect(),
+            None => (0..dim * dim).map(|at| f64::from(u8::from(at / dim == at % dim))).collect(),
         };
         let inverse = Tensor::from_vec(inverse, (dim, dim), &Device::Cpu);
         Ok(Preconditioner {

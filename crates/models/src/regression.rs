@@ -39,12 +39,7 @@ impl RegressionHead {
     /// `FileAccess`, `SizeMismatch` without weights.
     pub fn save(&self, path: &Path) -> Result<()> {
         let metadata = BTreeMap::from([("format".to_owned(), FORMAT.to_owned())]);
-        HeadFile {
-            metadata,
-            weight: self.weight.clone(),
-            bias: vec![self.bias],
-        }
-        .write(path)
+        HeadFile { metadata, weight: self.weight.clone(), bias: vec![self.bias] }.write(path)
     }
 
     /// Returns the head in the file at `path`.
@@ -52,17 +47,10 @@ impl RegressionHead {
     /// # Errors
     /// `FileMissing`, `FileAccess`, `WeightsInvalid`, `TensorMissing`, `TensorShape`, `TensorType`.
     pub fn load(path: &Path) -> Result<Self> {
-        let HeadFile {
-            metadata,
-            weight,
-            bias,
-        } = HeadFile::read(path)?;
+        let HeadFile { metadata, weight, bias } = HeadFile::read(path)?;
         match (metadata.get("format").map(String::as_str), bias.as_slice()) {
             (Some(FORMAT), &[bias]) => Ok(RegressionHead { weight, bias }),
-            _ => Err(HeadFile::invalid(
-                path,
-                format!("it is no {FORMAT} file of one output"),
-            )),
+            _ => Err(HeadFile::invalid(path, format!("it is no {FORMAT} file of one output"))),
         }
     }
 }
@@ -95,10 +83,7 @@ pub fn fit_ridge(x: &Embeddings, y: &[f64], lambda: Option<f64>, seed: u64) -> R
         });
     }
     if y.len() < 2 {
-        return Err(ModelError::training(format!(
-            "it has {} rows, a regression needs at least 2",
-            y.len()
-        )));
+        return Err(ModelError::training(format!("it has {} rows, a regression needs at least 2", y.len())));
     }
     let finite = |row: usize| y[row].is_finite() && x.row(row).iter().all(|value| value.is_finite());
     if let Some(row) = (0..y.len()).find(|&row| !finite(row)) {
@@ -106,11 +91,7 @@ pub fn fit_ridge(x: &Embeddings, y: &[f64], lambda: Option<f64>, seed: u64) -> R
     }
     if let Some(value) = lambda.filter(|value| !(value.is_finite() && *value > 0.0)) {
         let (option, expected) = ("lambda", "a positive number");
-        return Err(ModelError::OptionInvalid {
-            option,
-            value: value.to_string(),
-            expected,
-        });
+        return Err(ModelError::OptionInvalid { option, value: value.to_string(), expected });
     }
     let mut rows: Vec<usize> = (0..y.len()).collect();
     let (lambda, candidates) = match lambda {
@@ -119,11 +100,7 @@ pub fn fit_ridge(x: &Embeddings, y: &[f64], lambda: Option<f64>, seed: u64) -> R
     };
     rows.sort_unstable();
     let head = Moments::new(x, y, &rows).solve(lambda)?;
-    Ok(RidgeFit {
-        head,
-        lambda,
-        candidates,
-    })
+    Ok(RidgeFit { head, lambda, candidates })
 }
 
 fn choose_lambda(x: &Embeddings, y: &[f64], rows: &[usize], seed: u64) -> Result<(f64, Vec<(f64, f64)>)> {
@@ -138,10 +115,8 @@ fn choose_lambda(x: &Embeddings, y: &[f64], rows: &[usize], seed: u64) -> Result
         let error = |&row: &usize| (dot(&head.weight, x.row(row)) + f64::from(head.bias) - y[row]).powi(2);
         candidates.push((lambda, judge.iter().map(error).sum::<f64>() / judge.len() as f64));
     }
-    let best = candidates.iter().fold(
-        (1.0, f64::INFINITY),
-        |best, &next| if next.1 < best.1 { next } else { best },
-    );
+    let best =
+        candidates.iter().fold((1.0, f64::INFINITY), |best, &next| if next.1 < best.1 { next } else { best });
     Ok((best.0, candidates))
 }
 
@@ -161,10 +136,7 @@ impl Moments {
         let count = rows.len() as f64;
         let mut x_mean = vec![0.0; dim];
         for &row in rows {
-            x_mean
-                .iter_mut()
-                .zip(x.row(row))
-                .for_each(|(mean, &value)| *mean += f64::from(value));
+            x_mean.iter_mut().zip(x.row(row)).for_each(|(mean, &value)| *mean += f64::from(value));
         }
         x_mean.iter_mut().for_each(|mean| *mean /= count);
         let y_mean = rows.iter().map(|&row| y[row]).sum::<f64>() / count;
@@ -172,44 +144,26 @@ impl Moments {
         let mut centred = vec![0.0; dim];
         for &row in rows {
             let values = x.row(row).iter().zip(&x_mean);
-            centred
-                .iter_mut()
-                .zip(values)
-                .for_each(|(c, (&value, mean))| *c = f64::from(value) - mean);
+            centred.iter_mut().zip(values).for_each(|(c, (&value, mean))| *c = f64::from(value) - mean);
             for i in 0..dim {
                 let scale = centred[i];
-                xx[i * dim..=i * dim + i]
-                    .iter_mut()
-                    .zip(&centred)
-                    .for_each(|(sum, c)| *sum += scale * c);
+                xx[i * dim..=i * dim + i].iter_mut().zip(&centred).for_each(|(sum, c)| *sum += scale * c);
                 xy[i] += scale * (y[row] - y_mean);
             }
         }
-        Moments {
-            dim,
-            xx,
-            xy,
-            x_mean,
-            y_mean,
-        }
+        Moments { dim, xx, xy, x_mean, y_mean }
     }
 
     /// Returns the solution of `(xx + lambda) w = xy` by Cholesky's factorisation.
     fn solve(&self, lambda: f64) -> Result<RegressionHead> {
         let mut matrix = self.xx.clone();
-        matrix
-            .iter_mut()
-            .step_by(self.dim + 1)
-            .for_each(|value| *value += lambda);
+        matrix.iter_mut().step_by(self.dim + 1).for_each(|value| *value += lambda);
         let factor = Cholesky::new(&matrix, self.dim)
             .ok_or_else(|| ModelError::training("its embeddings are too alike for this lambda"))?;
         let mut w = self.xy.clone();
         factor.solve(&mut w, 1);
         let bias = self.y_mean - w.iter().zip(&self.x_mean).map(|(w, mean)| w * mean).sum::<f64>();
-        Ok(RegressionHead {
-            weight: w.into_iter().map(|value| value as f32).collect(),
-            bias: bias as f32,
-        })
+        Ok(RegressionHead { weight: w.into_iter().map(|value| value as f32).collect(), bias: bias as f32 })
     }
 }
 
@@ -237,11 +191,7 @@ pub struct RegressionReport {
 pub fn regression_report(truth: &[f64], predicted: &[f64]) -> Result<RegressionReport> {
     let (expected, found) = (truth.len(), predicted.len());
     if expected != found {
-        return Err(ModelError::SizeMismatch {
-            what: "the number of predictions",
-            expected,
-            found,
-        });
+        return Err(ModelError::SizeMismatch { what: "the number of predictions", expected, found });
     }
     if truth.is_empty() {
         return Err(ModelError::training("it has no labelled rows"));
@@ -255,11 +205,7 @@ pub fn regression_report(truth: &[f64], predicted: &[f64]) -> Result<RegressionR
         rows: truth.len(),
         rmse: (squares / rows).sqrt(),
         mae: pairs().map(|(t, p)| (t - p).abs()).sum::<f64>() / rows,
-        r2: if spread == 0.0 {
-            0.0
-        } else {
-            1.0 - squares / spread
-        },
+        r2: if spread == 0.0 { 0.0 } else { 1.0 - squares / spread },
         pearson: correlation(truth, predicted),
         spearman: correlation(&ranks(truth), &ranks(predicted)),
     })
@@ -298,13 +244,7 @@ mod tests {
     #[test]
     fn metrics_agree_with_scikit_learn_and_scipy() {
         let report = regression_report(&[3.0, -0.5, 2.0, 7.0, 2.0], &[2.5, 0.0, 2.0, 8.0, 1.5]).unwrap();
-        let found = [
-            report.rmse,
-            report.mae,
-            report.r2,
-            report.pearson,
-            report.spearman,
-        ];
+        let found = [report.rmse, report.mae, report.r2, report.pearson, report.spearman];
         let expected = [
             0.591_607_978_309_961_6,
             0.5,
@@ -324,18 +264,12 @@ mod tests {
     fn ridge_agrees_with_scikit_learn() {
         let data =
             (0..12).flat_map(|i| (0..3).map(move |j| (f64::from((i * 7 + j * 3) % 11) / 11.0 - 0.4) as f32));
-        let x = Embeddings {
-            dim: 3,
-            data: data.collect(),
-        };
+        let x = Embeddings { dim: 3, data: data.collect() };
         let y: Vec<f64> = (0..12).map(|i| 0.5 * f64::from(i) - f64::from(i % 3)).collect();
         let head = fit_ridge(&x, &y, Some(0.7), 1).unwrap().head;
         let expected = [0.480_958_34, -1.580_156_67, -0.256_896_8, 1.820_191_36];
         for (found, expected) in head.weight.iter().chain([&head.bias]).zip(expected) {
-            assert!(
-                (f64::from(*found) - expected).abs() < 1e-6,
-                "{found}, expected {expected}"
-            );
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found}, expected {expected}");
         }
         let chosen = fit_ridge(&x, &y, None, 1).unwrap();
         assert_eq!(chosen.candidates.len(), 17);
@@ -349,18 +283,12 @@ mod tests {
     #[test]
     fn unfitting_targets_are_refused() {
         let x = Embeddings::zeros(3, 2);
-        assert!(matches!(
-            fit_ridge(&x, &[1.0], None, 0),
-            Err(ModelError::SizeMismatch { .. })
-        ));
+        assert!(matches!(fit_ridge(&x, &[1.0], None, 0), Err(ModelError::SizeMismatch { .. })));
         assert!(matches!(
             fit_ridge(&x, &[1.0, f64::NAN, 2.0], None, 0),
             Err(ModelError::TrainingData { .. })
         ));
-        assert!(matches!(
-            fit_ridge(&x, &[1.0; 3], Some(-1.0), 0),
-            Err(ModelError::OptionInvalid { .. })
-        ));
+        assert!(matches!(fit_ridge(&x, &[1.0; 3], Some(-1.0), 0), Err(ModelError::OptionInvalid { .. })));
         // Embeddings that say nothing predict the mean.
         let fit = fit_ridge(&x, &[1.0, 2.0, 6.0], None, 0).unwrap();
         assert_eq!(fit.head.predict(&x), [3.0; 3]);

@@ -63,13 +63,7 @@ pub(crate) fn choose_c(
     let mut folds = split(x, y, classes, options)?;
     let everything: Vec<usize> = (0..y.len()).collect();
     let covariance = LabelledRows::new(x, y, &everything, &vec![1.0; classes])?.covariance()?;
-    let search = Search {
-        options,
-        covariance,
-        dim: x.dim,
-        classes,
-        rows: y.len(),
-    };
+    let search = Search { options, covariance, dim: x.dim, classes, rows: y.len() };
     let (first, others) = folds.split_at_mut(1);
     let Some(first) = first.first_mut() else {
         return Err(ModelError::training("there are no folds"));
@@ -88,11 +82,7 @@ pub(crate) fn choose_c(
     if let Some((_, _, start)) = near.first() {
         others.iter_mut().for_each(|fold| fold.start.clone_from(start));
     }
-    let mut choice = Choice {
-        c: 0.0,
-        candidates: Vec::new(),
-        start: Vec::new(),
-    };
+    let mut choice = Choice { c: 0.0, candidates: Vec::new(), start: Vec::new() };
     let mut least = f64::INFINITY;
     for (c, loss, start) in near {
         let mut loss = loss * first.judge_rows as f64;
@@ -112,34 +102,15 @@ impl Search<'_> {
     /// Fits `fold` with `c`, from where its last fit ended, and returns the mean log loss of its held-out
     /// rows.
     fn judge(&self, fold: &mut Fold, number: usize, c: f64, progress: &mut Progress<'_>) -> Result<f64> {
-        let Search {
-            options,
-            dim,
-            classes,
-            ..
-        } = *self;
+        let Search { options, dim, classes, .. } = *self;
         // The folds' rows differ too little from all rows to need covariances of their own.
         let preconditioner =
             Preconditioner::new(&self.covariance, dim, classes, penalty(c, self.rows, classes))?;
         let penalty = penalty(c, fold.learn_rows, classes);
         let tolerance = options.tolerance.min(1e-7);
-        let limits = Limits {
-            tolerance,
-            relative: SHARE * penalty,
-            iterations: options.max_iterations,
-        };
-        let phase = FitPhase::Select {
-            fold: number,
-            folds: options.folds.min(self.rows),
-        };
-        let watch = &mut |iteration, loss| {
-            progress(FitProgress {
-                phase,
-                c,
-                iteration,
-                loss,
-            })
-        };
+        let limits = Limits { tolerance, relative: SHARE * penalty, iterations: options.max_iterations };
+        let phase = FitPhase::Select { fold: number, folds: options.folds.min(self.rows) };
+        let watch = &mut |iteration, loss| progress(FitProgress { phase, c, iteration, loss });
         let start = std::mem::take(&mut fold.start);
         let fit = fit_rows(&fold.learn, penalty, &preconditioner, start, limits, watch)?;
         let loss = fold.judge_loss(&fit.at)?;
@@ -153,9 +124,7 @@ impl Fold {
     fn judge_loss(&self, parameters: &[f64]) -> Result<f64> {
         let mut parameters = parameters.to_vec();
         let at = self.learn.parameters() - self.learn.classes();
-        let bias = self
-            .judge
-            .centred_bias(&parameters, &self.learn.uncentred_bias(&parameters));
+        let bias = self.judge.centred_bias(&parameters, &self.learn.uncentred_bias(&parameters));
         parameters[at..].copy_from_slice(&bias);
         Ok(self.judge.objective(&parameters, 0.0)?.0)
     }
@@ -166,9 +135,7 @@ impl Fold {
 fn split(x: &Embeddings, y: &[u32], classes: usize, options: &LogisticOptions) -> Result<Vec<Fold>> {
     let count = options.folds.min(y.len());
     if count < 2 {
-        return Err(ModelError::training(
-            "one row can't be split; give c or more rows",
-        ));
+        return Err(ModelError::training("one row can't be split; give c or more rows"));
     }
     let mut random = SplitMix64::new(options.seed);
     let mut fold_of = vec![0; y.len()];
@@ -185,18 +152,10 @@ fn split(x: &Embeddings, y: &[u32], classes: usize, options: &LogisticOptions) -
         let (judge, learn): (Vec<usize>, Vec<usize>) = (0..y.len()).partition(|&row| fold_of[row] == fold);
         let weights = class_weights(y, &learn, classes, options.class_weights);
         let (learn_rows, judge_rows) = (learn.len(), judge.len());
-        let (learn, judge) = (
-            LabelledRows::new(x, y, &learn, &weights)?,
-            LabelledRows::new(x, y, &judge, &weights)?,
-        );
+        let (learn, judge) =
+            (LabelledRows::new(x, y, &learn, &weights)?, LabelledRows::new(x, y, &judge, &weights)?);
         let start = vec![0.0; learn.parameters()];
-        Ok(Fold {
-            learn,
-            learn_rows,
-            judge,
-            judge_rows,
-            start,
-        })
+        Ok(Fold { learn, learn_rows, judge, judge_rows, start })
     };
     (0..count).map(fold).collect()
 }

@@ -24,12 +24,7 @@ impl Separators {
     /// Returns the separators of a tokenizer.json, or none where its components aren't known to work as
     /// described.
     pub(crate) fn of(tokenizer: &Value) -> Option<Separators> {
-        let kind = |part: &str| {
-            tokenizer
-                .get(part)
-                .and_then(|part| part.get("type"))
-                .and_then(Value::as_str)
-        };
+        let kind = |part: &str| tokenizer.get(part).and_then(|part| part.get("type")).and_then(Value::as_str);
         let chinese = match kind("normalizer") {
             Some("BertNormalizer") => tokenizer["normalizer"]["handle_chinese_chars"].as_bool()?,
             _ => return None,
@@ -38,12 +33,7 @@ impl Separators {
             return None;
         }
         let mut forbidden = Vec::new();
-        for token in tokenizer
-            .get("added_tokens")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for token in tokenizer.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
             let single_word = token.get("single_word").and_then(Value::as_bool).unwrap_or(true);
             // Normalised tokens are searched for after characters have been dropped: between the parts of a
             // match a dropped character may stand, but never a separator, unless the token itself has one.
@@ -75,9 +65,7 @@ impl Separators {
 
     /// Returns the first place at or after `from` where `text` may be cut, else its end.
     fn cut(&self, text: &str, from: usize) -> usize {
-        let from = (from..text.len())
-            .find(|&at| text.is_char_boundary(at))
-            .unwrap_or(text.len());
+        let from = (from..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
         let found = text[from..].char_indices().find(|&(_, c)| self.is_separator(c));
         found.map_or(text.len(), |(at, _)| from + at)
     }

@@ -40,19 +40,12 @@ impl LabelledRows {
         let dim = x.dim;
         let mut means = vec![0.0; dim];
         for &row in chosen {
-            means
-                .iter_mut()
-                .zip(x.row(row))
-                .for_each(|(mean, &value)| *mean += f64::from(value));
+            means.iter_mut().zip(x.row(row)).for_each(|(mean, &value)| *mean += f64::from(value));
         }
         means.iter_mut().for_each(|mean| *mean /= chosen.len() as f64);
         let block = |rows: &[usize]| -> Result<Block> {
-            let centred = |row: &usize| {
-                x.row(*row)
-                    .iter()
-                    .zip(&means)
-                    .map(|(&value, mean)| f64::from(value) - mean)
-            };
+            let centred =
+                |row: &usize| x.row(*row).iter().zip(&means).map(|(&value, mean)| f64::from(value) - mean);
             let values: Vec<f64> = rows.iter().flat_map(centred).collect();
             let count = dim.div_ceil(PANEL);
             let mut panels = vec![0.0; count * rows.len() * PANEL];
@@ -66,22 +59,11 @@ impl LabelledRows {
             let x = Tensor::from_vec(values, (rows.len(), dim), &Device::Cpu);
             let y: Vec<u32> = rows.iter().map(|&row| y[row]).collect();
             let weights = y.iter().map(|&y| class_weights[y as usize]).collect();
-            Ok(Block {
-                x: x.map_err(ModelError::compute("gather"))?,
-                panels,
-                y,
-                weights,
-            })
+            Ok(Block { x: x.map_err(ModelError::compute("gather"))?, panels, y, weights })
         };
         let blocks: Vec<Block> = chosen.par_chunks(BLOCK).map(block).collect::<Result<_>>()?;
         let total = blocks.iter().flat_map(|block| &block.weights).sum();
-        Ok(LabelledRows {
-            blocks,
-            dim,
-            classes: class_weights.len(),
-            total,
-            means,
-        })
+        Ok(LabelledRows { blocks, dim, classes: class_weights.len(), total, means })
     }
 
     /// Returns the number of parameters: `[classes, dim]` weights, then `[classes]` biases.
@@ -96,9 +78,7 @@ impl LabelledRows {
         let mut sum = vec![0.0; self.dim * self.dim];
         for block in &self.blocks {
             let part = part(block).map_err(ModelError::compute("covariance"))?;
-            sum.iter_mut()
-                .zip(part)
-                .for_each(|(sum, value)| *sum += value / rows as f64);
+            sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value / rows as f64);
         }
         Ok(sum)
     }
@@ -116,16 +96,10 @@ impl LabelledRows {
         let mut gradient = vec![0.0; parameters.len()];
         for (part_loss, part) in parts {
             loss += part_loss;
-            gradient
-                .iter_mut()
-                .zip(part)
-                .for_each(|(sum, value)| *sum += value);
+            gradient.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
         }
         gradient.iter_mut().for_each(|value| *value /= self.total);
-        gradient
-            .iter_mut()
-            .zip(weights)
-            .for_each(|(value, weight)| *value += penalty * weight);
+        gradient.iter_mut().zip(weights).for_each(|(value, weight)| *value += penalty * weight);
         let squares: f64 = weights.iter().map(|weight| weight * weight).sum();
         Ok((loss / self.total + 0.5 * penalty * squares, gradient))
     }
@@ -145,11 +119,7 @@ impl LabelledRows {
     pub(crate) fn centred_bias(&self, parameters: &[f64], uncentred: &[f64]) -> Vec<f64> {
         let weights = parameters[..self.classes * self.dim].chunks_exact(self.dim);
         let shift = |weights: &[f64]| weights.iter().zip(&self.means).map(|(w, m)| w * m).sum::<f64>();
-        uncentred
-            .iter()
-            .zip(weights)
-            .map(|(bias, weights)| bias + shift(weights))
-            .collect()
+        uncentred.iter().zip(weights).map(|(bias, weights)| bias + shift(weights)).collect()
     }
 
     /// Returns the number of classes.
@@ -172,15 +142,9 @@ impl LabelledRows {
         let mut gradient = vec![0.0; parameters.len()];
         let mut loss = 0.0;
         with_doubles(&logits, |logits| {
-            let rows = logits
-                .chunks_exact(self.classes)
-                .zip(residuals.chunks_exact_mut(self.classes));
+            let rows = logits.chunks_exact(self.classes).zip(residuals.chunks_exact_mut(self.classes));
             for (((logits, residual), &y), &weight) in rows.zip(&block.y).zip(&block.weights) {
-                residual
-                    .iter_mut()
-                    .zip(logits)
-                    .zip(biases)
-                    .for_each(|((r, z), b)| *r = z + b);
+                residual.iter_mut().zip(logits).zip(biases).for_each(|((r, z), b)| *r = z + b);
                 let max = residual.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let true_logit = residual[y as usize];
                 residual.iter_mut().for_each(|r| *r = (*r - max).exp());
@@ -198,18 +162,13 @@ impl LabelledRows {
         let product = Tensor::from_vec(residuals, (1, block.y.len(), self.classes), &Device::Cpu)
             .and_then(|residuals| residuals.transpose(1, 2)?.contiguous())
             .and_then(|residuals| {
-                residuals
-                    .broadcast_as((count, self.classes, block.y.len()))?
-                    .matmul(&block.panels)
+                residuals.broadcast_as((count, self.classes, block.y.len()))?.matmul(&block.panels)
             })
             .map_err(ModelError::compute("gradient"))?;
         with_doubles(&product, |values| {
             for (panel, values) in values.chunks_exact(self.classes * PANEL).enumerate() {
                 let columns = panel * PANEL..self.dim.min((panel + 1) * PANEL);
-                for (out, values) in weight_part
-                    .chunks_exact_mut(self.dim)
-                    .zip(values.chunks_exact(PANEL))
-                {
+                for (out, values) in weight_part.chunks_exact_mut(self.dim).zip(values.chunks_exact(PANEL)) {
                     out[columns.clone()].copy_from_slice(&values[..columns.len()]);
                 }
             }
@@ -222,13 +181,11 @@ impl LabelledRows {
 fn with_doubles<R>(tensor: &Tensor, then: impl FnOnce(&[f64]) -> R) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     let values = match &*storage {
-        Storage::Cpu(CpuStorage::F64(values)) => layout
-            .contiguous_offsets()
-            .and_then(|(from, to)| values.get(from..to)),
+        Storage::Cpu(CpuStorage::F64(values)) => {
+            layout.contiguous_offsets().and_then(|(from, to)| values.get(from..to))
+        }
         _ => None,
     };
     let wrong = || candle_core::Error::Msg("the tensor is not contiguous f64 on the CPU".to_owned());
-    values
-        .map(then)
-        .ok_or_else(|| ModelError::compute("read")(wrong()))
+    values.map(then).ok_or_else(|| ModelError::compute("read")(wrong()))
 }

@@ -92,17 +92,11 @@ struct Modules {
 
 impl Modules {
     fn read(dir: &Path) -> Result<Modules> {
-        let mut modules = Modules {
-            pooling: Pooling::Mean,
-            normalize: false,
-        };
+        let mut modules = Modules { pooling: Pooling::Mean, normalize: false };
         let Some(file) = ConfigFile::read_if_there(&dir.join("modules.json"))? else {
             return Ok(modules);
         };
-        let list = file
-            .root()
-            .as_array()
-            .ok_or_else(|| file.invalid("not a list of modules"))?;
+        let list = file.root().as_array().ok_or_else(|| file.invalid("not a list of modules"))?;
         for module in list {
             let kind = module.get("type").and_then(|kind| kind.as_str());
             let kind = kind.ok_or_else(|| file.invalid("a module has no type"))?;
@@ -110,10 +104,7 @@ impl Modules {
                 "Transformer" => {}
                 "Normalize" => modules.normalize = true,
                 "Pooling" => {
-                    let path = module
-                        .get("path")
-                        .and_then(|path| path.as_str())
-                        .unwrap_or("1_Pooling");
+                    let path = module.get("path").and_then(|path| path.as_str()).unwrap_or("1_Pooling");
                     // A path out of the model's directory is refused: the files come from strangers.
                     if path.is_empty() || path.contains(['/', '\\']) || path.contains("..") {
                         return Err(file.invalid(format!("the pooling module's path is '{path}'")));
@@ -176,17 +167,15 @@ fn window(dir: &Path, sizes: &BodySizes) -> Result<(usize, bool)> {
     }
     if !stated && let Some(file) = ConfigFile::read_if_there(&dir.join("tokenizer_config.json"))? {
         // transformers writes 1e30 for "no limit".
-        if let Some(limit) = file.get("model_max_length").and_then(|limit| limit.as_f64()) {
-            if limit >= 1.0 && limit < window as f64 {
-                window = limit as usize;
-            }
+        if let Some(limit) = file.get("model_max_length").and_then(|limit| limit.as_f64())
+            && (1.0..window as f64).contains(&limit)
+        {
+            window = limit as usize;
         }
     }
     if window < LEAST {
         let file = ConfigFile::read(&dir.join("config.json"))?;
-        return Err(file.invalid(format!(
-            "the window is {window} tokens, expected at least {LEAST}"
-        )));
+        return Err(file.invalid(format!("the window is {window} tokens, expected at least {LEAST}")));
     }
     Ok((window, lowercase))
 }

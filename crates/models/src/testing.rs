@@ -61,24 +61,15 @@ pub fn write_tiny_model(dir: &Path, seed: u64) -> Result<EncoderSpec> {
         "1_Pooling/config.json",
         json!({"word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": true}),
     )?;
-    write(
-        "sentence_bert_config.json",
-        json!({"max_seq_length": WINDOW, "do_lower_case": false}),
-    )?;
+    write("sentence_bert_config.json", json!({"max_seq_length": WINDOW, "do_lower_case": false}))?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    write_tensors(
-        &dir.join("model.safetensors"),
-        &metadata,
-        &tensors(vocab.len(), seed),
-    )?;
+    write_tensors(&dir.join("model.safetensors"), &metadata, &tensors(vocab.len(), seed))?;
     EncoderSpec::read(dir)
 }
 
 /// Returns the word pieces in the order of their ids.
 fn vocabulary() -> Vec<String> {
-    let mut pieces: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut pieces: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned).to_vec();
     let alphanumerics = ('a'..='z').chain('0'..='9');
     pieces.extend(PUNCTUATION.chars().map(String::from));
     pieces.extend(alphanumerics.clone().map(String::from));
@@ -119,11 +110,8 @@ fn modules() -> Value {
 }
 
 fn tokenizer(vocab: &[String]) -> Value {
-    let ids: serde_json::Map<String, Value> = vocab
-        .iter()
-        .enumerate()
-        .map(|(id, piece)| (piece.clone(), json!(id)))
-        .collect();
+    let ids: serde_json::Map<String, Value> =
+        vocab.iter().enumerate().map(|(id, piece)| (piece.clone(), json!(id))).collect();
     let added = |id: usize| {
         let content = &vocab[id];
         json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
@@ -160,33 +148,12 @@ fn tensors(vocab: usize, seed: u64) -> Vec<NamedTensor> {
     let mut out = Vec::new();
     let mut tensor = |name: String, shape: &[usize], mean: f64, spread: f64| {
         let count = shape.iter().product();
-        let values = (0..count)
-            .map(|_| (mean + spread * random.normal()) as f32)
-            .collect();
-        out.push(NamedTensor {
-            name,
-            shape: shape.to_vec(),
-            values,
-        });
+        let values = (0..count).map(|_| (mean + spread * random.normal()) as f32).collect();
+        out.push(NamedTensor { name, shape: shape.to_vec(), values });
     };
-    tensor(
-        "embeddings.word_embeddings.weight".to_owned(),
-        &[vocab, HIDDEN],
-        0.0,
-        1.0,
-    );
-    tensor(
-        "embeddings.position_embeddings.weight".to_owned(),
-        &[WINDOW, HIDDEN],
-        0.0,
-        0.1,
-    );
-    tensor(
-        "embeddings.token_type_embeddings.weight".to_owned(),
-        &[2, HIDDEN],
-        0.0,
-        0.1,
-    );
+    tensor("embeddings.word_embeddings.weight".to_owned(), &[vocab, HIDDEN], 0.0, 1.0);
+    tensor("embeddings.position_embeddings.weight".to_owned(), &[WINDOW, HIDDEN], 0.0, 0.1);
+    tensor("embeddings.token_type_embeddings.weight".to_owned(), &[2, HIDDEN], 0.0, 0.1);
     let mut norms = vec!["embeddings.LayerNorm".to_owned()];
     for layer in 0..LAYERS {
         let at = |name: &str| format!("encoder.layer.{layer}.{name}");

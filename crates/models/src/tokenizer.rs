@@ -37,7 +37,6 @@ struct Frame {
 struct SpecialToken {
     id: u32,
     type_id: u32,
-    token: String,
 }
 
 /// A text as the encoder reads it.
@@ -71,33 +70,20 @@ impl TextTokenizer {
     }
 
     fn parse(path: &Path, bytes: &[u8], window: usize) -> Result<Self> {
-        let invalid = |reason: String| ModelError::TokenizerInvalid {
-            path: PathBuf::from(path),
-            reason,
-        };
+        let invalid = |reason: String| ModelError::TokenizerInvalid { path: PathBuf::from(path), reason };
         let json: Value =
             serde_json::from_slice(bytes).map_err(|error| invalid(format!("not JSON: {error}")))?;
         check_unknown_token(&json).map_err(invalid)?;
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| invalid(error.to_string()))?;
         tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| invalid(error.to_string()))?;
+        tokenizer.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
         let frame = Frame::of(&tokenizer).map_err(invalid)?;
         if window <= frame.len() {
             let special = frame.len();
-            return Err(invalid(format!(
-                "{special} special tokens leave no room in a window of {window}"
-            )));
+            return Err(invalid(format!("{special} special tokens leave no room in a window of {window}")));
         }
         let separators = Separators::of(&json);
-        Ok(TextTokenizer {
-            tokenizer,
-            window,
-            lowercase: false,
-            separators,
-            frame,
-        })
+        Ok(TextTokenizer { tokenizer, window, lowercase: false, separators, frame })
     }
 
     /// Returns the most tokens that a text may have, special tokens included.
@@ -107,11 +93,7 @@ impl TextTokenizer {
 
     /// Returns the number of token ids: one more than the largest.
     pub fn vocab(&self) -> usize {
-        self.tokenizer
-            .get_vocab(true)
-            .into_values()
-            .max()
-            .map_or(0, |id| id as usize + 1)
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
     }
 
     /// Returns the tokens that the encoder reads: special tokens, and the text's tokens as far as the window
@@ -134,27 +116,17 @@ impl TextTokenizer {
         self.frame.around(content, truncated)
     }
 
-    /// Returns the tokens of the whole text, not truncated, with the special tokens around it.
+    /// Returns the tokens of the whole text, not truncated and without the special tokens around it.
     pub fn tokens(&self, text: &str) -> Vec<String> {
-        let names =
-            |tokens: &[SpecialToken]| tokens.iter().map(|token| token.token.clone()).collect::<Vec<_>>();
-        let mut tokens = names(&self.frame.before);
-        for encoding in self.pieces(text) {
-            let name = |&id: &u32| self.tokenizer.id_to_token(id).unwrap_or_default();
-            tokens.extend(encoding.get_ids().iter().map(name));
-        }
-        tokens.extend(names(&self.frame.after));
-        tokens
+        let name = |&id: &u32| self.tokenizer.id_to_token(id).unwrap_or_default();
+        self.pieces(text)
+            .flat_map(|encoding| encoding.get_ids().iter().map(name).collect::<Vec<_>>())
+            .collect()
     }
 
-    /// Returns how many tokens the whole text has, not truncated, special tokens included:
-    /// `tokens(text).len()`.
+    /// Returns how many tokens the whole text has, not truncated, special tokens included.
     pub fn count(&self, text: &str) -> usize {
-        self.frame.len()
-            + self
-                .pieces(text)
-                .map(|encoding| encoding.get_ids().len())
-                .sum::<usize>()
+        self.frame.len() + self.pieces(text).map(|encoding| encoding.get_ids().len()).sum::<usize>()
     }
 
     /// Returns the encodings of the text's pieces, without special tokens around them, and without token
@@ -175,16 +147,9 @@ impl TextTokenizer {
 
 impl std::fmt::Debug for TextTokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let TextTokenizer {
-            window,
-            lowercase,
-            separators,
-            ..
-        } = self;
+        let TextTokenizer { window, lowercase, separators, .. } = self;
         let mut out = f.debug_struct("TextTokenizer");
-        out.field("window", window)
-            .field("lowercase", lowercase)
-            .field("separators", separators);
+        out.field("window", window).field("lowercase", lowercase).field("separators", separators);
         out.finish_non_exhaustive()
     }
 }
@@ -192,24 +157,13 @@ impl std::fmt::Debug for TextTokenizer {
 impl Frame {
     /// Returns what the post-processor puts around a probe text.
     fn of(tokenizer: &Tokenizer) -> Result<Frame, String> {
-        let encode = |special| {
-            tokenizer
-                .encode_fast("a", special)
-                .map_err(|error| error.to_string())
-        };
+        let encode = |special| tokenizer.encode_fast("a", special).map_err(|error| error.to_string());
         let (bare, framed) = (encode(false)?, encode(true)?);
-        let name = |id| tokenizer.id_to_token(id).unwrap_or_default();
         let (inner, outer) = (bare.get_ids(), framed.get_ids());
-        let start = outer
-            .windows(inner.len().max(1))
-            .position(|window| window == inner);
+        let start = outer.windows(inner.len().max(1)).position(|window| window == inner);
         let start = start.ok_or("the post-processor changes the text's own tokens")?;
         let special = |range: std::ops::Range<usize>| -> Vec<SpecialToken> {
-            let token = |i: usize| SpecialToken {
-                id: outer[i],
-                type_id: framed.get_type_ids()[i],
-                token: name(outer[i]),
-            };
+            let token = |i: usize| SpecialToken { id: outer[i], type_id: framed.get_type_ids()[i] };
             range.map(token).collect()
         };
         Ok(Frame {
@@ -241,14 +195,8 @@ fn check_unknown_token(tokenizer: &Value) -> Result<(), String> {
     let model = tokenizer.get("model").ok_or("it has no model")?;
     if model.get("type").and_then(Value::as_str) == Some("WordPiece") {
         let unknown = model.get("unk_token").and_then(Value::as_str).unwrap_or("[UNK]");
-        let known = model
-            .get("vocab")
-            .is_some_and(|vocab| vocab.get(unknown).is_some());
-        return if known {
-            Ok(())
-        } else {
-            Err(format!("the vocabulary lacks the unknown token {unknown}"))
-        };
+        let known = model.get("vocab").is_some_and(|vocab| vocab.get(unknown).is_some());
+        return if known { Ok(()) } else { Err(format!("the vocabulary lacks the unknown token {unknown}")) };
     }
     Ok(())
 }

@@ -36,19 +36,12 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// `WeightsInvalid` where the header is malformed or promises more bytes than there are.
     pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self> {
-        let invalid = |reason: String| ModelError::WeightsInvalid {
-            path: path.to_owned(),
-            reason,
-        };
+        let invalid = |reason: String| ModelError::WeightsInvalid { path: path.to_owned(), reason };
         if bytes.is_empty() {
             return Err(invalid("the file is empty".to_owned()));
         }
         let tensors = SliceSafetensors::new(bytes).map_err(|error| invalid(error.to_string()))?;
-        Ok(Weights {
-            path: path.to_owned(),
-            tensors,
-            prefix: "",
-        })
+        Ok(Weights { path: path.to_owned(), tensors, prefix: "" })
     }
 
     /// Returns these weights with `prefix` put before each name, if the tensor `probe` is there only with it.
@@ -65,14 +58,8 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// `TensorMissing`.
     pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        let missing = |_| ModelError::TensorMissing {
-            path: self.path.clone(),
-            tensor: name.to_owned(),
-        };
-        let view = self
-            .tensors
-            .get(&format!("{}{name}", self.prefix))
-            .map_err(missing)?;
+        let missing = |_| ModelError::TensorMissing { path: self.path.clone(), tensor: name.to_owned() };
+        let view = self.tensors.get(&format!("{}{name}", self.prefix)).map_err(missing)?;
         Ok(view.shape().to_vec())
     }
 
@@ -82,10 +69,7 @@ impl<'a> Weights<'a> {
     /// `TensorMissing`, `TensorShape` where it is not `shape`, `TensorType` where it holds no floats.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let full = format!("{}{name}", self.prefix);
-        let missing = || ModelError::TensorMissing {
-            path: self.path.clone(),
-            tensor: name.to_owned(),
-        };
+        let missing = || ModelError::TensorMissing { path: self.path.clone(), tensor: name.to_owned() };
         let view = self.tensors.get(&full).map_err(|_| missing())?;
         if view.shape() != shape {
             return Err(ModelError::TensorShape {
@@ -95,21 +79,12 @@ impl<'a> Weights<'a> {
                 found: view.shape().to_vec(),
             });
         }
-        let tensor = self
-            .tensors
-            .load(&full, &Device::Cpu)
-            .map_err(ModelError::compute("load"))?;
+        let tensor = self.tensors.load(&full, &Device::Cpu).map_err(ModelError::compute("load"))?;
         if !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
             let found = tensor.dtype().as_str().to_owned();
-            return Err(ModelError::TensorType {
-                path: self.path.clone(),
-                tensor: full,
-                found,
-            });
+            return Err(ModelError::TensorType { path: self.path.clone(), tensor: full, found });
         }
-        let values = tensor
-            .to_dtype(DType::F32)
-            .and_then(|tensor| tensor.flatten_all()?.to_vec1());
+        let values = tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1());
         values.map_err(ModelError::compute("convert to f32"))
     }
 }

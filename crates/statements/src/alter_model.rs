@@ -1,9 +1,9 @@
 //! `ALTER MODEL`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::OnConflict;
+use std::fmt;
 
 use crate::base_model::find_base;
 use crate::context::done;
@@ -81,14 +81,7 @@ impl AlterModel {
 fn parse_action(parser: &mut Parser<'_>) -> Result<AlterAction> {
     if let Some(fine_tune) = FineTune::accept(parser)? {
         let options = accept_with(parser)?;
-        expect_end(
-            parser,
-            if options.is_empty() {
-                fine_tune.following()
-            } else {
-                &[]
-            },
-        )?;
+        expect_end(parser, if options.is_empty() { fine_tune.following() } else { &[] })?;
         return Ok(AlterAction::FineTune { fine_tune, options });
     }
     let action = if accept(parser, &["SET"]) {
@@ -103,10 +96,7 @@ fn parse_action(parser: &mut Parser<'_>) -> Result<AlterAction> {
         expect(parser, &["TO"])?;
         AlterAction::Rename(parse_model_name(parser)?)
     } else {
-        return Err(unexpected(
-            parser,
-            &["FINE_TUNE ON", "SET DEFAULT", "SET VERSION", "RENAME TO"],
-        ));
+        return Err(unexpected(parser, &["FINE_TUNE ON", "SET DEFAULT", "SET VERSION", "RENAME TO"]));
     };
     expect_end(parser, &[])?;
     Ok(action)

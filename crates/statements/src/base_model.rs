@@ -5,10 +5,10 @@ use std::sync::Arc;
 use nightjar_catalog::{ModelCard, ModelReference, NewModel, OnConflict, Pulled, Source};
 use nightjar_functions::PinnedModel;
 
+use crate::StatementContext;
 use crate::error::{Result, StatementError};
 use crate::training_error::TrainingError;
 use crate::watch::WatchPull;
-use crate::StatementContext;
 
 /// A base in the store.
 #[derive(Debug, Clone)]
@@ -26,7 +26,11 @@ pub(crate) struct BaseModel {
 /// The order: a catalog model (`name` or `name@version`), a known name, `hf://org/repo[@revision]`, a path. With no
 /// text it is the session's `nightjar.base_model`. A known model that is pulled is kept in the catalog under its
 /// name, so that `embed()` finds it.
-pub(crate) async fn find_base(context: &StatementContext, text: Option<&str>, pull: bool) -> Result<BaseModel> {
+pub(crate) async fn find_base(
+    context: &StatementContext,
+    text: Option<&str>,
+    pull: bool,
+) -> Result<BaseModel> {
     let default = context.options().base_model;
     let text = text.unwrap_or(&default);
     if let Ok(reference) = text.parse::<ModelReference>() {

@@ -4,12 +4,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// How the tokenizer's messages begin when it is the end of the text that came too early.
-const UNFINISHED: &[&str] = &[
-    "Unterminated",
-    "Expected close delimiter",
-    "Expected nested delimiter",
-    "Unexpected EOF",
-];
+const UNFINISHED: &[&str] =
+    &["Unterminated", "Expected close delimiter", "Expected nested delimiter", "Unexpected EOF"];
 
 /// Whether a prompt can run this text: it ends in a semicolon outside quotes and comments.
 ///
@@ -18,10 +14,7 @@ const UNFINISHED: &[&str] = &[
 pub fn is_complete(sql: &str) -> bool {
     match Tokenizer::new(&GenericDialect {}, sql).tokenize() {
         Ok(tokens) => {
-            let last = tokens
-                .iter()
-                .rev()
-                .find(|token| !matches!(token, Token::Whitespace(_)));
+            let last = tokens.iter().rev().find(|token| !matches!(token, Token::Whitespace(_)));
             matches!(last, None | Some(Token::SemiColon))
         }
         Err(error) => {

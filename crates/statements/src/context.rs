@@ -29,12 +29,7 @@ impl StatementContext {
     /// Returns the session's Nightjar settings.
     pub fn options(&self) -> NightjarOptions {
         let config = self.session.copied_config();
-        config
-            .options()
-            .extensions
-            .get::<NightjarOptions>()
-            .cloned()
-            .unwrap_or_default()
+        config.options().extensions.get::<NightjarOptions>().cloned().unwrap_or_default()
     }
 
     /// Returns the rows of a system query.

@@ -1,9 +1,9 @@
 //! `CREATE MODEL`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::{CatalogError, ModelCard, ModelReference, NewModel, OnConflict};
+use std::fmt;
 
 use crate::base_model::{BaseModel, find_base};
 use crate::context::done;
@@ -80,10 +80,7 @@ impl CreateModel {
         let conflict = parser.peek_token();
         let if_not_exists = accept(parser, &["IF", "NOT", "EXISTS"]);
         if or_replace && if_not_exists {
-            return Err(error_at(
-                &conflict,
-                "OR REPLACE and IF NOT EXISTS exclude each other",
-            ));
+            return Err(error_at(&conflict, "OR REPLACE and IF NOT EXISTS exclude each other"));
         }
         let name = parse_model_name(parser)?;
         let base = accept_base(parser)?;
@@ -96,14 +93,7 @@ impl CreateModel {
             (None, None) => &["FROM", "FINE_TUNE ON", "WITH"],
         };
         expect_end(parser, following)?;
-        Ok(CreateModel {
-            or_replace,
-            if_not_exists,
-            name,
-            base,
-            fine_tune,
-            options,
-        })
+        Ok(CreateModel { or_replace, if_not_exists, name, base, fine_tune, options })
     }
 }
 
@@ -136,11 +126,7 @@ impl fmt::Display for CreateModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_replace = if self.or_replace { " OR REPLACE" } else { "" };
         let if_not_exists = if self.if_not_exists { " IF NOT EXISTS" } else { "" };
-        write!(
-            f,
-            "CREATE{or_replace} MODEL{if_not_exists} {}",
-            quote_identifier(&self.name)
-        )?;
+        write!(f, "CREATE{or_replace} MODEL{if_not_exists} {}", quote_identifier(&self.name))?;
         if let Some(base) = &self.base {
             write!(f, " FROM {}", quote_literal(base))?;
         }
@@ -185,7 +171,12 @@ impl Statement for CreateModel {
 
 impl CreateModel {
     /// Makes a version that is its base, untrained: another name for it, with a history of its own.
-    fn keep_base(&self, context: &StatementContext, base: BaseModel, on_conflict: OnConflict) -> Result<DataFrame> {
+    fn keep_base(
+        &self,
+        context: &StatementContext,
+        base: BaseModel,
+        on_conflict: OnConflict,
+    ) -> Result<DataFrame> {
         if let Some((option, _)) = self.options.first() {
             return Err(StatementError::OptionWithoutTraining { option: option.clone() });
         }

@@ -146,10 +146,9 @@ impl Failure for StatementError {
     fn hint(&self) -> Option<String> {
         match self {
             StatementError::Syntax { hint, .. } => hint.clone(),
-            StatementError::UnknownOption {
-                nearest: Some(nearest),
-                ..
-            } => Some(format!("did you mean {nearest}?")),
+            StatementError::UnknownOption { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean {nearest}?"))
+            }
             StatementError::UnknownOption { nearest: None, .. } => {
                 let names: Vec<_> = crate::TRAINING_OPTIONS.iter().map(|option| option.name).collect();
                 Some(format!("the options are {}", names.join(", ")))
@@ -187,12 +186,19 @@ impl StatementError {
         }
     }
 
+    /// The same error with a place: the tokenizer gives none, line 0, to the end of the text.
+    pub(crate) fn at_end_of(mut self, sql: &str) -> Self {
+        if let StatementError::Syntax { line: line @ 0, column, .. } = &mut self {
+            let last = sql.trim_end().rsplit('\n').next().unwrap_or_default();
+            *line = sql.trim_end().matches('\n').count() as u64 + 1;
+            *column = last.chars().count() as u64 + 1;
+        }
+        self
+    }
+
     /// The same error with a hint, unless it has one.
     pub(crate) fn or_hint(mut self, suggestion: impl FnOnce() -> Option<String>) -> Self {
-        if let StatementError::Syntax {
-            hint: hint @ None, ..
-        } = &mut self
-        {
+        if let StatementError::Syntax { hint: hint @ None, .. } = &mut self {
             *hint = suggestion();
         }
         self
@@ -200,11 +206,7 @@ impl StatementError {
 
     /// The same error, told to have happened while `name` was being read.
     pub(crate) fn within(mut self, name: &'static str) -> Self {
-        if let StatementError::Syntax {
-            statement: statement @ None,
-            ..
-        } = &mut self
-        {
+        if let StatementError::Syntax { statement: statement @ None, .. } = &mut self {
             *statement = Some(name);
         }
         self
@@ -223,13 +225,8 @@ impl StatementError {
             ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
         };
         let (message, location) = split_location(message, fallback);
-        let message = message
-            .replacen("Expected: ", "expected ", 1)
-            .replace("found: EOF", "found: the end");
-        let near = message
-            .rsplit_once("found: ")
-            .map_or("", |(_, near)| near)
-            .to_string();
+        let message = message.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found: the end");
+        let near = message.rsplit_once("found: ").map_or("", |(_, near)| near).to_string();
         Self::syntax(location, near, lower_first(&message.replace("found: ", "found ")))
     }
 
@@ -247,13 +244,7 @@ fn split_location(message: &str, fallback: Location) -> (&str, Location) {
     let located = || {
         let (text, place) = message.rsplit_once(" at Line: ")?;
         let (line, column) = place.split_once(", Column: ")?;
-        Some((
-            text,
-            Location {
-                line: line.parse().ok()?,
-                column: column.parse().ok()?,
-            },
-        ))
+        Some((text, Location { line: line.parse().ok()?, column: column.parse().ok()? }))
     };
     located().unwrap_or((message, fallback))
 }

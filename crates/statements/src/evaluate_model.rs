@@ -1,8 +1,8 @@
 //! `EVALUATE MODEL`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
+use std::fmt;
 
 use crate::StatementContext;
 use crate::evaluation::{evaluate, metric_rows};
@@ -58,12 +58,7 @@ impl EvaluateModel {
 
 impl fmt::Display for EvaluateModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "EVALUATE MODEL {} ON {}",
-            quote_reference(&self.model),
-            self.data
-        )?;
+        write!(f, "EVALUATE MODEL {} ON {}", quote_reference(&self.model), self.data)?;
         match &self.target {
             Some(target) => write!(f, " TARGET {}", quote_identifier(target)),
             None => Ok(()),

@@ -50,7 +50,9 @@ pub(crate) async fn evaluate(
         Targets::Labels { labels, .. } => {
             let head = context.models.head(&model)?;
             for unseen in labels.iter().filter(|label| !head.labels.contains(label)) {
-                context.watch.warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
+                context
+                    .watch
+                    .warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
             }
             let (truth, probabilities, labels) = with_unseen(&head, &rows)?;
             Ok(classification(&classification_report(&truth, &probabilities, &labels)?))
@@ -98,8 +100,17 @@ pub(crate) fn metric_rows(metrics: Vec<Metric>) -> Result<RecordBatch> {
     let columns: [(&str, ArrayRef, bool); 3] = [
         ("metric", Arc::new(StringArray::from_iter_values(metrics.iter().map(|metric| metric.0))), false),
         ("class", Arc::new(metrics.iter().map(|metric| metric.1.as_deref()).collect::<StringArray>()), true),
-        ("value", Arc::new(Float64Array::from_iter_values(metrics.iter().map(|metric| metric.2))), false),
+        (
+            "value",
+            Arc::new(Float64Array::from_iter_values(metrics.iter().map(|metric| rounded(metric.2)))),
+            false,
+        ),
     ];
     RecordBatch::try_from_iter_with_nullable(columns)
         .map_err(|error| StatementError::from(DataFusionError::from(error)))
+}
+
+/// Rounds to what a person compares: six decimals. Cards and the history keep every digit.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }

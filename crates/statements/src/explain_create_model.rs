@@ -1,12 +1,12 @@
 //! `EXPLAIN CREATE MODEL`.
 
-use std::fmt;
 use async_trait::async_trait;
-use datafusion::physical_plan::displayable;
-use datafusion::prelude::DataFrame;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::DataFusionError;
+use datafusion::physical_plan::displayable;
+use datafusion::prelude::DataFrame;
 use nightjar_catalog::OnConflict;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::base_model::find_base;
@@ -44,9 +44,7 @@ impl ExplainCreateModel {
     /// At the first token that does not fit.
     pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
         expect(&mut parser.parser, &["EXPLAIN"])?;
-        Ok(ExplainCreateModel {
-            create: CreateModel::parse(parser)?,
-        })
+        Ok(ExplainCreateModel { create: CreateModel::parse(parser)? })
     }
 }
 

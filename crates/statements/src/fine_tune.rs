@@ -35,11 +35,7 @@ impl FineTune {
         } else {
             None
         };
-        Ok(Some(FineTune {
-            data,
-            target,
-            validate,
-        }))
+        Ok(Some(FineTune { data, target, validate }))
     }
 
     /// The clauses that can still follow, for an error's list.
@@ -54,11 +50,7 @@ impl FineTune {
 
 /// Reads `TARGET column` if it comes next.
 pub(crate) fn accept_target(parser: &mut Parser<'_>) -> Result<Option<String>> {
-    if accept(parser, &["TARGET"]) {
-        Ok(Some(parse_identifier(parser, "a column")?))
-    } else {
-        Ok(None)
-    }
+    if accept(parser, &["TARGET"]) { Ok(Some(parse_identifier(parser, "a column")?)) } else { Ok(None) }
 }
 
 impl fmt::Display for FineTune {

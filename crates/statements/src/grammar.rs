@@ -21,10 +21,7 @@ pub(crate) fn word_at(parser: &Parser<'_>, n: usize) -> Option<String> {
 
 /// Whether these keywords come next.
 pub(crate) fn at(parser: &Parser<'_>, keywords: &[&str]) -> bool {
-    keywords
-        .iter()
-        .enumerate()
-        .all(|(n, keyword)| word_at(parser, n).as_deref() == Some(keyword))
+    keywords.iter().enumerate().all(|(n, keyword)| word_at(parser, n).as_deref() == Some(keyword))
 }
 
 /// Whether the statement ends before the token `n` ahead.
@@ -54,11 +51,7 @@ pub(crate) fn expect(parser: &mut Parser<'_>, keywords: &[&str]) -> Result<()> {
 
 /// Reads one punctuation token, which an error calls `name`.
 pub(crate) fn expect_token(parser: &mut Parser<'_>, token: &Token, name: &str) -> Result<()> {
-    if parser.consume_token(token) {
-        Ok(())
-    } else {
-        Err(unexpected(parser, &[name]))
-    }
+    if parser.consume_token(token) { Ok(()) } else { Err(unexpected(parser, &[name])) }
 }
 
 /// Checks that the statement ends here. `alternatives` are the clauses that could also have followed.
@@ -73,24 +66,14 @@ pub(crate) fn expect_end(parser: &Parser<'_>, alternatives: &[&str]) -> Result<(
 /// The error of a next token that is none of `expected`; a keyword among them that looks like it is the hint.
 pub(crate) fn unexpected(parser: &Parser<'_>, expected: &[&str]) -> StatementError {
     let found = parser.peek_token_ref();
-    let error = error_at(
-        found,
-        format!(
-            "expected {}, found {}",
-            alternatives(expected),
-            describe(&found.token)
-        ),
-    );
+    let error =
+        error_at(found, format!("expected {}, found {}", alternatives(expected), describe(&found.token)));
     error.or_hint(|| suggest::clause(parser, expected).map(|clause| format!("did you mean {clause}?")))
 }
 
 /// A syntax error at this token.
 pub(crate) fn error_at(token: &TokenWithSpan, message: impl Into<String>) -> StatementError {
-    let near = if token.token == Token::EOF {
-        String::new()
-    } else {
-        token.token.to_string()
-    };
+    let near = if token.token == Token::EOF { String::new() } else { token.token.to_string() };
     StatementError::syntax(token.span.start, near, message)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nightjar_models::{
-    ClassWeights, ClassifierHead, ClassificationReport, Embeddings, FitPhase, FitProgress, LogisticOptions,
+    ClassWeights, ClassificationReport, ClassifierHead, Embeddings, FitPhase, FitProgress, LogisticOptions,
     RegressionHead, RegressionReport, classification_report, fit_logistic, fit_ridge, regression_report,
 };
 
@@ -90,7 +90,8 @@ pub(crate) async fn train(
             Targets::Numbers(numbers) => regression(&rows, numbers, validation.as_deref(), &options),
         }
     });
-    let trained = fitting.await.map_err(|stopped| StatementError::Internal(format!("training stopped: {stopped}")))?;
+    let trained =
+        fitting.await.map_err(|stopped| StatementError::Internal(format!("training stopped: {stopped}")))?;
     drop(guard);
     trained
 }
@@ -172,8 +173,10 @@ pub(crate) fn with_unseen(
     };
     let mut labels = head.labels.clone();
     labels.extend(found.iter().filter(|label| !head.labels.contains(label)).cloned());
-    let of: Vec<usize> =
-        found.iter().map(|label| labels.iter().position(|known| known == label).unwrap_or_default()).collect();
+    let of: Vec<usize> = found
+        .iter()
+        .map(|label| labels.iter().position(|known| known == label).unwrap_or_default())
+        .collect();
     let truth = classes.iter().map(|class| of[*class as usize]).collect();
     let mut probabilities = Vec::with_capacity(rows.len() * labels.len());
     for row in rows.embeddings.iter() {
@@ -246,7 +249,9 @@ fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
 
 /// Refuses rows that a classifier can't be learned from.
 pub(crate) fn check_classes(rows: &LabelledRows, target: &str) -> Result<()> {
-    let Targets::Labels { labels, .. } = &rows.targets else { return Ok(()) };
+    let Targets::Labels { labels, .. } = &rows.targets else {
+        return Ok(());
+    };
     if let [label] = labels.as_slice() {
         return Err(TrainingError::OneClass { rows: rows.len(), label: label.clone() }.into());
     }

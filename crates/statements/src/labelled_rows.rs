@@ -38,8 +38,10 @@ impl Roles {
             let columns = fields.iter().map(|field| field.name().clone()).collect();
             return Err(TrainingError::NoTarget { target: target.to_owned(), columns }.into());
         };
-        let by_type = task_of(field.data_type())
-            .ok_or_else(|| TrainingError::TargetType { target: target.to_owned(), found: field.data_type().to_string() })?;
+        let by_type = task_of(field.data_type()).ok_or_else(|| TrainingError::TargetType {
+            target: target.to_owned(),
+            found: field.data_type().to_string(),
+        })?;
         let others = || fields.iter().filter(|field| field.name() != target);
         let texts: Vec<String> = others()
             .filter(|field| TextColumn::accepts(field.data_type()))
@@ -79,7 +81,12 @@ fn task_of(target: &DataType) -> Option<Task> {
 }
 
 /// Returns a call of one of our functions on a column, with its model pinned.
-pub(crate) fn model_call(context: &StatementContext, function: &str, text: &str, model: &PinnedModel) -> Result<Expr> {
+pub(crate) fn model_call(
+    context: &StatementContext,
+    function: &str,
+    text: &str,
+    model: &PinnedModel,
+) -> Result<Expr> {
     let found = registry::MODEL_FUNCTIONS.iter().find(|known| known.doc.name == function);
     let function =
         found.ok_or_else(|| StatementError::Internal(format!("no function is called {function}")))?;
@@ -139,8 +146,11 @@ impl LabelledRows {
         let task_context = Arc::new(plan.task_ctx());
         let plan = plan.create_physical_plan().await?;
         context.watch.phase("embedding", "rows", plan_progress(plan.as_ref()).1);
-        let (mut stream, _watched) =
-            execute_watched(Arc::clone(&plan) as Arc<dyn ExecutionPlan>, task_context, Arc::clone(&context.watch))?;
+        let (mut stream, _watched) = execute_watched(
+            Arc::clone(&plan) as Arc<dyn ExecutionPlan>,
+            task_context,
+            Arc::clone(&context.watch),
+        )?;
         let mut values = Vec::new();
         let mut kept = Vec::new();
         let (mut seen, mut null_texts, mut null_targets) = (0, 0, 0);
@@ -160,7 +170,7 @@ impl LabelledRows {
     }
 
     fn ordered(mut rows: Vec<Row>, values: Vec<f32>, roles: &Roles, skipped: u64) -> Result<Self> {
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        rows.sort_by_key(|row| row.key);
         let dim = values.len() / rows.len();
         let mut embeddings = Embeddings::zeros(rows.len(), dim);
         for (index, row) in rows.iter().enumerate() {
@@ -211,7 +221,9 @@ fn read_batch(
         };
         *null_targets += u64::from(target.is_none());
         *null_texts += u64::from(texts.get(row).is_none());
-        let (Some(text), Some(target)) = (texts.get(row), target) else { continue };
+        let (Some(text), Some(target)) = (texts.get(row), target) else {
+            continue;
+        };
         let start = values.len();
         values.extend_from_slice(embeddings.value(row).as_primitive::<Float32Type>().values());
         kept.push(Row { key: Digest::of(format!("{text}\0{target}").as_bytes()), start, target });

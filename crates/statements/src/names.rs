@@ -31,15 +31,9 @@ const RESERVED: &[&str] = &[
 /// without them.
 pub fn quote_identifier(name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !is_reserved(name);
-    if plain {
-        name.to_string()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+    if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// The reference as it stands in a statement: `sentiment`, `sentiment@3`, `"My Model"@3`.
@@ -82,10 +76,8 @@ pub(crate) fn parse_model_name(parser: &mut Parser<'_>) -> Result<String> {
     let model = parse_model_reference(parser)?;
     match model.version {
         None => Ok(model.name),
-        Some(version) => Err(
-            error_at(&token, format!("version {version} cannot be named here"))
-                .or_hint(|| Some(format!("write {}", quote_identifier(&model.name)))),
-        ),
+        Some(version) => Err(error_at(&token, format!("version {version} cannot be named here"))
+            .or_hint(|| Some(format!("write {}", quote_identifier(&model.name))))),
     }
 }
 
@@ -120,10 +112,7 @@ pub(crate) fn parse_model_reference(parser: &mut Parser<'_>) -> Result<ModelRefe
 /// The reference that this text is, by the catalog's rules for names.
 fn read_reference(token: &TokenWithSpan, text: &str) -> Result<ModelReference> {
     text.parse().map_err(|error: CatalogError| {
-        let counted = || {
-            text.contains('@')
-                .then(|| "versions are counted from 1: name@1".to_string())
-        };
+        let counted = || text.contains('@').then(|| "versions are counted from 1: name@1".to_string());
         error_at(token, error.to_string()).or_hint(|| counted().or_else(|| error.hint()))
     })
 }
@@ -131,32 +120,21 @@ fn read_reference(token: &TokenWithSpan, text: &str) -> Result<ModelReference> {
 /// Refuses `all-MiniLM-L6-v2` without quotes, and shows how to write it.
 fn refuse_unquoted(parser: &Parser<'_>, first: &TokenWithSpan) -> Result<(), StatementError> {
     let next = parser.peek_token_no_skip();
-    if !matches!(
-        next.token,
-        Token::Minus | Token::Period | Token::Div | Token::Colon
-    ) {
+    if !matches!(next.token, Token::Minus | Token::Period | Token::Div | Token::Colon) {
         return Ok(());
     }
     let mut name = first.token.to_string();
     for n in 0.. {
         let token = parser.peek_nth_token_no_skip(n).token;
-        if matches!(
-            token,
-            Token::Whitespace(_) | Token::EOF | Token::SemiColon | Token::LParen
-        ) {
+        if matches!(token, Token::Whitespace(_) | Token::EOF | Token::SemiColon | Token::LParen) {
             break;
         }
         name.push_str(&token.to_string());
     }
-    Err(error_at(
-        &next,
-        format!("the model name {first} goes on with {}", next.token),
-    )
-    .or_hint(|| Some(format!("quote it: {}", quote_literal(&name)))))
+    Err(error_at(&next, format!("the model name {first} goes on with {}", next.token))
+        .or_hint(|| Some(format!("quote it: {}", quote_literal(&name)))))
 }
 
 fn is_reserved(word: &str) -> bool {
-    RESERVED
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(word))
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
 }

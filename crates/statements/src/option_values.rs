@@ -49,14 +49,11 @@ impl OptionValues {
         let (methods, others): (Vec<_>, Vec<_>) = options.iter().partition(|(name, _)| name == "method");
         for (name, value) in methods.into_iter().chain(others) {
             let option = values.find(name)?;
-            let value = option
-                .kind
-                .read(value)
-                .ok_or_else(|| StatementError::OptionValue {
-                    option: option.name,
-                    value: value_sql(value),
-                    allowed: option.kind.to_string(),
-                })?;
+            let value = option.kind.read(value).ok_or_else(|| StatementError::OptionValue {
+                option: option.name,
+                value: value_sql(value),
+                allowed: option.kind.to_string(),
+            })?;
             if values.given.insert(option.name, value).is_some() {
                 return Err(StatementError::RepeatedOption { option: option.name });
             }
@@ -77,10 +74,7 @@ impl OptionValues {
             });
         }
         let known = TRAINING_OPTIONS.iter().map(|option| option.name);
-        Err(StatementError::UnknownOption {
-            option: name.to_string(),
-            nearest: nearest(name, known),
-        })
+        Err(StatementError::UnknownOption { option: name.to_string(), nearest: nearest(name, known) })
     }
 
     /// The method of training: `head`.
@@ -108,21 +102,17 @@ impl OptionValues {
 
     /// The part of the rows to set aside, at least 0 and below 0.9.
     pub fn validation_fraction(&self) -> f64 {
-        self.float("validation_fraction")
-            .unwrap_or(DEFAULT_VALIDATION_FRACTION)
+        self.float("validation_fraction").unwrap_or(DEFAULT_VALIDATION_FRACTION)
     }
 
     /// The seed of everything random.
     pub fn seed(&self) -> u64 {
-        self.integer("seed")
-            .and_then(|seed| u64::try_from(seed).ok())
-            .unwrap_or(DEFAULT_SEED)
+        self.integer("seed").and_then(|seed| u64::try_from(seed).ok()).unwrap_or(DEFAULT_SEED)
     }
 
     /// The most tokens of a text, at least 4, if it is given; otherwise the model's window.
     pub fn max_length(&self) -> Option<usize> {
-        self.integer("max_length")
-            .and_then(|length| usize::try_from(length).ok())
+        self.integer("max_length").and_then(|length| usize::try_from(length).ok())
     }
 
     /// Whether the statement gives this option.
@@ -136,10 +126,7 @@ impl OptionValues {
             Some(value) => value.to_string(),
             None => option.default.trim_matches('\'').to_string(),
         };
-        TRAINING_OPTIONS
-            .iter()
-            .map(|option| (option.name.to_string(), text(option)))
-            .collect()
+        TRAINING_OPTIONS.iter().map(|option| (option.name.to_string(), text(option))).collect()
     }
 
     fn word(&self, name: &str) -> Option<&'static str> {
@@ -186,10 +173,7 @@ mod tests {
             None if text == "true" => Value::Boolean(true),
             None => Value::Number(text.to_string(), false),
         };
-        let options: Vec<_> = options
-            .iter()
-            .map(|(name, text)| (name.to_string(), value(text)))
-            .collect();
+        let options: Vec<_> = options.iter().map(|(name, text)| (name.to_string(), value(text))).collect();
         OptionValues::parse(&options)
     }
 
@@ -200,27 +184,12 @@ mod tests {
     #[test]
     fn defaults_are_those_documented() {
         let values = OptionValues::default();
-        let documented = |name| {
-            TRAINING_OPTIONS
-                .iter()
-                .find(|option| option.name == name)
-                .unwrap()
-                .default
-        };
+        let documented = |name| TRAINING_OPTIONS.iter().find(|option| option.name == name).unwrap().default;
         assert_eq!(format!("'{}'", values.method()), documented("method"));
-        assert_eq!(
-            values.validation_fraction().to_string(),
-            documented("validation_fraction")
-        );
+        assert_eq!(values.validation_fraction().to_string(), documented("validation_fraction"));
         assert_eq!(values.seed().to_string(), documented("seed"));
-        assert_eq!(
-            (values.task(), values.regularization(), values.max_length()),
-            (None, None, None)
-        );
-        assert_eq!(
-            (values.class_weights(), documented("class_weights")),
-            (ClassWeights::None, "'none'")
-        );
+        assert_eq!((values.task(), values.regularization(), values.max_length()), (None, None, None));
+        assert_eq!((values.class_weights(), documented("class_weights")), (ClassWeights::None, "'none'"));
     }
 
     #[test]
@@ -236,16 +205,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((values.method(), values.task()), ("head", Some("classify")));
-        assert_eq!(
-            (values.regularization(), values.validation_fraction()),
-            (Some(0.01), 0.0)
-        );
+        assert_eq!((values.regularization(), values.validation_fraction()), (Some(0.01), 0.0));
         assert_eq!((values.seed(), values.max_length()), (7, Some(128)));
         assert_eq!(values.class_weights(), ClassWeights::Balanced);
-        assert_eq!(
-            parse(&[("regularization", "'auto'")]).unwrap().regularization(),
-            None
-        );
+        assert_eq!(parse(&[("regularization", "'auto'")]).unwrap().regularization(), None);
         assert_eq!(values.to_card()["regularization"], "0.01");
         assert_eq!(OptionValues::default().to_card()["method"], "head");
     }
@@ -281,14 +244,8 @@ mod tests {
         assert_eq!(unknown.to_string(), "unknown training option sed");
         assert_eq!(unknown.hint().as_deref(), Some("did you mean seed?"));
         let far = parse(&[("quantum", "1")]).unwrap_err();
-        assert!(
-            far.hint().unwrap().starts_with("the options are method, task"),
-            "{far:?}"
-        );
-        assert_eq!(
-            error(&[("seed", "1"), ("seed", "1")]),
-            "option seed is given twice"
-        );
+        assert!(far.hint().unwrap().starts_with("the options are method, task"), "{far:?}");
+        assert_eq!(error(&[("seed", "1"), ("seed", "1")]), "option seed is given twice");
         assert_eq!(
             error(&[("epochs", "2"), ("method", "'head'")]),
             "option epochs belongs to gradient training, which method 'head' does not do"

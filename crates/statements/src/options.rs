@@ -60,20 +60,14 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
     },
     TrainingOption {
         name: "task",
-        kind: Kind::Text {
-            allowed: &["classify", "regress"],
-        },
+        kind: Kind::Text { allowed: &["classify", "regress"] },
         default: "by the target's type",
         summary: "What to learn: 'classify' a label, or 'regress' a number.",
         reason: "text, booleans and integers are nearly always labels, and floats nearly always measures",
     },
     TrainingOption {
         name: "regularization",
-        kind: Kind::Float {
-            min: Bound::Excluded(0.0),
-            max: Bound::Unbounded,
-            or: Some("auto"),
-        },
+        kind: Kind::Float { min: Bound::Excluded(0.0), max: Bound::Unbounded, or: Some("auto") },
         default: "'auto'",
         summary: "The inverse strength C of the L2 penalty on the head's weights: the smaller, the stronger. 'auto' takes \
             the C with the least validation loss.",
@@ -82,9 +76,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
     },
     TrainingOption {
         name: "class_weights",
-        kind: Kind::Text {
-            allowed: &["none", "balanced"],
-        },
+        kind: Kind::Text { allowed: &["none", "balanced"] },
         default: "'none'",
         summary: "'balanced' weighs each row by the inverse of its class's frequency, so that rare classes count as much \
             as common ones.",
@@ -92,31 +84,21 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
     },
     TrainingOption {
         name: "validation_fraction",
-        kind: Kind::Float {
-            min: Bound::Included(0.0),
-            max: Bound::Excluded(0.9),
-            or: None,
-        },
+        kind: Kind::Float { min: Bound::Included(0.0), max: Bound::Excluded(0.9), or: None },
         default: "0.1",
         summary: "The part of the rows set aside to measure on, the same part of each class. 0 sets none aside.",
         reason: "a tenth measures well from some hundred rows on, and leaves most rows to learn from",
     },
     TrainingOption {
         name: "seed",
-        kind: Kind::Integer {
-            min: 0,
-            max: i64::MAX,
-        },
+        kind: Kind::Integer { min: 0, max: i64::MAX },
         default: "42",
         summary: "The seed of everything random, such as the split.",
         reason: "the same statement on the same rows gives the same model",
     },
     TrainingOption {
         name: "max_length",
-        kind: Kind::Integer {
-            min: 4,
-            max: u32::MAX as i64,
-        },
+        kind: Kind::Integer { min: 4, max: u32::MAX as i64 },
         default: "the model's window",
         summary: "The most tokens of a text that are read; the rest is cut off.",
         reason: "the model was trained with that window; a shorter one is faster where the start of a text tells enough",
@@ -148,16 +130,12 @@ impl Kind {
             (Kind::Float { or: Some(word), .. }, Value::SingleQuotedString(text)) => {
                 word.eq_ignore_ascii_case(text).then_some(OptionValue::Word(word))
             }
-            (Kind::Integer { min, max }, Value::Number(digits, _)) => digits
-                .parse()
-                .ok()
-                .filter(|number| (*min..=*max).contains(number))
-                .map(OptionValue::Integer),
+            (Kind::Integer { min, max }, Value::Number(digits, _)) => {
+                digits.parse().ok().filter(|number| (*min..=*max).contains(number)).map(OptionValue::Integer)
+            }
             (Kind::Float { min, max, .. }, Value::Number(digits, _)) => {
                 let number = digits.parse::<f64>().ok().filter(|number| number.is_finite());
-                number
-                    .filter(|number| (*min, *max).contains(number))
-                    .map(OptionValue::Float)
+                number.filter(|number| (*min, *max).contains(number)).map(OptionValue::Float)
             }
             _ => None,
         }

@@ -37,6 +37,10 @@ pub struct ParsedStatement {
 /// # Errors
 /// The first text that is no statement; the others are then not returned.
 pub fn parse_statements(sql: &str) -> Result<Vec<ParsedStatement>> {
+    parse_all(sql).map_err(|error| error.at_end_of(sql))
+}
+
+fn parse_all(sql: &str) -> Result<Vec<ParsedStatement>> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()
         .map_err(StatementError::from_tokenizer)?;
@@ -66,9 +70,9 @@ fn parse_statement(parser: &mut DFParser<'_>) -> Result<Parsed> {
         let form = || Some(kind.syntax.split_whitespace().collect::<Vec<_>>().join(" "));
         return match (kind.parse)(parser) {
             Ok(statement) => Ok(Parsed::Nightjar(statement)),
-            Err(error) => Err(error
-                .or_hint(|| form().map(|form| format!("the form is {form}")))
-                .within(kind.name)),
+            Err(error) => {
+                Err(error.or_hint(|| form().map(|form| format!("the form is {form}"))).within(kind.name))
+            }
         };
     }
     let first = parser.parser.peek_token();
@@ -97,10 +101,7 @@ fn refuse_nested_explain(parser: &Parser<'_>) -> Result<()> {
             Some("ANALYZE" | "VERBOSE") => n += 1,
             Some("FORMAT") => n += 2,
             Some("EXPLAIN") => {
-                return Err(error_at(
-                    &parser.peek_nth_token(n),
-                    "an EXPLAIN cannot be explained",
-                ));
+                return Err(error_at(&parser.peek_nth_token(n), "an EXPLAIN cannot be explained"));
             }
             // A list of options, or a query: behind which no EXPLAIN can come.
             _ if parser.peek_nth_token_ref(n).token == Token::LParen => {
@@ -136,9 +137,7 @@ fn refuse_mistyped_show(statement: &DataFusionStatement, head: &[String], start:
 
 /// The byte at which each line begins, as the tokenizer counts lines.
 fn line_starts(sql: &str) -> Vec<usize> {
-    std::iter::once(0)
-        .chain(sql.match_indices('\n').map(|(at, _)| at + 1))
-        .collect()
+    std::iter::once(0).chain(sql.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// The byte of a place given by line and column, both from 1, columns in characters.
@@ -148,9 +147,6 @@ fn offset(sql: &str, lines: &[usize], place: Location) -> usize {
         return sql.len();
     };
     let rest = &sql[*start..];
-    let within = rest
-        .char_indices()
-        .nth(index(place.column))
-        .map_or(rest.len(), |(at, _)| at);
+    let within = rest.char_indices().nth(index(place.column)).map_or(rest.len(), |(at, _)| at);
     start + within
 }

@@ -21,11 +21,7 @@ pub fn plan_progress(plan: &dyn ExecutionPlan) -> (u64, Option<u64>) {
     let mut models = Vec::new();
     let mut leaves = Vec::new();
     visit(plan, &mut models, &mut leaves);
-    let (nodes, metric) = if models.is_empty() {
-        (leaves, "output_rows")
-    } else {
-        (models, "encoded_texts")
-    };
+    let (nodes, metric) = if models.is_empty() { (leaves, "output_rows") } else { (models, "encoded_texts") };
     let mut done = 0;
     let mut total = Some(0);
     for node in nodes {
@@ -54,9 +50,7 @@ fn visit<'a>(
 }
 
 fn rows(node: &dyn ExecutionPlan) -> Option<u64> {
-    let statistics = StatisticsContext::new()
-        .compute(node, &StatisticsArgs::new())
-        .ok();
+    let statistics = StatisticsContext::new().compute(node, &StatisticsArgs::new()).ok();
     match statistics?.num_rows {
         Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows as u64),
         Precision::Absent => None,

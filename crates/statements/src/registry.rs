@@ -28,14 +28,8 @@ pub static STATEMENTS: &[&StatementKind] = &[
 pub fn completion_words() -> Vec<&'static str> {
     let keywords: BTreeSet<&str> = STATEMENTS
         .iter()
-        .flat_map(|kind| {
-            kind.syntax
-                .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        })
+        .flat_map(|kind| kind.syntax.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
         .filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         .collect();
-    keywords
-        .into_iter()
-        .chain(TRAINING_OPTIONS.iter().map(|option| option.name))
-        .collect()
+    keywords.into_iter().chain(TRAINING_OPTIONS.iter().map(|option| option.name)).collect()
 }

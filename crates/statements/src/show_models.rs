@@ -1,8 +1,8 @@
 //! `SHOW MODELS`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
+use std::fmt;
 
 use crate::StatementContext;
 

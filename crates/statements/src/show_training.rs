@@ -1,8 +1,8 @@
 //! `SHOW TRAINING OF`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
+use std::fmt;
 
 use crate::StatementContext;
 use crate::names::quote_literal;

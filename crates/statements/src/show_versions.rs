@@ -1,8 +1,8 @@
 //! `SHOW VERSIONS OF`.
 
-use std::fmt;
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
+use std::fmt;
 
 use crate::StatementContext;
 use crate::names::quote_literal;
@@ -62,10 +62,10 @@ impl Statement for ShowVersions {
         // Asked first, so that an unknown name is an error and not an empty table.
         context.store.catalog().versions(&self.model)?;
         let model = quote_literal(&self.model);
-        let columns = "version, current, task, base, method, rows, accuracy, macro_f1, validation_loss, created_at";
-        let rows = format!(
-            "SELECT {columns} FROM nightjar.model_versions WHERE model = {model} ORDER BY version"
-        );
+        let columns =
+            "version, current, task, base, method, rows, accuracy, macro_f1, validation_loss, created_at";
+        let rows =
+            format!("SELECT {columns} FROM nightjar.model_versions WHERE model = {model} ORDER BY version");
         context.query(&rows).await
     }
 }

@@ -34,7 +34,8 @@ fn stratified(keys: &[Digest], classes: &[u32], fraction: f64, seed: i64) -> Spl
     let mut split = Split { train: Vec::new(), validation: Vec::new() };
     for mut stratum in strata {
         stratum.sort();
-        let held_out = ((stratum.len() as f64 * fraction).round() as usize).min(stratum.len().saturating_sub(1));
+        let held_out =
+            ((stratum.len() as f64 * fraction).round() as usize).min(stratum.len().saturating_sub(1));
         split.validation.extend(stratum[..held_out].iter().map(|(_, row)| row));
         split.train.extend(stratum[held_out..].iter().map(|(_, row)| row));
     }
@@ -50,7 +51,17 @@ mod tests {
     #[test]
     fn each_class_gives_its_share_and_keeps_a_row() {
         let keys: Vec<Digest> = (0..131u32).map(|row| Digest::of(&row.to_le_bytes())).collect();
-        let classes: Vec<u32> = (0..131).map(|row| if row < 100 { 0 } else if row < 130 { 1 } else { 2 }).collect();
+        let classes: Vec<u32> = (0..131)
+            .map(|row| {
+                if row < 100 {
+                    0
+                } else if row < 130 {
+                    1
+                } else {
+                    2
+                }
+            })
+            .collect();
         let split = stratified(&keys, &classes, 0.1, 42);
         let of = |class| split.validation.iter().filter(|row| classes[**row] == class).count();
         assert_eq!((of(0), of(1), of(2)), (10, 3, 0));

@@ -39,16 +39,11 @@ pub(crate) fn statement(head: &[String]) -> Option<String> {
 /// The keyword or clause of `expected` that the next tokens were probably meant to be.
 pub(crate) fn clause<'a>(parser: &Parser<'_>, expected: &[&'a str]) -> Option<&'a str> {
     let word = word_at(parser, 0)?;
-    let candidates = expected
-        .iter()
-        .filter(|clause| clause.starts_with(|first: char| first.is_ascii_uppercase()));
+    let candidates =
+        expected.iter().filter(|clause| clause.starts_with(|first: char| first.is_ascii_uppercase()));
     // FINE TUNE and FINE-TUNE are how the words are written outside SQL.
     let spelt = if word == "FINE" {
-        let n = if parser.peek_nth_token_ref(1).token == Token::Minus {
-            2
-        } else {
-            1
-        };
+        let n = if parser.peek_nth_token_ref(1).token == Token::Minus { 2 } else { 1 };
         format!("FINE_{}", word_at(parser, n).unwrap_or_default())
     } else {
         word
@@ -62,11 +57,7 @@ pub(crate) fn clause<'a>(parser: &Parser<'_>, expected: &[&'a str]) -> Option<&'
 /// of the same word.
 fn alike(keyword: &str, typed: &str) -> bool {
     let slips = if keyword.len() <= 4 { 1 } else { 2 };
-    let shared = keyword
-        .chars()
-        .zip(typed.chars())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let shared = keyword.chars().zip(typed.chars()).take_while(|(a, b)| a == b).count();
     osa_distance(keyword, typed) <= slips || shared >= SHARED_STEM
 }
 

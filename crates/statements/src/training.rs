@@ -42,7 +42,11 @@ impl Training<'_> {
         }
     }
 
-    async fn train(&self, context: &StatementContext, run: RunId) -> Result<datafusion::arrow::array::RecordBatch> {
+    async fn train(
+        &self,
+        context: &StatementContext,
+        run: RunId,
+    ) -> Result<datafusion::arrow::array::RecordBatch> {
         let started = Instant::now();
         let (roles, rows) = self.roles(context).await?;
         let model = self.pinned();
@@ -79,7 +83,8 @@ impl Training<'_> {
 
     /// Returns what the fit will do, for EXPLAIN.
     pub(crate) fn describe_fit(&self, roles: &Roles) -> String {
-        let what = if roles.task == Task::Regress { "ridge regression" } else { "logistic regression by L-BFGS" };
+        let what =
+            if roles.task == Task::Regress { "ridge regression" } else { "logistic regression by L-BFGS" };
         let strength = match self.options.regularization() {
             Some(c) => format!("C = {c}"),
             None => "C by cross-validation".to_owned(),
@@ -102,7 +107,9 @@ impl Training<'_> {
         roles: &Roles,
         model: &PinnedModel,
     ) -> Result<Option<LabelledRows>> {
-        let Some(data) = &self.fine_tune.validate else { return Ok(None) };
+        let Some(data) = &self.fine_tune.validate else {
+            return Ok(None);
+        };
         let rows = context.rows(data).await?;
         let validation = Roles::of(rows.schema().as_arrow(), Some(&roles.target), Some(roles.task))?;
         Ok(Some(LabelledRows::embed(context, rows, &validation, model, "validate on").await?))

@@ -13,13 +13,8 @@ use crate::grammar::{alternatives, error_at, expect_token, unexpected};
 use crate::names::{parse_identifier, quote_identifier, quote_literal};
 
 /// The words a query begins with.
-const QUERY_WORDS: &[Keyword] = &[
-    Keyword::SELECT,
-    Keyword::WITH,
-    Keyword::VALUES,
-    Keyword::FROM,
-    Keyword::TABLE,
-];
+const QUERY_WORDS: &[Keyword] =
+    &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES, Keyword::FROM, Keyword::TABLE];
 
 /// Labelled rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +40,8 @@ impl TrainingData {
         match &self.source {
             // Quoted even where it need not be: a table may bear the name of a keyword.
             TableOrQuery::Table(names) => {
-                let names: Vec<_> = names
-                    .iter()
-                    .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-                    .collect();
+                let names: Vec<_> =
+                    names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
                 format!("SELECT * FROM {}", names.join("."))
             }
             TableOrQuery::File(path) => format!("SELECT * FROM {}", quote_literal(path)),
@@ -62,9 +55,9 @@ impl TrainingData {
     /// None that a source made by the parser can cause.
     pub fn statement(&self) -> Result<DataFusionStatement> {
         match &self.source {
-            TableOrQuery::Query(query) => Ok(DataFusionStatement::Statement(Box::new(SqlStatement::Query(
-                query.clone(),
-            )))),
+            TableOrQuery::Query(query) => {
+                Ok(DataFusionStatement::Statement(Box::new(SqlStatement::Query(query.clone()))))
+            }
             _ => DFParserBuilder::new(self.sql().as_str())
                 .build()
                 .and_then(|mut parser| parser.parse_statement())
@@ -86,10 +79,7 @@ impl TrainingData {
             }
             Token::Word(_) => TableOrQuery::Table(parse_table(parser)?),
             _ => {
-                return Err(unexpected(
-                    parser,
-                    &["a table", "a file in quotes", "a query in parentheses"],
-                ));
+                return Err(unexpected(parser, &["a table", "a file in quotes", "a query in parentheses"]));
             }
         };
         Ok(TrainingData { source })
@@ -103,10 +93,7 @@ fn parse_table(parser: &mut Parser<'_>) -> Result<Vec<String>> {
         names.push(parse_identifier(parser, "the name of a table")?);
     }
     if names.len() > 3 {
-        let message = format!(
-            "a table has at most three names, found {}",
-            alternatives(&[names.join(".")])
-        );
+        let message = format!("a table has at most three names, found {}", alternatives(&[names.join(".")]));
         return Err(error_at(&first, message));
     }
     Ok(names)
@@ -125,10 +112,8 @@ fn parse_query(parser: &mut Parser<'_>) -> Result<Box<Query>> {
             _ => error,
         }
     })?;
-    if matches!(
-        *query.body,
-        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
-    ) {
+    if matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
+    {
         return Err(error_at(
             &first,
             "the rows come from a statement that changes a table, not from a query",

@@ -138,7 +138,8 @@ impl Failure for TrainingError {
     }
 
     fn hint(&self) -> Option<String> {
-        let select = |text: &str, target: &str| format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)");
+        let select =
+            |text: &str, target: &str| format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)");
         Some(match self {
             Self::NoTarget { target, columns } => {
                 let near = nearest(target, columns.iter().map(String::as_str)).or(match columns.as_slice() {

@@ -7,6 +7,8 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray,
 use datafusion::error::Result;
 use nightjar_catalog::Created;
 
+use crate::evaluation::rounded;
+
 /// Makes those rows.
 pub(crate) struct TrainingRows;
 
@@ -33,7 +35,9 @@ impl TrainingRows {
         rows: Option<u64>,
         rows_per_second: Option<f64>,
     ) -> Result<RecordBatch> {
-        let metric = |name: &str| -> ArrayRef { Arc::new(Float64Array::from(vec![metrics.get(name).copied()])) };
+        let metric = |name: &str| -> ArrayRef {
+            Arc::new(Float64Array::from(vec![metrics.get(name).copied().map(rounded)]))
+        };
         let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("model", Arc::new(StringArray::from(vec![created.version.reference().to_string()]))),
             ("epoch", Arc::new(UInt32Array::from(vec![epoch]))),

@@ -36,10 +36,7 @@ pub struct WatchPull<'a> {
 impl<'a> WatchPull<'a> {
     /// Returns the progress of a pull, told to `watch`.
     pub fn new(watch: &'a dyn Watch) -> Self {
-        Self {
-            watch,
-            done: Default::default(),
-        }
+        Self { watch, done: Default::default() }
     }
 }
 

@@ -46,10 +46,7 @@ fn parse_value(parser: &mut Parser<'_>) -> Result<Value> {
             _ => Value::SingleQuotedString(word.value),
         },
         _ => {
-            return Err(unexpected(
-                parser,
-                &["a number", "a string in quotes", "true", "false"],
-            ));
+            return Err(unexpected(parser, &["a number", "a string in quotes", "true", "false"]));
         }
     };
     parser.advance_token();

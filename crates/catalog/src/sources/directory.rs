@@ -33,10 +33,7 @@ pub(crate) fn copy(
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CatalogError::FileMissing {
-                    origin,
-                    file: name.clone(),
-                });
+                return Err(CatalogError::FileMissing { origin, file: name.clone() });
             }
             Err(error) => return Err(CatalogError::io("open", &path)(error)),
         };
@@ -55,11 +52,7 @@ impl DirectoryProblem {
         let is_repo =
             matches!(super::parse_hub(&text), Some(super::Source::Hub { .. })) && !text.starts_with('.');
         let hub_like = is_repo.then(|| text.into_owned());
-        CatalogError::DirectoryInvalid {
-            path: dir.into(),
-            reason,
-            hub_like,
-        }
+        CatalogError::DirectoryInvalid { path: dir.into(), reason, hub_like }
     }
 }
 

@@ -70,18 +70,10 @@ impl HubSettings {
     pub fn from_env() -> HubSettings {
         let read = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let default = HubSettings::default();
-        let proxies = [
-            "ALL_PROXY",
-            "all_proxy",
-            "HTTPS_PROXY",
-            "https_proxy",
-            "HTTP_PROXY",
-            "http_proxy",
-        ];
+        let proxies = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
         HubSettings {
-            endpoint: read("HF_ENDPOINT").map_or(default.endpoint, |url| {
-                url.trim().trim_end_matches('/').to_string()
-            }),
+            endpoint: read("HF_ENDPOINT")
+                .map_or(default.endpoint, |url| url.trim().trim_end_matches('/').to_string()),
             token: read("HF_TOKEN").map(|token| token.trim().to_string()),
             offline: read("HF_HUB_OFFLINE").is_some_and(|value| {
                 matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
@@ -99,20 +91,13 @@ impl HubSettings {
     fn reach(&self) -> Result<()> {
         let mut result = Err(String::new());
         if let Some(proxy) = &self.proxy {
-            let url = if proxy.contains("://") {
-                proxy.clone()
-            } else {
-                format!("http://{proxy}")
-            };
+            let url = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
             result = reach::check(&url, self.connect_timeout);
         }
         if result.is_err() {
             result = reach::check(&self.endpoint, self.connect_timeout);
         }
-        result.map_err(|reason| CatalogError::HubUnreachable {
-            endpoint: self.shown(),
-            reason,
-        })
+        result.map_err(|reason| CatalogError::HubUnreachable { endpoint: self.shown(), reason })
     }
 
     fn failed(&self, what: &str, reason: String, retryable: bool) -> CatalogError {
@@ -121,12 +106,7 @@ impl HubSettings {
             Some(token) => reason.replace(token, "…"),
             None => reason,
         };
-        CatalogError::HubRequest {
-            endpoint: self.shown(),
-            what: what.into(),
-            reason,
-            retryable,
-        }
+        CatalogError::HubRequest { endpoint: self.shown(), what: what.into(), reason, retryable }
     }
 
     fn api_failed(&self, what: &str, error: ApiError) -> CatalogError {
@@ -181,9 +161,7 @@ pub(crate) fn download(
     };
     // The client has no timeouts and, on answers that no hub gives, panics. On a thread of its own
     // it can be left behind when it stalls, and a panic ends it and not us.
-    let worker = thread::Builder::new()
-        .name("pull-from-hub".into())
-        .spawn(move || job.run());
+    let worker = thread::Builder::new().name("pull-from-hub".into()).spawn(move || job.run());
     let worker = worker.map_err(CatalogError::io("start a thread for", scratch))?;
     let mut what = repo.to_string();
     let mut limit = settings.answer_timeout;
@@ -235,20 +213,12 @@ impl Downloaded {
         let (origin, file) = (origin.to_string(), self.name.clone());
         let (size, found) = hash_file(&self.path)?;
         if size != self.size {
-            return Err(CatalogError::FileSize {
-                origin,
-                file,
-                expected: self.size,
-                found: size,
-            });
+            return Err(CatalogError::FileSize { origin, file, expected: self.size, found: size });
         }
         match self.etag.parse::<Digest>() {
-            Ok(expected) if expected != found => Err(CatalogError::FileDigest {
-                origin,
-                file,
-                expected: vec![expected],
-                found,
-            }),
+            Ok(expected) if expected != found => {
+                Err(CatalogError::FileDigest { origin, file, expected: vec![expected], found })
+            }
             _ => Ok(()),
         }
     }
@@ -279,18 +249,13 @@ impl Job {
             .map_err(|error| self.settings.api_failed(&self.repo, error))?;
         let (commit, names) = match self.known {
             // Pinned: there is nothing to ask about.
-            Some(known) => (
-                self.revision.clone(),
-                known.files.iter().map(|file| file.path.to_string()).collect(),
-            ),
+            Some(known) => {
+                (self.revision.clone(), known.files.iter().map(|file| file.path.to_string()).collect())
+            }
             None => self.info(&api)?,
         };
         // From here on the commit is what is asked for: a branch may move between two files.
-        let repo = api.repo(Repo::with_revision(
-            self.repo.clone(),
-            RepoType::Model,
-            commit.clone(),
-        ));
+        let repo = api.repo(Repo::with_revision(self.repo.clone(), RepoType::Model, commit.clone()));
         let taken = self.scratch.join("taken");
         fs::create_dir_all(&taken).map_err(CatalogError::io("create", &taken))?;
         let mut files = Vec::new();
@@ -303,53 +268,30 @@ impl Job {
                 // Nobody waits any more.
                 return Err(CatalogError::HubOffline);
             }
-            let pointer = repo
-                .download_with_progress(&name, Advance(self.events.clone()))
-                .map_err(failed)?;
+            let pointer = repo.download_with_progress(&name, Advance(self.events.clone())).map_err(failed)?;
             let path = taken.join(number.to_string());
             fs::canonicalize(&pointer)
                 .and_then(|blob| fs::rename(blob, &path))
                 .map_err(CatalogError::io("move a download to", &path))?;
-            files.push(Downloaded {
-                name,
-                path,
-                size,
-                etag: metadata.etag().to_string(),
-            });
+            files.push(Downloaded { name, path, size, etag: metadata.etag().to_string() });
         }
         Ok((commit, files))
     }
 
     /// The commit that the revision means, and the files to take of it.
     fn info(&self, api: &Api) -> Result<(String, Vec<String>)> {
-        let repo = api.repo(Repo::with_revision(
-            self.repo.clone(),
-            RepoType::Model,
-            self.revision.clone(),
-        ));
+        let repo = api.repo(Repo::with_revision(self.repo.clone(), RepoType::Model, self.revision.clone()));
         let what = format!("{}@{}", self.repo, self.revision);
         let failed = |error: String| {
             let retryable = !error.contains("http status: 4");
             self.settings.failed(&what, explain(&error), retryable)
         };
-        let mut response = repo
-            .info_request()
-            .call()
-            .map_err(|error| failed(error.to_string()))?;
-        let info: RepoInfo = response
-            .body_mut()
-            .read_json()
-            .map_err(|error| failed(error.to_string()))?;
+        let mut response = repo.info_request().call().map_err(|error| failed(error.to_string()))?;
+        let info: RepoInfo = response.body_mut().read_json().map_err(|error| failed(error.to_string()))?;
         if !is_commit(&info.sha) {
-            return Err(self
-                .settings
-                .failed(&what, format!("it names '{}' as a commit", info.sha), false));
+            return Err(self.settings.failed(&what, format!("it names '{}' as a commit", info.sha), false));
         }
-        let names: Vec<String> = info
-            .siblings
-            .into_iter()
-            .map(|sibling| sibling.rfilename)
-            .collect();
+        let names: Vec<String> = info.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
         Ok((info.sha, select(&format!("hf://{what}"), &names)?))
     }
 

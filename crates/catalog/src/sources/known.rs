@@ -110,11 +110,7 @@ impl KnownModel {
     pub fn digest(&self) -> Result<Digest> {
         let files = self.files.iter().map(|file| {
             let sha256 = file.sha256.first().copied().unwrap_or_default().parse()?;
-            Ok(ManifestFile {
-                path: file.path.into(),
-                size: file.size,
-                sha256,
-            })
+            Ok(ManifestFile { path: file.path.into(), size: file.size, sha256 })
         });
         Ok(Manifest::new(files.collect::<Result<_>>()?).digest())
     }
@@ -123,20 +119,11 @@ impl KnownModel {
 impl KnownFile {
     /// Checks content of this digest and size against what is pinned; `origin` is named in the error.
     pub(crate) fn check(&self, origin: &str, found: Digest) -> Result<()> {
-        let expected = self
-            .sha256
-            .iter()
-            .map(|digest| digest.parse())
-            .collect::<Result<Vec<Digest>>>()?;
+        let expected = self.sha256.iter().map(|digest| digest.parse()).collect::<Result<Vec<Digest>>>()?;
         if expected.contains(&found) {
             return Ok(());
         }
-        Err(CatalogError::FileDigest {
-            origin: origin.into(),
-            file: self.path.into(),
-            expected,
-            found,
-        })
+        Err(CatalogError::FileDigest { origin: origin.into(), file: self.path.into(), expected, found })
     }
 }
 
@@ -152,11 +139,7 @@ mod tests {
             assert!(model.files.is_sorted_by_key(|file| file.path));
             for file in model.files {
                 assert!(is_plain_relative(file.path) && file.size > 0 && !file.sha256.is_empty());
-                assert!(
-                    file.sha256.iter().all(|digest| digest.parse::<Digest>().is_ok()),
-                    "{}",
-                    file.path
-                );
+                assert!(file.sha256.iter().all(|digest| digest.parse::<Digest>().is_ok()), "{}", file.path);
             }
             for needed in ["config.json", "tokenizer.json", "model.safetensors"] {
                 assert!(model.files.iter().any(|file| file.path == needed), "{needed}");

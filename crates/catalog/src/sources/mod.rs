@@ -55,9 +55,7 @@ impl Source {
         }
         if text.starts_with("file://") {
             let url = url::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
-            let path = url
-                .to_file_path()
-                .map_err(|()| invalid("it does not name an absolute path"))?;
+            let path = url.to_file_path().map_err(|()| invalid("it does not name an absolute path"))?;
             return Ok(Source::Directory(path));
         }
         if let Some((scheme, _)) = text.split_once("://") {
@@ -68,10 +66,7 @@ impl Source {
         }
         let names = KNOWN_MODELS.iter().map(|model| model.name);
         let nearest = nightjar_models::nearest(text, names).map(str::to_string);
-        Err(CatalogError::SourceUnknown {
-            text: text.into(),
-            nearest,
-        })
+        Err(CatalogError::SourceUnknown { text: text.into(), nearest })
     }
 }
 
@@ -79,10 +74,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Known(model) => model.name.fmt(f),
-            Source::Hub {
-                repo,
-                revision: Some(revision),
-            } => write!(f, "hf://{repo}@{revision}"),
+            Source::Hub { repo, revision: Some(revision) } => write!(f, "hf://{repo}@{revision}"),
             Source::Hub { repo, revision: None } => write!(f, "hf://{repo}"),
             Source::Directory(path) => path.display().fmt(f),
         }
@@ -93,29 +85,19 @@ impl fmt::Display for Source {
 /// allows passes.
 fn parse_hub(text: &str) -> Option<Source> {
     let allowed = |text: &str| {
-        is_plain_relative(text)
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        is_plain_relative(text) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
     };
     let (repo, revision) = match text.split_once('@') {
         Some((repo, revision)) => (repo, Some(revision)),
         None => (text, None),
     };
     let good = allowed(repo) && repo.split('/').count() == 2 && revision.is_none_or(allowed);
-    good.then(|| Source::Hub {
-        repo: repo.into(),
-        revision: revision.map(str::to_string),
-    })
+    good.then(|| Source::Hub { repo: repo.into(), revision: revision.map(str::to_string) })
 }
 
 /// The names of the known models, for hints.
 pub(crate) fn known_names() -> String {
-    KNOWN_MODELS
-        .iter()
-        .map(|model| model.name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    KNOWN_MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", ")
 }
 
 /// A URI fit for a message: user name and password are left out.
@@ -157,33 +139,18 @@ mod tests {
         for text in ["ALL-minilm-l6-v2", "sentence-transformers/all-MiniLM-L6-v2"] {
             assert_eq!(Source::parse(text).unwrap(), Source::Known(&KNOWN_MODELS[0]));
         }
-        assert_eq!(
-            Source::parse("file:///a%20b").unwrap(),
-            Source::Directory("/a b".into())
-        );
+        assert_eq!(Source::parse("file:///a%20b").unwrap(), Source::Directory("/a b".into()));
     }
 
     #[test]
     fn what_is_no_source_is_refused() {
-        for text in [
-            "hf://repo",
-            "hf://a/b/c",
-            "hf://a/../b",
-            "hf://a/b@",
-            "hf://a/b@../c",
-            "hf://a/b?x=1",
-            "hf://",
-        ] {
-            assert!(
-                matches!(Source::parse(text), Err(CatalogError::SourceInvalid { .. })),
-                "{text}"
-            );
+        for text in
+            ["hf://repo", "hf://a/b/c", "hf://a/../b", "hf://a/b@", "hf://a/b@../c", "hf://a/b?x=1", "hf://"]
+        {
+            assert!(matches!(Source::parse(text), Err(CatalogError::SourceInvalid { .. })), "{text}");
         }
         let error = Source::parse("https://user:secret@example.org/model").unwrap_err();
-        assert!(
-            error.to_string().contains("'https'") && !error.to_string().contains("secret"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("'https'") && !error.to_string().contains("secret"), "{error}");
         let error = Source::parse("all-MiniLM-L6-v3").unwrap_err();
         assert_eq!(error.hint().unwrap(), "did you mean 'all-MiniLM-L6-v2'?");
         let error = Source::parse("model").unwrap_err();

@@ -113,31 +113,20 @@ pub fn pull_with(
     for route in routes(source, from_dir) {
         let error = match route.take(settings, artifacts, known, progress) {
             Ok((digest, encoder, source)) => {
-                return Ok(Pulled {
-                    digest,
-                    encoder,
-                    source,
-                    tried,
-                });
+                return Ok(Pulled { digest, encoder, source, tried });
             }
             // Our own disk fails every source alike.
             Err(error @ (CatalogError::StorageFull { .. } | CatalogError::Io { .. })) => return Err(error),
             Err(error) => error,
         };
         progress.note(&format!("{}: {error}", route.name()));
-        tried.push(SourceAttempt {
-            source: route.name(),
-            error: Box::new(error),
-        });
+        tried.push(SourceAttempt { source: route.name(), error: Box::new(error) });
     }
     match tried.pop() {
         Some(only) if tried.is_empty() => Err(*only.error),
         last => {
             tried.extend(last);
-            Err(CatalogError::PullFailed {
-                name: source.to_string(),
-                tried,
-            })
+            Err(CatalogError::PullFailed { name: source.to_string(), tried })
         }
     }
 }
@@ -157,20 +146,11 @@ fn routes(source: &Source, from_dir: Option<&Path>) -> Vec<Route> {
         Source::Directory(dir) => vec![Route::Directory(dir.clone())],
         Source::Hub { repo, revision } => {
             let revision = revision.clone().unwrap_or_else(|| "main".into());
-            vec![Route::Hub {
-                repo: repo.clone(),
-                revision,
-            }]
+            vec![Route::Hub { repo: repo.clone(), revision }]
         }
         Source::Known(known) => {
-            let hub = Route::Hub {
-                repo: known.repo.into(),
-                revision: known.revision.into(),
-            };
-            [hub]
-                .into_iter()
-                .chain(known.wheel.as_ref().map(Route::Wheel))
-                .collect()
+            let hub = Route::Hub { repo: known.repo.into(), revision: known.revision.into() };
+            [hub].into_iter().chain(known.wheel.as_ref().map(Route::Wheel)).collect()
         }
     }
 }
@@ -206,10 +186,7 @@ impl Route {
             }
             (Route::Wheel(wheel), None) => {
                 let file = "pinned model".into();
-                return Err(CatalogError::FileMissing {
-                    origin: wheel.package.into(),
-                    file,
-                });
+                return Err(CatalogError::FileMissing { origin: wheel.package.into(), file });
             }
         };
         if let Some(known) = known {

@@ -13,21 +13,14 @@ use std::time::{Duration, Instant};
 /// try runs on its own thread, which is left behind when time is up and ends by itself.
 pub(crate) fn check(url: &str, limit: Duration) -> Result<(), String> {
     let url = url::Url::parse(url).map_err(|error| error.to_string())?;
-    let host = url
-        .host_str()
-        .ok_or("it names no host")?
-        .trim_matches(['[', ']'])
-        .to_string();
+    let host = url.host_str().ok_or("it names no host")?.trim_matches(['[', ']']).to_string();
     let port = url.port_or_known_default().unwrap_or(443);
     let (sender, receiver) = mpsc::channel();
     let started = Instant::now();
     let work = move || {
         let _ = sender.send(connect(&host, port, started, limit));
     };
-    thread::Builder::new()
-        .name("reach-hub".into())
-        .spawn(work)
-        .map_err(|error| error.to_string())?;
+    thread::Builder::new().name("reach-hub".into()).spawn(work).map_err(|error| error.to_string())?;
     match receiver.recv_timeout(limit) {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {:.1} s", limit.as_secs_f32())),
@@ -35,9 +28,7 @@ pub(crate) fn check(url: &str, limit: Duration) -> Result<(), String> {
 }
 
 fn connect(host: &str, port: u16, started: Instant, limit: Duration) -> Result<(), String> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| error.to_string())?;
+    let addresses = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
     let mut reason = "its name has no address".to_string();
     for address in addresses {
         let left = limit.saturating_sub(started.elapsed());

@@ -17,41 +17,24 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) fn select(origin: &str, names: &[String]) -> Result<Vec<String>> {
     let origin = || origin.to_string();
     if let Some(file) = names.iter().find(|name| !is_plain_relative(name)) {
-        return Err(CatalogError::FileOutside {
-            origin: origin(),
-            file: file.clone(),
-        });
+        return Err(CatalogError::FileOutside { origin: origin(), file: file.clone() });
     }
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     if !has(WEIGHTS) {
         let ending_in = |endings: &[&str]| -> Vec<String> {
             let top = names.iter().filter(|name| !name.contains('/'));
-            top.filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
-                .cloned()
-                .collect()
+            top.filter(|name| endings.iter().any(|ending| name.ends_with(ending))).cloned().collect()
         };
         let (safe, pickled) = (ending_in(&[".safetensors"]), ending_in(PICKLES));
         if !safe.is_empty() {
-            return Err(CatalogError::WeightsUnsupported {
-                origin: origin(),
-                files: safe,
-            });
+            return Err(CatalogError::WeightsUnsupported { origin: origin(), files: safe });
         }
         if !pickled.is_empty() {
-            return Err(CatalogError::PickleOnly {
-                origin: origin(),
-                files: pickled,
-            });
+            return Err(CatalogError::PickleOnly { origin: origin(), files: pickled });
         }
     }
-    if let Some(file) = ["config.json", "tokenizer.json", WEIGHTS]
-        .into_iter()
-        .find(|file| !has(file))
-    {
-        return Err(CatalogError::FileMissing {
-            origin: origin(),
-            file: file.into(),
-        });
+    if let Some(file) = ["config.json", "tokenizer.json", WEIGHTS].into_iter().find(|file| !has(file)) {
+        return Err(CatalogError::FileMissing { origin: origin(), file: file.into() });
     }
     let mut taken: Vec<String> = names.iter().filter(|name| is_needed(name)).cloned().collect();
     taken.sort();
@@ -118,22 +101,14 @@ mod tests {
         assert!(
             pickled.to_string().contains("pytorch_model.bin") && pickled.to_string().contains("any code")
         );
-        let shards = error(&[
-            "config.json",
-            "tokenizer.json",
-            "model-00001-of-00002.safetensors",
-            "a.bin",
-        ]);
+        let shards = error(&["config.json", "tokenizer.json", "model-00001-of-00002.safetensors", "a.bin"]);
         assert!(matches!(shards, CatalogError::WeightsUnsupported { .. }));
         let missing = error(&["model.safetensors", "config.json"]);
         assert!(matches!(&missing, CatalogError::FileMissing { file, .. } if file == "tokenizer.json"));
         assert!(matches!(error(&[]), CatalogError::FileMissing { .. }));
         for hostile in ["../config.json", "/etc/passwd", "a/../../b"] {
             let error = error(&["config.json", "tokenizer.json", "model.safetensors", hostile]);
-            assert!(
-                matches!(&error, CatalogError::FileOutside { file, .. } if file == hostile),
-                "{hostile}"
-            );
+            assert!(matches!(&error, CatalogError::FileOutside { file, .. } if file == hostile), "{hostile}");
         }
     }
 }

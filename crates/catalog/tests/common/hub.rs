@@ -47,20 +47,10 @@ impl Hub {
     pub fn serve(files: &[(&'static str, Vec<u8>)]) -> Hub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let files = files
-            .iter()
-            .map(|(path, bytes)| (path.to_string(), bytes.clone()))
-            .collect();
-        let repository = Arc::new(Mutex::new(Repository {
-            files,
-            ..Repository::default()
-        }));
+        let files = files.iter().map(|(path, bytes)| (path.to_string(), bytes.clone())).collect();
+        let repository = Arc::new(Mutex::new(Repository { files, ..Repository::default() }));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let hub = Hub {
-            url: url.clone(),
-            repository: repository.clone(),
-            requests: requests.clone(),
-        };
+        let hub = Hub { url: url.clone(), repository: repository.clone(), requests: requests.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (url, repository, requests) = (url.clone(), repository.clone(), requests.clone());
@@ -90,24 +80,17 @@ fn answer(
     let headers: HashMap<String, String> = lines
         .map_while(|line| line.ok().filter(|line| !line.is_empty()))
         .filter_map(|line| {
-            line.split_once(": ")
-                .map(|(name, value)| (name.to_lowercase(), value.to_string()))
+            line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_string()))
         })
         .collect();
     let authorization = headers.get("authorization").cloned().unwrap_or_default();
-    requests
-        .lock()
-        .unwrap()
-        .push(format!("{request} {authorization}"));
+    requests.lock().unwrap().push(format!("{request} {authorization}"));
     let path = request.split(' ').nth(1)?.to_string();
     let repository = repository.lock().unwrap();
     if path.starts_with("/api/models/org/tiny/revision/") {
         let mut names: Vec<&String> = repository.files.keys().chain(&repository.listed).collect();
         names.sort();
-        let siblings: Vec<_> = names
-            .iter()
-            .map(|name| serde_json::json!({ "rfilename": name }))
-            .collect();
+        let siblings: Vec<_> = names.iter().map(|name| serde_json::json!({ "rfilename": name })).collect();
         let sha = match repository.faults.get("") {
             Some(Fault::Header("sha", value)) => value,
             _ => COMMIT,
@@ -116,28 +99,18 @@ fn answer(
             return respond(&mut stream, *status, &[], authorization.as_bytes());
         }
         let body = serde_json::json!({ "sha": sha, "siblings": siblings }).to_string();
-        return respond(
-            &mut stream,
-            200,
-            &[("Content-Type", "application/json".into())],
-            body.as_bytes(),
-        );
+        return respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
     }
     let is_large = path.starts_with("/cdn/");
-    let name = path
-        .strip_prefix("/cdn/")
-        .or_else(|| path.strip_prefix(&format!("/org/tiny/resolve/{COMMIT}/")));
+    let name =
+        path.strip_prefix("/cdn/").or_else(|| path.strip_prefix(&format!("/org/tiny/resolve/{COMMIT}/")));
     let Some((name, bytes)) = name.and_then(|name| Some((name, repository.files.get(name)?))) else {
         return respond(&mut stream, 404, &[], b"Entry not found");
     };
     let fault = repository.faults.get(name).cloned();
     let digest = Digest::of(bytes).to_string();
     let mut answer = vec![("X-Repo-Commit", COMMIT.to_string())];
-    let etag = if name.ends_with(".safetensors") {
-        digest
-    } else {
-        digest[..40].to_string()
-    };
+    let etag = if name.ends_with(".safetensors") { digest } else { digest[..40].to_string() };
     answer.push(("ETag", format!("\"{etag}\"")));
     match &fault {
         Some(Fault::Status(status)) => return respond(&mut stream, *status, &[], authorization.as_bytes()),
@@ -161,10 +134,7 @@ fn answer(
     let range = headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
     let start: usize = range.0.parse().ok()?;
     let end = range.1.parse().map_or(bytes.len(), |last: usize| last + 1);
-    answer.push((
-        "Content-Range",
-        format!("bytes {start}-{}/{}", end - 1, bytes.len()),
-    ));
+    answer.push(("Content-Range", format!("bytes {start}-{}/{}", end - 1, bytes.len())));
     let body = bytes[start..end].to_vec();
     drop(repository);
     match fault {
@@ -182,11 +152,7 @@ fn answer(
 }
 
 fn head(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], length: usize) -> Option<()> {
-    write!(
-        stream,
-        "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n"
-    )
-    .ok()?;
+    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n").ok()?;
     for (name, value) in headers {
         write!(stream, "{name}: {value}\r\n").ok()?;
     }

@@ -21,10 +21,7 @@ pub fn model_files() -> Vec<(&'static str, Vec<u8>)> {
         ("config.json", config.into()),
         ("model.safetensors", weights()),
         ("modules.json", modules.into()),
-        (
-            "sentence_bert_config.json",
-            br#"{"max_seq_length": 64, "do_lower_case": false}"#.to_vec(),
-        ),
+        ("sentence_bert_config.json", br#"{"max_seq_length": 64, "do_lower_case": false}"#.to_vec()),
         ("tokenizer.json", br#"{"version": "1.0"}"#.to_vec()),
     ]
 }
@@ -32,16 +29,9 @@ pub fn model_files() -> Vec<(&'static str, Vec<u8>)> {
 /// A safetensors file with one tensor.
 fn weights() -> Vec<u8> {
     let data: Vec<u8> = (0..200_000u32).flat_map(|n| (n % 251).to_le_bytes()).collect();
-    let header = format!(
-        r#"{{"a": {{"dtype": "U8", "shape": [{0}], "data_offsets": [0, {0}]}}}}"#,
-        data.len()
-    );
-    [
-        (header.len() as u64).to_le_bytes().as_slice(),
-        header.as_bytes(),
-        &data,
-    ]
-    .concat()
+    let header =
+        format!(r#"{{"a": {{"dtype": "U8", "shape": [{0}], "data_offsets": [0, {0}]}}}}"#, data.len());
+    [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat()
 }
 
 pub fn write_files(dir: &Path, files: &[(&'static str, Vec<u8>)]) {
@@ -64,29 +54,18 @@ pub fn census(store: &Store) -> (usize, usize) {
 
 pub fn card(task: Task) -> ModelCard {
     let body = Digest::of(b"body");
-    ModelCard {
-        task,
-        ..ModelCard::base_model(body, EncoderSpec::default(), "hf://org/repo@1")
-    }
+    ModelCard { task, ..ModelCard::base_model(body, EncoderSpec::default(), "hf://org/repo@1") }
 }
 
 pub fn new_model(name: &str, task: Task) -> NewModel {
-    NewModel {
-        name: name.into(),
-        card: card(task),
-        digest: Digest::of(b"head"),
-        run: None,
-    }
+    NewModel { name: name.into(), card: card(task), digest: Digest::of(b"head"), run: None }
 }
 
 /// This test program again, to run only the ignored test `name`, with `NIGHTJAR_TEST` = `argument`.
 pub fn child(name: &str, argument: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]);
-    command
-        .env("NIGHTJAR_TEST", argument)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env("NIGHTJAR_TEST", argument).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -99,11 +78,7 @@ pub fn argument() -> Option<String> {
 pub fn pinned(files: &[(&'static str, Vec<u8>)], wheel: Option<KnownWheel>) -> &'static KnownModel {
     let pin = |(path, bytes): &(&'static str, Vec<u8>)| {
         let digest: &'static str = Digest::of(bytes).to_string().leak();
-        KnownFile {
-            path,
-            size: bytes.len() as u64,
-            sha256: vec![digest].leak(),
-        }
+        KnownFile { path, size: bytes.len() as u64, sha256: vec![digest].leak() }
     };
     let files: Vec<KnownFile> = files.iter().map(pin).collect();
     Box::leak(Box::new(KnownModel {

@@ -73,7 +73,12 @@ mod tests {
     #[test]
     fn nested_values_are_json() {
         let batch = batch();
-        insta::assert_snapshot!(print(CsvPrinter::new(&batch.schema()), &[batch]), @"");
+        insta::assert_snapshot!(print(CsvPrinter::new(&batch.schema()), &[batch]), @r#"
+        id,text,score,vector,list,entry
+        1,"a ""b"", | c
+        d	é",0.5,"[0.0,0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.1,0.11]","[1,null]","{""label"":""good""}"
+        ,,,,,"{""label"":null}"
+        "#);
     }
 
     #[test]

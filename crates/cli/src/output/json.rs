@@ -26,16 +26,21 @@ impl Printer for JsonPrinter {
 pub(super) fn values(column: &ArrayRef) -> Result<Vec<Option<String>>> {
     const NAME: &str = "v";
     let failed = |error| CliError::format("csv", error);
-    let batch = RecordBatch::try_from_iter_with_nullable([(NAME, ArrayRef::clone(column), true)]).map_err(failed)?;
+    let batch =
+        RecordBatch::try_from_iter_with_nullable([(NAME, ArrayRef::clone(column), true)]).map_err(failed)?;
     let mut lines = Vec::new();
     write_lines(&batch, &mut lines).map_err(failed)?;
     // JSON writes newlines in texts as \n, so a line is a row: {"v":…}
     let lines = String::from_utf8_lossy(&lines);
-    let value = |line: &str| line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}')).map(str::to_owned);
+    let value =
+        |line: &str| line.strip_prefix("{\"v\":").and_then(|line| line.strip_suffix('}')).map(str::to_owned);
     Ok(lines.lines().map(|line| value(line).filter(|value| value != "null")).collect())
 }
 
-fn write_lines(batch: &RecordBatch, out: &mut dyn Write) -> std::result::Result<(), datafusion::arrow::error::ArrowError> {
+fn write_lines(
+    batch: &RecordBatch,
+    out: &mut dyn Write,
+) -> std::result::Result<(), datafusion::arrow::error::ArrowError> {
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out);
     writer.write(batch)?;
     writer.finish()
@@ -48,6 +53,9 @@ mod tests {
 
     #[test]
     fn an_object_per_line() {
-        insta::assert_snapshot!(print(JsonPrinter, &[batch(), batch().slice(0, 0)]), @"");
+        insta::assert_snapshot!(print(JsonPrinter, &[batch(), batch().slice(0, 0)]), @r#"
+        {"id":1,"text":"a \"b\", | c\nd\té","score":0.5,"vector":[0.0,0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.1,0.11],"list":[1,null],"entry":{"label":"good"}}
+        {"id":null,"text":null,"score":null,"vector":null,"list":null,"entry":{"label":null}}
+        "#);
     }
 }

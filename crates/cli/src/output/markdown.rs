@@ -67,7 +67,12 @@ mod tests {
     #[test]
     fn a_row_per_line() {
         let batch = batch();
-        insta::assert_snapshot!(print(MarkdownPrinter::new(&batch.schema()), &[batch]), @"");
+        insta::assert_snapshot!(print(MarkdownPrinter::new(&batch.schema()), &[batch]), @r#"
+        | id | text | score | vector | list | entry |
+        | ---: | --- | ---: | --- | --- | --- |
+        | 1 | a "b", \| c\nd\té | 0.5 | [0.0000, 0.0100, … 12] | [1, NULL] | {label: good} |
+        | NULL | NULL | NULL | NULL | NULL | {label: NULL} |
+        "#);
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub(crate) mod testing {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{
-        ArrayRef, FixedSizeListArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+        ArrayRef, FixedSizeListArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+        StructArray,
     };
     use datafusion::arrow::datatypes::{Float32Type, Int32Type};
 

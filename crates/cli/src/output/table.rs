@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::cells::Cells;
@@ -24,6 +24,8 @@ pub(crate) struct TablePrinter {
     header: Vec<String>,
     to_the_right: Vec<bool>,
     terminal_columns: Option<usize>,
+    /// Whether the result is a plan, as EXPLAIN prints it: a text of many lines, shown as such and never cut.
+    is_plan: bool,
     page: Vec<Vec<String>>,
     /// Set by the first page.
     widths: Option<Vec<usize>>,
@@ -33,7 +35,10 @@ pub(crate) struct TablePrinter {
 impl TablePrinter {
     pub(super) fn new(schema: &SchemaRef, terminal_columns: Option<usize>) -> Self {
         let fields = schema.fields();
+        let is_plan = fields.len() == 2 && fields[1].name() == "plan";
+        let terminal_columns = terminal_columns.filter(|_| !is_plan);
         Self {
+            is_plan,
             header: fields.iter().map(|field| field.name().clone()).collect(),
             to_the_right: fields.iter().map(|field| field.data_type().is_numeric()).collect(),
             terminal_columns,
@@ -84,7 +89,15 @@ impl Printer for TablePrinter {
             if self.is_full() {
                 return Ok(());
             }
-            self.page.push(columns.iter().map(|cells| cells.text(row)).collect());
+            match batch.columns().get(1).and_then(|plan| plan.as_string_opt::<i32>()) {
+                Some(plan) if self.is_plan => {
+                    let mut name = columns[0].text(row);
+                    for line in plan.value(row).lines() {
+                        self.page.push(vec![std::mem::take(&mut name), line.to_owned()]);
+                    }
+                }
+                _ => self.page.push(columns.iter().map(|cells| cells.text(row)).collect()),
+            }
             self.rows += 1;
             if self.terminal_columns.is_none() && self.page.len() >= PAGE_ROWS {
                 self.flush(out)?;
@@ -123,7 +136,13 @@ fn rule(widths: &[usize], out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn line(cells: &[String], widths: &[usize], to_the_right: &[bool], cut: bool, out: &mut dyn Write) -> Result<()> {
+fn line(
+    cells: &[String],
+    widths: &[usize],
+    to_the_right: &[bool],
+    cut: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
     for ((cell, columns), right) in cells.iter().zip(widths).zip(to_the_right) {
         let cell = if cut { width::cut(cell, *columns) } else { cell.into() };
         let padding = " ".repeat(columns.saturating_sub(width::of(&cell)));
@@ -153,19 +172,38 @@ mod tests {
 
     #[test]
     fn whole_where_nobody_reads_along() {
-        insta::assert_snapshot!(table(None, &[batch()]), @"");
+        insta::assert_snapshot!(table(None, &[batch()]), @r#"
+        +------+------------------+-------+------------------------+-----------+---------------+
+        | id   | text             | score | vector                 | list      | entry         |
+        +------+------------------+-------+------------------------+-----------+---------------+
+        |    1 | a "b", | c\nd\té |   0.5 | [0.0000, 0.0100, … 12] | [1, NULL] | {label: good} |
+        | NULL | NULL             |  NULL | NULL                   | NULL      | {label: NULL} |
+        +------+------------------+-------+------------------------+-----------+---------------+
+        "#);
     }
 
     #[test]
     fn fitted_to_a_terminal() {
         let table = table(Some(72), &[batch()]);
         assert!(table.lines().all(|line| width::of(line) <= 72), "{table}");
-        insta::assert_snapshot!(table, @"");
+        insta::assert_snapshot!(table, @r#"
+        +------+-------------+-------+-------------+-----------+-------------+
+        | id   | text        | score | vector      | list      | entry       |
+        +------+-------------+-------+-------------+-----------+-------------+
+        |    1 | a "b", | c… |   0.5 | [0.0000, 0… | [1, NULL] | {label: go… |
+        | NULL | NULL        |  NULL | NULL        | NULL      | {label: NU… |
+        +------+-------------+-------+-------------+-----------+-------------+
+        "#);
     }
 
     #[test]
     fn a_result_without_rows_has_a_header() {
-        insta::assert_snapshot!(table(None, &[batch().slice(0, 0)]), @"");
+        insta::assert_snapshot!(table(None, &[batch().slice(0, 0)]), @"
+        +----+------+-------+--------+------+-------+
+        | id | text | score | vector | list | entry |
+        +----+------+-------+--------+------+-------+
+        +----+------+-------+--------+------+-------+
+        ");
     }
 
     #[test]

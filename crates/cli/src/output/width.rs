@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn widths() {
         assert!(WIDE.is_sorted() && EMPTY.is_sorted());
-        for (text, columns) in [("", 0), ("abc", 3), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("👍", 2), ("…", 1)] {
+        for (text, columns) in
+            [("", 0), ("abc", 3), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("👍", 2), ("…", 1)]
+        {
             assert_eq!(of(text), columns, "{text}");
         }
     }

@@ -19,8 +19,14 @@ A statement ends with ; and may take several lines. Ctrl-C stops a statement tha
 typed. Tab completes keywords, tables, columns, models and functions, and files within quotes.";
 
 const TABLES: &str = "\
-SELECT table_schema AS schema, table_name AS name, lower(table_type) AS kind FROM information_schema.tables
+SELECT table_schema AS schema, table_name AS name, replace(lower(table_type), 'base ', '') AS kind
+FROM information_schema.tables
 WHERE table_schema <> 'information_schema' ORDER BY table_schema = 'nightjar', table_schema, table_name";
+
+/// What matters of the models on a narrow terminal; SHOW MODELS has the rest.
+const MODELS: &str = "\
+SELECT name, version, task, is_default, base, date_trunc('second', updated_at) AS updated_at
+FROM nightjar.models ORDER BY name";
 
 /// A command of the prompt.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +74,9 @@ impl Command {
                 let format = Format::named(name);
                 Self::SetFormat(format.ok_or_else(|| CliError::UnknownFormat { name: name.to_owned() })?)
             }
-            _ => return Err(CliError::UnknownCommand { name: line.to_owned() }),
+            _ => {
+                return Err(CliError::UnknownCommand { name: line.to_owned() });
+            }
         };
         Ok(Some(command))
     }
@@ -80,7 +88,7 @@ impl Command {
             Self::Help => say(HELP),
             Self::Tables => query(runner, TABLES).await?,
             Self::Columns(name) => query(runner, &format!("DESCRIBE {name}")).await?,
-            Self::Models => query(runner, "SHOW MODELS").await?,
+            Self::Models => query(runner, MODELS).await?,
             Self::Timing => {
                 runner.timing = !runner.timing;
                 say(if runner.timing { "timing is on" } else { "timing is off" });

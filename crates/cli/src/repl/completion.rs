@@ -12,18 +12,99 @@ use rustyline::{Context, Helper, Highlighter, Hinter, Validator};
 
 /// The words of SQL that people type most; our own statements bring theirs.
 const SQL_WORDS: &[&str] = &[
-    "ALL", "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "COPY", "CREATE", "CROSS JOIN", "DELETE", "DESC",
-    "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END", "EXCEPT", "EXISTS", "EXPLAIN", "EXPLAIN ANALYZE", "EXTERNAL TABLE",
-    "FILTER", "FROM", "FULL JOIN", "GROUP BY", "HAVING", "IF", "ILIKE", "IN", "INNER JOIN", "INSERT INTO", "INTERSECT",
-    "INTERVAL", "IS", "JOIN", "LATERAL", "LEFT JOIN", "LIKE", "LIMIT", "LOCATION", "NOT", "NULL", "OFFSET", "ON", "OR",
-    "ORDER BY", "OVER", "PARTITION BY", "REPLACE", "RIGHT JOIN", "SELECT", "SET", "SHOW", "SHOW TABLES", "STORED AS",
-    "TABLE", "THEN", "TO", "UNION ALL", "UNNEST", "USING", "VALUES", "VIEW", "WHEN", "WHERE", "WITH",
+    "ALL",
+    "AND",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COPY",
+    "CREATE",
+    "CROSS JOIN",
+    "DELETE",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "EXPLAIN ANALYZE",
+    "EXTERNAL TABLE",
+    "FILTER",
+    "FROM",
+    "FULL JOIN",
+    "GROUP BY",
+    "HAVING",
+    "IF",
+    "ILIKE",
+    "IN",
+    "INNER JOIN",
+    "INSERT INTO",
+    "INTERSECT",
+    "INTERVAL",
+    "IS",
+    "JOIN",
+    "LATERAL",
+    "LEFT JOIN",
+    "LIKE",
+    "LIMIT",
+    "LOCATION",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER BY",
+    "OVER",
+    "PARTITION BY",
+    "REPLACE",
+    "RIGHT JOIN",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "SHOW TABLES",
+    "STORED AS",
+    "TABLE",
+    "THEN",
+    "TO",
+    "UNION ALL",
+    "UNNEST",
+    "USING",
+    "VALUES",
+    "VIEW",
+    "WHEN",
+    "WHERE",
+    "WITH",
 ];
 
 /// Functions of SQL that people type most; the others are in `SHOW FUNCTIONS`.
 const SQL_FUNCTIONS: &[&str] = &[
-    "array_length", "avg", "character_length", "coalesce", "concat", "count", "date_trunc", "lower", "max", "min",
-    "now", "random", "regexp_like", "replace", "round", "row_number", "split_part", "substr", "sum", "trim", "upper",
+    "array_length",
+    "avg",
+    "character_length",
+    "coalesce",
+    "concat",
+    "count",
+    "date_trunc",
+    "lower",
+    "max",
+    "min",
+    "now",
+    "random",
+    "regexp_like",
+    "replace",
+    "round",
+    "row_number",
+    "split_part",
+    "substr",
+    "sum",
+    "trim",
+    "upper",
 ];
 
 /// The most tables whose columns are looked up after each statement.
@@ -89,7 +170,12 @@ impl SqlCompleter {
 impl Completer for SqlCompleter {
     type Candidate = Pair;
 
-    fn complete(&self, line: &str, pos: usize, context: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = line.get(..pos).unwrap_or_default();
         let words = self.words.0.read();
         let (start, mut found) = candidates(before, &words);
@@ -113,7 +199,9 @@ fn in_quotes(before: &str) -> bool {
 /// Returns where the word before the cursor begins, and what it could become, names first.
 fn candidates(before: &str, names: &BTreeSet<String>) -> (usize, Vec<String>) {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '\\' | '"' | '-');
-    let start = before.rfind(|c| !is_word(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let start = before
+        .rfind(|c| !is_word(c))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let typed = &before[start..];
     if typed.is_empty() {
         return (start, Vec::new());

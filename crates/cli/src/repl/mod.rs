@@ -55,6 +55,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 async fn answer(runner: &mut Runner, input: &str) -> Result<Outcome> {
+    runner.rearm();
     match Command::parse(input)? {
         Some(command) => command.run(runner).await,
         None => runner.run_scripts(&[Script::typed(input)]).await.map(|()| Outcome::Stay),

@@ -84,7 +84,11 @@ impl InferExec {
         let mut equivalences = EquivalenceProperties::new(Arc::clone(&schema));
         // The input's columns come first and unchanged, so its orderings hold as they stand.
         equivalences.add_orderings(
-            input.equivalence_properties().oeq_class().iter().map(|ordering| ordering.iter().cloned().collect::<Vec<_>>()),
+            input
+                .equivalence_properties()
+                .oeq_class()
+                .iter()
+                .map(|ordering| ordering.iter().cloned().collect::<Vec<_>>()),
         );
         let properties = PlanProperties::new(
             equivalences,
@@ -98,7 +102,8 @@ impl InferExec {
 
 impl DisplayAs for InferExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut models: Vec<String> = self.calls.iter().map(|call| call.bound.model().pinned.label()).collect();
+        let mut models: Vec<String> =
+            self.calls.iter().map(|call| call.bound.model().pinned.label()).collect();
         models.dedup();
         let calls: Vec<String> = self.calls.iter().map(ToString::to_string).collect();
         write!(f, "InferExec: model={} calls=[{}]", models.join(", "), calls.join(", "))
@@ -165,7 +170,8 @@ impl ExecutionPlan for InferExec {
     ) -> Result<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.schema());
         statistics.num_rows = input_stats[0].num_rows;
-        for (known, column) in input_stats[0].column_statistics.iter().zip(&mut statistics.column_statistics) {
+        for (known, column) in input_stats[0].column_statistics.iter().zip(&mut statistics.column_statistics)
+        {
             column.clone_from(known);
         }
         Ok(Arc::new(statistics))

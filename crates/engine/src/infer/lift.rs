@@ -15,9 +15,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{
-    Expr, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Sort,
-};
+use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Sort};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use nightjar_functions::{ModelUdf, Work};
 
@@ -41,11 +39,19 @@ impl OptimizerRule for LiftModelCalls {
         match plan {
             LogicalPlan::Filter(filter) => lift_filter(filter, config),
             LogicalPlan::Projection(_) => lift_expressions(plan, config, KeepsColumns::No),
+            // Grouping sets name their columns by their expressions: a call there stays a plain function.
+            LogicalPlan::Aggregate(ref aggregate)
+                if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) =>
+            {
+                Ok(Transformed::no(plan))
+            }
             LogicalPlan::Aggregate(_) => lift_expressions(plan, config, KeepsColumns::No),
             LogicalPlan::Sort(ref sort) if !plan.expressions().iter().any(has_liftable_call) => {
                 Ok(sink_sort(sort)?.map_or_else(|| Transformed::no(plan.clone()), Transformed::yes))
             }
-            LogicalPlan::Window(_) | LogicalPlan::Sort(_) => lift_expressions(plan, config, KeepsColumns::Yes),
+            LogicalPlan::Window(_) | LogicalPlan::Sort(_) => {
+                lift_expressions(plan, config, KeepsColumns::Yes)
+            }
             _ => Ok(Transformed::no(plan)),
         }
     }
@@ -171,7 +177,9 @@ impl<'a> Lifting<'a> {
 fn expose(plan: &LogicalPlan, call: &Expr) -> Result<Option<(LogicalPlan, String)>> {
     match plan {
         LogicalPlan::Extension(Extension { node }) => {
-            let Some(infer) = node.as_any().downcast_ref::<InferNode>() else { return Ok(None) };
+            let Some(infer) = node.as_any().downcast_ref::<InferNode>() else {
+                return Ok(None);
+            };
             match infer.calls().iter().find(|known| &known.expr == call) {
                 Some(known) => Ok(Some((plan.clone(), known.column.clone()))),
                 None => through(plan, infer.input(), call),
@@ -181,10 +189,12 @@ fn expose(plan: &LogicalPlan, call: &Expr) -> Result<Option<(LogicalPlan, String
         LogicalPlan::Projection(projection) => {
             // The call's columns must be the input's own, not expressions that took over their names.
             let passes = |column: &&Column| projection.expr.contains(&Expr::Column((*column).clone()));
-            if !call.column_refs().iter().all(|column| passes(column)) {
+            if !call.column_refs().iter().all(passes) {
                 return Ok(None);
             }
-            let Some((input, column)) = expose(&projection.input, call)? else { return Ok(None) };
+            let Some((input, column)) = expose(&projection.input, call)? else {
+                return Ok(None);
+            };
             let mut exprs = projection.expr.clone();
             let result = Expr::Column(Column::new_unqualified(&column));
             if !exprs.contains(&result) {
@@ -198,7 +208,9 @@ fn expose(plan: &LogicalPlan, call: &Expr) -> Result<Option<(LogicalPlan, String
 }
 
 fn through(plan: &LogicalPlan, input: &LogicalPlan, call: &Expr) -> Result<Option<(LogicalPlan, String)>> {
-    let Some((input, column)) = expose(input, call)? else { return Ok(None) };
+    let Some((input, column)) = expose(input, call)? else {
+        return Ok(None);
+    };
     Ok(Some((plan.with_new_exprs(plan.expressions(), vec![input])?, column)))
 }
 
@@ -229,7 +241,9 @@ fn is_conditional(expr: &Expr) -> bool {
 
 /// Whether an expression costs an encoder pass per row.
 fn is_model_call(expr: &Expr) -> bool {
-    let Expr::ScalarFunction(call) = expr else { return false };
+    let Expr::ScalarFunction(call) = expr else {
+        return false;
+    };
     let encodes = |udf: &ModelUdf| matches!(udf.function().work, Work::Encode(_));
     ModelUdf::of(&call.func).is_some_and(encodes) && !expr.column_refs().is_empty()
 }

@@ -14,9 +14,11 @@ mod gather;
 mod lift;
 mod node;
 mod planner;
+mod prune;
 mod sink_sort;
 
 pub use exec::InferExec;
 pub use lift::LiftModelCalls;
 pub use node::{InferCall, InferNode};
 pub use planner::{InferPlanner, NightjarQueryPlanner};
+pub use prune::PruneModelCalls;

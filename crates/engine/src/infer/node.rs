@@ -97,7 +97,12 @@ impl UserDefinedLogicalNodeCore for InferNode {
             return plan_err!("Infer needs one input and as many expressions as calls");
         };
         let columns = self.calls.iter().map(|call| call.column.clone());
-        let calls = exprs.into_iter().zip(columns).map(|(expr, column)| InferCall { expr, column }).collect();
+        // Rewriters that preserve names alias what they rewrite; the column's name is ours to keep.
+        let calls = exprs
+            .into_iter()
+            .zip(columns)
+            .map(|(expr, column)| InferCall { expr: expr.unalias(), column })
+            .collect();
         Self::try_new(input, calls)
     }
 

@@ -48,7 +48,9 @@ impl ExtensionPlanner for InferPlanner {
         session: &dyn Session,
         planning: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Some(infer) = node.as_any().downcast_ref::<InferNode>() else { return Ok(None) };
+        let Some(infer) = node.as_any().downcast_ref::<InferNode>() else {
+            return Ok(None);
+        };
         let (&[logical], [physical]) = (logical_inputs, physical_inputs) else {
             return plan_err!("Infer needs one input");
         };

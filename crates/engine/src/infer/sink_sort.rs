@@ -14,7 +14,9 @@ use super::InferNode;
 /// The copy chooses the rows, the sort on top restores their order at the cost of a few rows.
 pub(super) fn sink_sort(sort: &Sort) -> Result<Option<LogicalPlan>> {
     let Some(fetch) = sort.fetch else { return Ok(None) };
-    let Some(input) = sink(&sort.input, sort.expr.clone(), fetch)? else { return Ok(None) };
+    let Some(input) = sink(&sort.input, sort.expr.clone(), fetch)? else {
+        return Ok(None);
+    };
     let on_top = Sort { expr: sort.expr.clone(), input: Arc::new(input), fetch: sort.fetch };
     Ok(Some(LogicalPlan::Sort(on_top)))
 }
@@ -26,7 +28,9 @@ fn sink(plan: &LogicalPlan, keys: Vec<SortExpr>, fetch: usize) -> Result<Option<
             sink(&projection.input, keys, fetch)?
         }
         LogicalPlan::Extension(Extension { node }) => {
-            let Some(infer) = node.as_any().downcast_ref::<InferNode>() else { return Ok(None) };
+            let Some(infer) = node.as_any().downcast_ref::<InferNode>() else {
+                return Ok(None);
+            };
             let results = |column: &datafusion::common::Column| {
                 infer.calls().iter().any(|call| call.column == column.name)
             };
@@ -54,7 +58,9 @@ fn through_projection(keys: Vec<SortExpr>, exprs: &[Expr], schema: &DFSchema) ->
     keys.into_iter()
         .map(|key| {
             let expr = key.expr.clone().transform_up(|expr| {
-                let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+                let Expr::Column(column) = &expr else {
+                    return Ok(Transformed::no(expr));
+                };
                 let index = schema.index_of_column(column)?;
                 Ok(Transformed::yes(exprs[index].clone().unalias()))
             })?;

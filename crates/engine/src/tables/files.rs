@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use datafusion::catalog::UrlTableFactory;
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
@@ -28,8 +26,7 @@ const FORMATS: &[(&str, &str)] = &[
 ];
 
 /// The endings that name a compression, and its name in DataFusion.
-const COMPRESSIONS: &[(&str, &str)] =
-    &[("gz", "gzip"), ("bz2", "bzip2"), ("xz", "xz"), ("zst", "zstd")];
+const COMPRESSIONS: &[(&str, &str)] = &[("gz", "gzip"), ("bz2", "bzip2"), ("xz", "xz"), ("zst", "zstd")];
 
 /// Makes a table of a path, folder, glob or URL that stands where a table name would.
 #[derive(Debug)]
@@ -43,9 +40,9 @@ impl FileTables {
     }
 }
 
-#[async_trait]
-impl UrlTableFactory for FileTables {
-    async fn try_new(&self, text: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+impl FileTables {
+    /// Returns the table at `text`, or None where it doesn't look like a path.
+    pub(crate) async fn table(&self, text: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if !looks_like_path(text) {
             return Ok(None);
         }
@@ -87,16 +84,22 @@ fn ending(name: &str) -> Option<Ending> {
 
 async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
     let failure = |error: EngineError| DataFusionError::External(Box::new(error));
-    let url = ListingTableUrl::parse(text)
-        .map_err(|error| failure(EngineError::FileName { path: text.to_owned(), reason: error.to_string() }))?;
-    if url.scheme() == "file" && url.get_glob().is_none() && !Path::new(text.trim_start_matches("file://")).exists() {
+    let url = ListingTableUrl::parse(text).map_err(|error| {
+        failure(EngineError::FileName { path: text.to_owned(), reason: error.to_string() })
+    })?;
+    if url.scheme() == "file"
+        && url.get_glob().is_none()
+        && !Path::new(text.trim_start_matches("file://")).exists()
+    {
         return Err(failure(EngineError::FileMissing { path: text.to_owned() }));
     }
     let store = state.runtime_env().object_store(&url)?;
     let mut files = url.list_all_files(state, store.as_ref(), "").await?;
     let mut seen = None;
     let found = loop {
-        let Some(file) = files.try_next().await? else { break None };
+        let Some(file) = files.try_next().await? else {
+            break None;
+        };
         let name = file.location.filename().unwrap_or_default().to_owned();
         // Markers and checksums that writers leave beside the data (_SUCCESS, .part.crc) are not data.
         if name.starts_with(['_', '.']) {

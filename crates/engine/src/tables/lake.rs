@@ -13,6 +13,7 @@ use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind};
 use nightjar_functions::into_datafusion;
 use parking_lot::RwLock;
 
+use super::files::FileTables;
 use crate::error::EngineError;
 
 /// The session that a schema plans its views with; set once the session exists.
@@ -34,11 +35,12 @@ impl SessionHandle {
 }
 
 /// Tables and views persist as the statement that made them and are built anew for each query, so that a query
-/// sees the files and the definitions of now. In-memory tables (`CREATE TABLE`) live and die with the session.
+/// sees the files and the definitions of now; a name that is neither may be a file. In-memory tables (`CREATE TABLE`) live and die with the session.
 #[derive(Debug)]
 pub(crate) struct LakeSchema {
     store: StoreHandle,
     session: SessionHandle,
+    files: FileTables,
     in_memory: MemorySchemaProvider,
 }
 
@@ -58,7 +60,12 @@ impl std::fmt::Debug for StoreHandle {
 
 impl LakeSchema {
     pub(crate) fn new(store: Store, session: SessionHandle) -> Self {
-        Self { store: StoreHandle(store), session, in_memory: MemorySchemaProvider::new() }
+        Self {
+            store: StoreHandle(store),
+            files: FileTables::new(session.clone()),
+            session,
+            in_memory: MemorySchemaProvider::new(),
+        }
     }
 
     fn definition(&self, name: &str) -> Result<Option<TableDefinition>> {
@@ -78,9 +85,11 @@ impl LakeSchema {
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => {
                 let format = create.file_type.to_uppercase();
-                let factory = state.table_factories().get(&format).cloned().ok_or_else(|| {
-                    broken(plan_datafusion_err!("no table format is called {format}"))
-                })?;
+                let factory = state
+                    .table_factories()
+                    .get(&format)
+                    .cloned()
+                    .ok_or_else(|| broken(plan_datafusion_err!("no table format is called {format}")))?;
                 factory.create(&state, &create).await.map_err(broken)
             }
             LogicalPlan::Ddl(DdlStatement::CreateView(create)) => {
@@ -114,7 +123,7 @@ impl SchemaProvider for LakeSchema {
         if building.iter().any(|open| open == name) {
             return Ok(None);
         }
-        let Some(definition) = self.definition(name)? else { return Ok(None) };
+        let Some(definition) = self.definition(name)? else { return self.files.table(name).await };
         building.push(name.to_owned());
         Ok(Some(BUILDING.scope(building, self.build(&definition)).await?))
     }

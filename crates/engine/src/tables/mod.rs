@@ -6,7 +6,6 @@ mod lake;
 mod system;
 mod views;
 
-pub(crate) use files::FileTables;
 pub(crate) use lake::{LakeSchema, SessionHandle, keep_external_table};
 pub(crate) use system::SystemSchema;
 pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};

@@ -15,10 +15,13 @@ use nightjar_functions::into_datafusion;
 
 use crate::error::EngineError;
 
+/// Columns with their names.
+type Columns = Vec<(&'static str, ArrayRef)>;
+
 /// A system table: its name and the columns of now.
 struct SystemTable {
     name: &'static str,
-    read: fn(&Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError>,
+    read: fn(&Store) -> Result<Columns, CatalogError>,
 }
 
 /// Every system table; adding one is one entry and one function.
@@ -53,7 +56,9 @@ impl SchemaProvider for SystemSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(table) = TABLES.iter().find(|table| table.name == name) else { return Ok(None) };
+        let Some(table) = TABLES.iter().find(|table| table.name == name) else {
+            return Ok(None);
+        };
         let columns = (table.read)(&self.store).map_err(into_datafusion)?;
         let batch = RecordBatch::try_from_iter_with_nullable(
             columns.into_iter().map(|(name, array)| (name, array, true)),
@@ -65,11 +70,7 @@ impl SchemaProvider for SystemSchema {
         TABLES.iter().any(|table| table.name == name)
     }
 
-    fn register_table(
-        &self,
-        _: String,
-        _: Arc<dyn TableProvider>,
-    ) -> Result<Option<Arc<dyn TableProvider>>> {
+    fn register_table(&self, _: String, _: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
         Err(DataFusionError::External(Box::new(EngineError::SystemSchema)))
     }
 
@@ -86,12 +87,15 @@ fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
-fn models(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+fn models(store: &Store) -> Result<Columns, CatalogError> {
     let models = store.catalog().models()?;
     Ok(vec![
         ("name", texts(models.iter().map(|model| Some(&model.name)))),
         ("task", texts(models.iter().map(|model| Some(model.task)))),
-        ("version", Arc::new(models.iter().map(|model| Some(model.current_version)).collect::<UInt32Array>())),
+        (
+            "version",
+            Arc::new(models.iter().map(|model| Some(model.current_version)).collect::<UInt32Array>()),
+        ),
         ("versions", Arc::new(models.iter().map(|model| Some(model.versions)).collect::<UInt64Array>())),
         ("is_default", Arc::new(models.iter().map(|model| Some(model.is_default)).collect::<BooleanArray>())),
         ("base", texts(models.iter().map(|model| model.base.as_ref()))),
@@ -100,7 +104,7 @@ fn models(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> 
     ])
 }
 
-fn model_versions(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+fn model_versions(store: &Store) -> Result<Columns, CatalogError> {
     let versions = store.catalog().all_versions()?;
     let metric = |name: &'static str| -> ArrayRef {
         let values = versions.iter().map(|version| version.card.metrics.get(name).copied());
@@ -123,7 +127,7 @@ fn model_versions(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, Catalo
     ])
 }
 
-fn training_runs(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+fn training_runs(store: &Store) -> Result<Columns, CatalogError> {
     let runs = store.catalog().training_runs()?;
     Ok(vec![
         ("run_id", Arc::new(runs.iter().map(|run| Some(run.run_id.0)).collect::<UInt64Array>())),
@@ -138,7 +142,7 @@ fn training_runs(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, Catalog
     ])
 }
 
-fn training_metrics(store: &Store) -> Result<Vec<(&'static str, ArrayRef)>, CatalogError> {
+fn training_metrics(store: &Store) -> Result<Columns, CatalogError> {
     let metrics = store.catalog().training_metrics()?;
     Ok(vec![
         ("run_id", Arc::new(metrics.iter().map(|metric| Some(metric.run_id.0)).collect::<UInt64Array>())),

@@ -6,8 +6,7 @@ use std::path::{Path, absolute};
 
 use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Statement as SqlStatement, visit_relations,
-    visit_relations_mut,
+    Ident, ObjectName, ObjectNamePart, Statement as SqlStatement, visit_relations, visit_relations_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -78,7 +77,9 @@ pub(crate) fn check_no_cycle(store: &Store, name: &str, statement: &SqlStatement
             if found == name {
                 return Err(EngineError::ViewCycle { name: name.to_owned(), path: path.join(" → ") });
             }
-            let Some(definition) = store.catalog().table(&found)? else { continue };
+            let Some(definition) = store.catalog().table(&found)? else {
+                continue;
+            };
             if definition.kind != TableKind::View || !seen.insert(found) {
                 continue;
             }

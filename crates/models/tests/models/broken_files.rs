@@ -24,31 +24,18 @@ fn edit_header(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).unwrap();
     let changed = header.replacen(from, to, 1);
     assert_ne!(header, changed);
-    [
-        &(changed.len() as u64).to_le_bytes(),
-        changed.as_bytes(),
-        &bytes[8 + length..],
-    ]
-    .concat()
+    [&(changed.len() as u64).to_le_bytes(), changed.as_bytes(), &bytes[8 + length..]].concat()
 }
 
 #[test]
 fn missing_files_are_named() {
-    for file in [
-        "config.json",
-        "tokenizer.json",
-        "model.safetensors",
-        "1_Pooling/config.json",
-    ] {
+    for file in ["config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json"] {
         let dir = tempfile::tempdir().unwrap();
         write_tiny_model(dir.path(), 1).unwrap();
         fs::remove_file(dir.path().join(file)).unwrap();
         let error = TextEncoder::load(dir.path()).unwrap_err();
         assert_eq!(error.code(), "model_file_missing");
-        assert!(
-            error.to_string().contains(file) && error.hint().is_some(),
-            "{error}"
-        );
+        assert!(error.to_string().contains(file) && error.hint().is_some(), "{error}");
     }
     let nowhere = TextEncoder::load(Path::new("/nonexistent/model")).unwrap_err();
     assert_eq!(nowhere.code(), "model_file_missing");
@@ -57,13 +44,7 @@ fn missing_files_are_named() {
 #[test]
 fn json_files_must_be_json() {
     for file in ["config.json", "modules.json", "sentence_bert_config.json"] {
-        for garbage in [
-            &b""[..],
-            b"\xff\xfe\x00{",
-            b"{\"model_type\": ",
-            b"[1, 2",
-            b"null",
-        ] {
+        for garbage in [&b""[..], b"\xff\xfe\x00{", b"{\"model_type\": ", b"[1, 2", b"null"] {
             if file == "sentence_bert_config.json" && garbage == b"null" {
                 continue; // an object without keys, as good as absent
             }
@@ -89,15 +70,11 @@ fn json_files_must_be_json() {
 fn a_tokenizer_of_another_model_is_refused() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let error = broken("tokenizer.json", |bytes| {
-        text(bytes)
-            .replace("\"coffee\":", "\"tisane\":9999,\"coffee\":")
-            .into()
+        text(bytes).replace("\"coffee\":", "\"tisane\":9999,\"coffee\":").into()
     });
     assert!(matches!(error, ModelError::TokenizerInvalid { .. }), "{error}");
     let error = broken("tokenizer.json", |bytes| {
-        text(bytes)
-            .replace("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"?!\"")
-            .into()
+        text(bytes).replace("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"?!\"").into()
     });
     assert!(error.to_string().contains("unknown token"), "{error}");
 }
@@ -105,58 +82,32 @@ fn a_tokenizer_of_another_model_is_refused() {
 #[test]
 fn tensors_must_be_there_in_shape_and_type() {
     let name = "encoder.layer.1.output.dense.bias";
-    let missing = broken("model.safetensors", |bytes| {
-        edit_header(bytes, name, "encoder.layer.1.output.dense.bios")
-    });
-    assert!(
-        matches!(&missing, ModelError::TensorMissing { tensor, .. } if tensor == name),
-        "{missing}"
-    );
-    let shape = broken("model.safetensors", |bytes| {
-        edit_header(bytes, "[64,32]", "[32,64]")
-    });
+    let missing =
+        broken("model.safetensors", |bytes| edit_header(bytes, name, "encoder.layer.1.output.dense.bios"));
+    assert!(matches!(&missing, ModelError::TensorMissing { tensor, .. } if tensor == name), "{missing}");
+    let shape = broken("model.safetensors", |bytes| edit_header(bytes, "[64,32]", "[32,64]"));
     assert_eq!(shape.code(), "model_tensor_shape", "{shape}");
-    let kind = broken("model.safetensors", |bytes| {
-        edit_header(bytes, "\"F32\"", "\"I32\"")
-    });
-    assert!(
-        matches!(kind, ModelError::TensorType { .. } | ModelError::Compute { .. }),
-        "{kind:?}"
-    );
+    let kind = broken("model.safetensors", |bytes| edit_header(bytes, "\"F32\"", "\"I32\""));
+    assert!(matches!(kind, ModelError::TensorType { .. } | ModelError::Compute { .. }), "{kind:?}");
 }
 
 #[test]
 fn a_prefix_before_tensor_names_is_read_over() {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_model(dir.path(), 1).unwrap();
-    let plain = TextEncoder::load(dir.path())
-        .unwrap()
-        .embed(&["good coffee"])
-        .unwrap();
+    let plain = TextEncoder::load(dir.path()).unwrap().embed(&["good coffee"]).unwrap();
     let path = dir.path().join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).unwrap();
-    let header = header
-        .replace("\"embeddings.", "\"bert.embeddings.")
-        .replace("\"encoder.", "\"bert.encoder.");
+    let header =
+        header.replace("\"embeddings.", "\"bert.embeddings.").replace("\"encoder.", "\"bert.encoder.");
     fs::write(
         &path,
-        [
-            &(header.len() as u64).to_le_bytes(),
-            header.as_bytes(),
-            &bytes[8 + length..],
-        ]
-        .concat(),
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[8 + length..]].concat(),
     )
     .unwrap();
-    assert_eq!(
-        TextEncoder::load(dir.path())
-            .unwrap()
-            .embed(&["good coffee"])
-            .unwrap(),
-        plain
-    );
+    assert_eq!(TextEncoder::load(dir.path()).unwrap().embed(&["good coffee"]).unwrap(), plain);
 }
 
 #[test]

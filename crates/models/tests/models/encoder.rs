@@ -14,12 +14,7 @@ fn check_alone(encoder: &TextEncoder, texts: &[&str]) {
     let together = encoder.embed(texts).unwrap();
     for (i, text) in texts.iter().enumerate() {
         let alone = encoder.embed(&[text]).unwrap();
-        assert_eq!(
-            bits(together.row(i)),
-            bits(alone.row(0)),
-            "row {i} of {}: {text:?}",
-            texts.len()
-        );
+        assert_eq!(bits(together.row(i)), bits(alone.row(0)), "row {i} of {}: {text:?}", texts.len());
     }
 }
 
@@ -41,10 +36,7 @@ fn rows_have_the_same_bits_for_any_number_of_threads() {
     let texts: Vec<String> = (0..300).map(|i| some_text(i, i % 70)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| encoder.embed(&texts).unwrap())
     };
     let one = with(1);
@@ -84,14 +76,8 @@ fn equal_texts_are_computed_once_and_micro_batches_may_run_in_any_order() {
     assert_eq!(job.distinct(), 130);
     assert!(job.micro_batches() > 1);
     assert_eq!((0..job.micro_batches()).map(|i| job.rows(i)).sum::<usize>(), 400);
-    assert_eq!(
-        (0..job.micro_batches()).map(|i| job.tokens(i)).sum::<usize>(),
-        job.total_tokens()
-    );
-    let long = texts
-        .iter()
-        .filter(|text| encoder.tokenizer().count(text) > 64)
-        .count();
+    assert_eq!((0..job.micro_batches()).map(|i| job.tokens(i)).sum::<usize>(), job.total_tokens());
+    let long = texts.iter().filter(|text| encoder.tokenizer().count(text) > 64).count();
     assert_eq!(job.truncated(), long);
     let mut out = Embeddings::default();
     for i in (0..job.micro_batches()).rev() {
@@ -154,21 +140,12 @@ fn pooling_and_normalisation_follow_the_files() {
     };
     let cls = pooled(r#"{"pooling_mode_cls_token": true}"#);
     let max = pooled(r#"{"pooling_mode": "max"}"#);
-    assert_eq!(
-        (cls.spec().pooling, max.spec().pooling),
-        (Pooling::Cls, Pooling::Max)
-    );
+    assert_eq!((cls.spec().pooling, max.spec().pooling), (Pooling::Cls, Pooling::Max));
     let [a, b, c] = [&mean, &cls, &max].map(|encoder| encoder.embed(&["a good movie"]).unwrap());
     assert!(a != b && b != c && a != c);
     std::fs::remove_file(dir.path().join("modules.json")).unwrap();
     let plain = TextEncoder::load(dir.path()).unwrap();
     assert!(!plain.spec().normalize && plain.spec().pooling == Pooling::Mean);
-    let length = plain
-        .embed(&["a good movie"])
-        .unwrap()
-        .data
-        .iter()
-        .map(|v| v * v)
-        .sum::<f32>();
+    let length = plain.embed(&["a good movie"]).unwrap().data.iter().map(|v| v * v).sum::<f32>();
     assert!((length - 1.0).abs() > 0.1, "{length}");
 }

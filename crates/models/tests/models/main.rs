@@ -21,9 +21,8 @@ fn tiny(seed: u64) -> (tempfile::TempDir, TextEncoder) {
 
 /// Returns `words` words of text that follow from `seed`.
 fn some_text(seed: usize, words: usize) -> String {
-    const WORDS: [&str; 11] = [
-        "good", "bad", "battery", "coffee", "the", "zyxw", "movie", "slow", "42", "great!", "screen",
-    ];
+    const WORDS: [&str; 11] =
+        ["good", "bad", "battery", "coffee", "the", "zyxw", "movie", "slow", "42", "great!", "screen"];
     let word = |i: usize| WORDS[(seed * 7 + i * i * 3 + i * seed) % WORDS.len()];
     (0..words).map(word).collect::<Vec<_>>().join(" ")
 }

@@ -12,10 +12,7 @@ where
     S: Clone,
 {
     let statement = parse_ours(sql);
-    statement
-        .downcast_ref::<S>()
-        .unwrap_or_else(|| panic!("{sql} is {statement:?}"))
-        .clone()
+    statement.downcast_ref::<S>().unwrap_or_else(|| panic!("{sql} is {statement:?}")).clone()
 }
 
 #[test]
@@ -67,39 +64,20 @@ fn sql_is_left_to_datafusion() {
 #[test]
 fn ours_are_ours_in_any_case() {
     assert_eq!(ours::<ShowModels>("show models;"), ShowModels);
-    assert_eq!(
-        ours::<ShowVersions>("Show Versions Of Sentiment").model,
-        "sentiment"
-    );
-    assert_eq!(
-        ours::<ShowTraining>("SHOW TRAINING OF \"Sentiment\"").model,
-        "Sentiment"
-    );
+    assert_eq!(ours::<ShowVersions>("Show Versions Of Sentiment").model, "sentiment");
+    assert_eq!(ours::<ShowTraining>("SHOW TRAINING OF \"Sentiment\"").model, "Sentiment");
     assert!(ours::<DropModel>("drop /* it */ model if exists m").if_exists);
     let create = ours::<CreateModel>(
         "create or replace model M from 'all-MiniLM-L6-v2' fine_tune on Reviews target Label \
          validate on 'held out.parquet' with (Seed = 7, class_weights = balanced, x = -1.5e-3, y = TRUE)",
     );
     let fine_tune = create.fine_tune.clone().unwrap();
-    assert_eq!(
-        (create.name.as_str(), create.base.as_deref()),
-        ("m", Some("all-MiniLM-L6-v2"))
-    );
+    assert_eq!((create.name.as_str(), create.base.as_deref()), ("m", Some("all-MiniLM-L6-v2")));
     assert_eq!(fine_tune.data.sql(), "SELECT * FROM \"reviews\"");
     assert_eq!(fine_tune.target.as_deref(), Some("label"));
-    assert_eq!(
-        fine_tune.validate.unwrap().sql(),
-        "SELECT * FROM 'held out.parquet'"
-    );
-    let options: Vec<_> = create
-        .options
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    assert_eq!(
-        options,
-        ["seed=7", "class_weights='balanced'", "x=-1.5e-3", "y=true"]
-    );
+    assert_eq!(fine_tune.validate.unwrap().sql(), "SELECT * FROM 'held out.parquet'");
+    let options: Vec<_> = create.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(options, ["seed=7", "class_weights='balanced'", "x=-1.5e-3", "y=true"]);
 }
 
 #[test]
@@ -119,36 +97,14 @@ fn model_references() {
         ("select", "select", None),
         ("model", "model", None),
     ] {
-        let model = ModelReference {
-            name: name.to_string(),
-            version,
-        };
-        assert_eq!(
-            ours::<DescribeModel>(&format!("DESCRIBE MODEL {text}")).model,
-            model,
-            "{text}"
-        );
-        assert_eq!(
-            ours::<DescribeModel>(&format!("DESC MODEL {text}")).model,
-            model,
-            "{text}"
-        );
-        assert_eq!(
-            ours::<DropModel>(&format!("DROP MODEL {text};")).model,
-            model,
-            "{text}"
-        );
+        let model = ModelReference { name: name.to_string(), version };
+        assert_eq!(ours::<DescribeModel>(&format!("DESCRIBE MODEL {text}")).model, model, "{text}");
+        assert_eq!(ours::<DescribeModel>(&format!("DESC MODEL {text}")).model, model, "{text}");
+        assert_eq!(ours::<DropModel>(&format!("DROP MODEL {text};")).model, model, "{text}");
         let evaluate = ours::<EvaluateModel>(&format!("EVALUATE MODEL {text} ON t TARGET c"));
-        assert_eq!(
-            (evaluate.model, evaluate.target.as_deref()),
-            (model, Some("c")),
-            "{text}"
-        );
+        assert_eq!((evaluate.model, evaluate.target.as_deref()), (model, Some("c")), "{text}");
     }
-    assert_eq!(
-        ours::<CreateModel>("CREATE MODEL m FROM Base@2").base.as_deref(),
-        Some("base@2")
-    );
+    assert_eq!(ours::<CreateModel>("CREATE MODEL m FROM Base@2").base.as_deref(), Some("base@2"));
 }
 
 #[test]
@@ -164,9 +120,7 @@ fn training_data_plans_as_written() {
         assert_eq!(data(on).sql(), sql);
         // The statement is the text's.
         let parsed = parse_one(sql).parsed;
-        let Parsed::Sql(expected) = parsed else {
-            panic!("{sql}")
-        };
+        let Parsed::Sql(expected) = parsed else { panic!("{sql}") };
         assert_eq!(data(on).statement().unwrap(), *expected, "{on}");
     }
 }
@@ -176,10 +130,7 @@ fn scripts_keep_the_text_of_each_statement() {
     let script = "\n-- first\n ;; SELECT 'é;' AS \"ü\" ; /* two */ CREATE MODEL m\n  FROM 'ß' -- base\n  WITH (seed = 1);\
                   \r\nSHOW MODELS";
     let statements = parse_statements(script).unwrap();
-    let texts: Vec<_> = statements
-        .iter()
-        .map(|statement| statement.sql.as_str())
-        .collect();
+    let texts: Vec<_> = statements.iter().map(|statement| statement.sql.as_str()).collect();
     let create = "CREATE MODEL m\n  FROM 'ß' -- base\n  WITH (seed = 1)";
     assert_eq!(texts, ["SELECT 'é;' AS \"ü\"", create, "SHOW MODELS"]);
     for empty in ["", " ", ";", "-- nothing", "/* ; */;;\n"] {
@@ -195,15 +146,8 @@ fn examples_parse_to_their_kind_and_print_back() {
         let printed = statement.to_string();
         let again = parse_ours(&printed);
         assert_eq!(again.to_string(), printed);
-        assert!(
-            kind.syntax.starts_with(kind.name) || kind.name.contains("CREATE"),
-            "{}",
-            kind.name
-        );
-        assert_eq!(
-            (statement.as_ref() as &dyn Any).type_id(),
-            (again.as_ref() as &dyn Any).type_id()
-        );
+        assert!(kind.syntax.starts_with(kind.name) || kind.name.contains("CREATE"), "{}", kind.name);
+        assert_eq!((statement.as_ref() as &dyn Any).type_id(), (again.as_ref() as &dyn Any).type_id());
     }
     let names: std::collections::BTreeSet<_> = STATEMENTS.iter().map(|kind| kind.name).collect();
     assert_eq!(names.len(), STATEMENTS.len());
@@ -229,11 +173,7 @@ fn completion_words_and_reference_come_from_the_lists() {
     let page = reference_markdown();
     assert_eq!(page, reference_markdown());
     for kind in STATEMENTS {
-        assert!(
-            page.contains(&format!("## {}\n", kind.name)) && page.contains(kind.syntax),
-            "{}",
-            kind.name
-        );
+        assert!(page.contains(&format!("## {}\n", kind.name)) && page.contains(kind.syntax), "{}", kind.name);
     }
     for option in TRAINING_OPTIONS {
         assert!(

@@ -77,9 +77,9 @@ const PIECES: &[&str] = &[
 fn check(sql: &str) {
     is_complete(sql);
     match parse_statements(sql) {
-        Ok(statements) => statements
-            .iter()
-            .for_each(|statement| assert!(!statement.sql.is_empty(), "{sql:?}")),
+        Ok(statements) => {
+            statements.iter().for_each(|statement| assert!(!statement.sql.is_empty(), "{sql:?}"))
+        }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
@@ -116,10 +116,7 @@ fn deep_nesting_is_refused_or_read() {
         check(&format!("CREATE MODEL m FINE_TUNE ON {open}SELECT 1{close}"));
         check(&format!("CREATE MODEL m FINE_TUNE ON (SELECT {open}1{close})"));
         check(&format!("{} CREATE MODEL m", "EXPLAIN ".repeat(depth)));
-        check(&format!(
-            "{} SELECT 1",
-            "EXPLAIN ANALYZE FORMAT tree ".repeat(depth)
-        ));
+        check(&format!("{} SELECT 1", "EXPLAIN ANALYZE FORMAT tree ".repeat(depth)));
         check(&format!("{} SELECT 1", "EXPLAIN (ANALYZE) ".repeat(depth)));
         check(&format!("EVALUATE MODEL {} ON t", "a.".repeat(depth)));
         check(&format!("CREATE MODEL m WITH (a = {}1)", "-".repeat(depth)));

@@ -93,15 +93,7 @@ prop_compose! {
 }
 
 fn value() -> impl Strategy<Value = Value> {
-    const NUMBERS: &[&str] = &[
-        "1e-3",
-        "1E5",
-        "0.5",
-        ".5",
-        "-1.5e+3",
-        "00",
-        "99999999999999999999",
-    ];
+    const NUMBERS: &[&str] = &["1e-3", "1E5", "0.5", ".5", "-1.5e+3", "00", "99999999999999999999"];
     prop_oneof![
         any::<i64>().prop_map(|number| Value::Number(number.to_string(), false)),
         proptest::sample::select(NUMBERS).prop_map(|number| Value::Number(number.to_string(), false)),
@@ -144,9 +136,7 @@ fn action() -> impl Strategy<Value = AlterAction> {
 fn prints_back<S: Statement + PartialEq + Debug>(statement: &S) {
     let sql = statement.to_string();
     let parsed = parse_ours(&sql);
-    let parsed = parsed
-        .downcast_ref::<S>()
-        .unwrap_or_else(|| panic!("{sql} is {parsed:?}"));
+    let parsed = parsed.downcast_ref::<S>().unwrap_or_else(|| panic!("{sql} is {parsed:?}"));
     assert_eq!(parsed, statement, "{sql}");
 }
 

