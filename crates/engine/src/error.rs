@@ -2,11 +2,9 @@
 
 use datafusion::error::DataFusionError;
 use nightjar_catalog::CatalogError;
-use nightjar_functions::{FunctionError, find_failure};
+use nightjar_functions::{FunctionError, find_failure, readable};
 use nightjar_models::{Failure, ModelError};
 use nightjar_statements::StatementError;
-
-use crate::registration::{CATALOG, SCHEMA};
 
 /// The result of this crate's operations.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
@@ -101,30 +99,10 @@ fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
         .or_else(|| find_failure::<ModelError>(error).map(|found| found as &dyn Failure))
 }
 
-/// Returns what a person should read: our own message where one is inside, else DataFusion's without its prefixes, its
-/// backtrace and the names of the catalog and schema that nobody typed.
+/// Returns what a person should read: our own message where one is inside, else DataFusion's, readable.
 fn message(error: &DataFusionError) -> String {
-    if let Some(failure) = inner(error) {
-        return failure.to_string();
-    }
-    let message = error.find_root().strip_backtrace();
-    let mut message = message.as_str();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| message.strip_prefix(prefix)) {
-        message = rest;
-    }
-    message.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
+    inner(error).map_or_else(|| readable(error), ToString::to_string)
 }
-
-/// What DataFusion puts before its messages; our errors have codes instead.
-const PREFIXES: &[&str] = &[
-    "Error during planning: ",
-    "Execution error: ",
-    "Schema error: ",
-    "SQL error: ",
-    "External error: ",
-    "Arrow error: ",
-    "Invalid or Unsupported Configuration: ",
-];
 
 fn is_unknown_table(message: &str) -> bool {
     let message = message.to_lowercase();

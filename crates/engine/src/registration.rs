@@ -13,9 +13,8 @@ use nightjar_functions::{Models, NightjarOptions, registry};
 use crate::infer::{LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::resolve_models::ResolveModels;
 
-/// The name of the catalog and of the schema that hold the user's tables.
-pub(crate) const CATALOG: &str = "nightjar_catalog";
-pub(crate) const SCHEMA: &str = "public";
+pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
+
 /// The schema of the system tables.
 pub(crate) const SYSTEM_SCHEMA: &str = "nightjar";
 

@@ -3,7 +3,10 @@
 use std::io;
 
 use datafusion::error::DataFusionError;
-use nightjar_models::Failure;
+use nightjar_catalog::CatalogError;
+use nightjar_models::{Failure, ModelError};
+
+use crate::FunctionError;
 
 /// Returns `error` as DataFusion carries it.
 ///
@@ -18,6 +21,38 @@ where
     } else {
         DataFusionError::External(Box::new(error))
     }
+}
+
+/// The catalog and the schema that hold the user's tables: DataFusion's messages name them, and nobody typed them.
+pub const CATALOG: &str = "nightjar_catalog";
+/// See [`CATALOG`].
+pub const SCHEMA: &str = "public";
+
+/// What DataFusion puts before its messages; our errors have codes instead.
+const PREFIXES: &[&str] = &[
+    "Error during planning: ",
+    "Execution error: ",
+    "Schema error: ",
+    "SQL error: ",
+    "External error: ",
+    "Arrow error: ",
+    "Invalid or Unsupported Configuration: ",
+];
+
+/// Returns DataFusion's message without its prefixes, its backtrace and the names that nobody typed; the message of a
+/// function, of the catalog or of a model where one of those is inside.
+pub fn readable(error: &DataFusionError) -> String {
+    let ours = find_failure::<FunctionError>(error).map(ToString::to_string);
+    let ours = ours.or_else(|| find_failure::<CatalogError>(error).map(ToString::to_string));
+    if let Some(ours) = ours.or_else(|| find_failure::<ModelError>(error).map(ToString::to_string)) {
+        return ours;
+    }
+    let message = error.find_root().strip_backtrace();
+    let mut message = message.as_str();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| message.strip_prefix(prefix)) {
+        message = rest;
+    }
+    message.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
 }
 
 /// Returns the error of type `E` inside `error`, however deep DataFusion has wrapped it.
@@ -40,8 +75,8 @@ pub fn find_failure<E: std::error::Error + 'static>(error: &DataFusionError) -> 
     None
 }
 
-impl From<crate::FunctionError> for DataFusionError {
-    fn from(error: crate::FunctionError) -> Self {
+impl From<FunctionError> for DataFusionError {
+    fn from(error: FunctionError) -> Self {
         into_datafusion(error)
     }
 }

@@ -39,7 +39,7 @@ pub mod reference;
 pub mod registry;
 
 pub use call::BoundCall;
-pub use datafusion_error::{find_failure, into_datafusion};
+pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
 pub use models::{CARD_FILE, HEAD_FILE, Models, ResolvedModel};
 pub use options::NightjarOptions;

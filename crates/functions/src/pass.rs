@@ -27,7 +27,7 @@ impl EncodePass {
         for (position, &columns) in calls.iter().enumerate() {
             // Two calls that read one column share its texts.
             let same = |other: &&[TextColumn]| matches!((columns, other), ([a], [b]) if a.is_same(b));
-            if let Some(known) = calls[..position].iter().position(|other| same(&other)) {
+            if let Some(known) = calls[..position].iter().position(same) {
                 slots.push(slots[known].clone());
                 continue;
             }

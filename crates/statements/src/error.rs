@@ -101,7 +101,7 @@ pub enum StatementError {
     Model(#[from] ModelError),
 
     /// DataFusion failed, or carries a failure of ours.
-    #[error("{}", .0.find_root().strip_backtrace())]
+    #[error("{}", nightjar_functions::readable(.0))]
     DataFusion(#[source] Box<DataFusionError>),
 
     /// A bug of ours.
