@@ -224,6 +224,11 @@ impl Failure for CatalogError {
             StorageFull { .. } => "free some space and run it again, or name a store on another disk with \
                                    --store DIR or NIGHTJAR_STORE"
                 .into(),
+            Database { source: rusqlite::Error::SqliteFailure(failure, _), path, .. }
+                if matches!(failure.code, rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DiskFull) =>
+            {
+                format!("is the disk of {} full or failing? Nothing was changed; free some space and run it again", path.display())
+            }
             NoHome => "name a store with --store DIR or NIGHTJAR_STORE".into(),
             StoreScheme { .. } => "use a directory or a file:// URI; object stores are not supported yet".into(),
             StoreInvalid { .. } => "use a directory or a file:///absolute/path URI".into(),

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use nightjar_engine::{EngineError, Session};
-use nightjar_statements::{Parsed, ParsedStatement, Watch, plan_progress};
+use nightjar_statements::{Parsed, ParsedStatement, Watch, plan_progress, truncated_texts};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -220,13 +220,6 @@ async fn work(
         }
     }
     Ok(Finished { truncated_texts: truncated_texts(running.plan.as_ref()) })
-}
-
-fn truncated_texts(plan: &dyn ExecutionPlan) -> usize {
-    let metrics = if plan.name() == "InferExec" { plan.metrics() } else { None };
-    let own =
-        metrics.and_then(|metrics| metrics.sum_by_name("truncated_texts")).map_or(0, |sum| sum.as_usize());
-    own + plan.children().into_iter().map(|child| truncated_texts(child.as_ref())).sum::<usize>()
 }
 
 fn count_of(plan: &dyn ExecutionPlan, name: &str) -> usize {

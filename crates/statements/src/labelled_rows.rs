@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::error::{Result, StatementError};
 use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
-use crate::{StatementContext, plan_progress};
+use crate::{StatementContext, plan_progress, truncated_texts};
 
 /// Which columns of a query are the text and the target, and the task that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +157,15 @@ impl LabelledRows {
         while let Some(batch) = stream.try_next().await? {
             seen += batch.num_rows() as u64;
             read_batch(&batch, &mut values, &mut kept, &mut null_texts, &mut null_targets)?;
+        }
+        let truncated = truncated_texts(plan.as_ref());
+        if truncated > 0 {
+            let window =
+                context.models.resolve("embed", Some(&model.to_string()), Task::Embed, &context.options())?;
+            let window = window.card.encoder.window;
+            context.watch.warn(&format!(
+                "{truncated} texts were longer than the window of {window} tokens and were truncated"
+            ));
         }
         if seen == 0 {
             return Err(TrainingError::NoRows { purpose }.into());

@@ -69,7 +69,7 @@ pub use names::{quote_identifier, quote_reference};
 pub use option_values::{ClassWeights, OptionValues};
 pub use options::{Kind, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
-pub use plan_progress::{WatchedPlan, execute_watched, plan_progress};
+pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
 pub use show_models::ShowModels;

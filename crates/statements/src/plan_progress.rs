@@ -32,6 +32,13 @@ pub fn plan_progress(plan: &dyn ExecutionPlan) -> (u64, Option<u64>) {
     (done, total.map(|total| total.max(done)))
 }
 
+/// Returns how many texts of a plan that has run were longer than their model's window.
+pub fn truncated_texts(plan: &dyn ExecutionPlan) -> usize {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("truncated_texts"));
+    let below = plan.children().into_iter().map(|child| truncated_texts(child.as_ref())).sum::<usize>();
+    own.map_or(0, |sum| sum.as_usize()) + below
+}
+
 fn visit<'a>(
     node: &'a dyn ExecutionPlan,
     models: &mut Vec<&'a dyn ExecutionPlan>,

@@ -123,7 +123,12 @@ fn read_all(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> 
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let errors: Vec<&str> = lines.iter().copied().filter(|line| line.starts_with("ERROR")).collect();
-    let chosen = if errors.is_empty() { &lines[lines.len().saturating_sub(3)..] } else { &errors[..] };
+    // "ERROR: Exception:" heads a traceback, whose last line says what happened: a full disk, for one.
+    let says_nothing = errors.iter().all(|line| line.ends_with("Exception:"));
+    let chosen = match says_nothing {
+        true => &lines[lines.len().saturating_sub(if errors.is_empty() { 3 } else { 1 })..],
+        false => &errors[..],
+    };
     let text: String = chosen.join("; ").chars().take(1000).collect();
     if text.is_empty() { "it printed nothing".into() } else { text }
 }
@@ -173,4 +178,17 @@ fn unpack(
         staging.copy(file.path, &mut limited, |bytes| progress.advance(bytes))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceback_of_pip_is_told_by_its_last_line() {
+        let output = "ERROR: Exception:\nTraceback (most recent call last):\n  File x\nOSError: [Errno 28] No space left on device";
+        assert_eq!(tail(output), "OSError: [Errno 28] No space left on device");
+        assert_eq!(tail("a\nERROR: no such package\nb"), "ERROR: no such package");
+        assert_eq!(tail(""), "it printed nothing");
+    }
 }
