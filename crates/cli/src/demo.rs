@@ -26,7 +26,7 @@ const STEPS: &[(&str, &str)] = &[
         "CREATE OR REPLACE EXTERNAL TABLE demo_reviews (
     id VARCHAR, product VARCHAR, stars INT, review VARCHAR, label VARCHAR
 ) STORED AS CSV LOCATION '{reviews}'
-  OPTIONS ('format.has_header' 'true', 'format.newlines_in_values' 'true');
+  OPTIONS ('format.has_header' 'true');
 CREATE OR REPLACE EXTERNAL TABLE demo_answers (id VARCHAR, label VARCHAR)
   STORED AS CSV LOCATION '{answers}' OPTIONS ('format.has_header' 'true')",
     ),
