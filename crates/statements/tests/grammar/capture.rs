@@ -7,10 +7,7 @@ use nightjar_statements::*;
 
 use crate::{parse_one, parse_ours};
 
-fn ours<S: Statement>(sql: &str) -> S
-where
-    S: Clone,
-{
+fn ours<S: Statement + Clone>(sql: &str) -> S {
     let statement = parse_ours(sql);
     statement.downcast_ref::<S>().unwrap_or_else(|| panic!("{sql} is {statement:?}")).clone()
 }
