@@ -211,7 +211,7 @@ mod tests {
         let numbers = Int64Array::from_iter_values(0..1_500);
         let rows = RecordBatch::try_from_iter([("n", Arc::new(numbers) as _)]).unwrap();
         let wide = StringArray::from(vec!["wider than the first page"]);
-        assert_eq!(table(None, &[rows.clone()]).lines().count(), 1_500 + 4);
+        assert_eq!(table(None, std::slice::from_ref(&rows)).lines().count(), 1_500 + 4);
         let texts = StringArray::from_iter_values((0..PAGE_ROWS).map(|n| n.to_string()));
         let first = RecordBatch::try_from_iter([("n", Arc::new(texts) as _)]).unwrap();
         let second = RecordBatch::try_from_iter([("n", Arc::new(wide) as _)]).unwrap();
