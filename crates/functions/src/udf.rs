@@ -226,7 +226,7 @@ impl ScalarUDFImpl for ModelUdf {
         &self.signature
     }
 
-    /// Refuses nothing: DataFusion would turn the refusal into text. [`ModelUdf::roles`] refuses when the type of the
+    /// Refuses nothing: DataFusion would turn the refusal into text. `ModelUdf::roles` refuses when the type of the
     /// result is asked for.
     fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
         let roles = self.roles(types).unwrap_or_default();
