@@ -125,8 +125,8 @@ pub(crate) enum ModelCommand {
 /// `nightjar model pull`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullArgs {
-    /// A known name, hf://org/repo[@revision], or a folder
-    #[arg(value_name = "MODEL")]
+    // No doc comment: rustdoc reads its brackets as a link.
+    #[arg(value_name = "MODEL", help = "A known name, hf://org/repo[@revision], or a folder")]
     pub(crate) model: String,
 
     /// Take the files from this folder and from nowhere else
