@@ -53,7 +53,7 @@ impl Roles {
             .collect();
         let target = target.to_owned();
         if !extra.is_empty() {
-            let text = texts.first().cloned();
+            let text = texts.first().filter(|_| texts.len() == 1).cloned();
             return Err(TrainingError::ExtraColumns { columns: extra, text, target }.into());
         }
         match texts.as_slice() {
