@@ -191,13 +191,5 @@ fn body_key(card: &ModelCard) -> BodyKey {
 }
 
 fn resolved(version: nightjar_catalog::ModelVersion) -> ResolvedModel {
-    ResolvedModel {
-        pinned: PinnedModel {
-            name: version.name,
-            version: version.version,
-            digest: version.digest,
-            window: None,
-        },
-        card: Arc::new(version.card),
-    }
+    ResolvedModel { pinned: PinnedModel::from(&version), card: Arc::new(version.card) }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use nightjar_catalog::Digest;
+use nightjar_catalog::{Digest, ModelVersion};
 
 use crate::{FunctionError, Result};
 
@@ -34,6 +34,12 @@ impl PinnedModel {
     /// Returns `name@version`, as people write it.
     pub fn label(&self) -> String {
         format!("{}@{}", self.name, self.version)
+    }
+}
+
+impl From<&ModelVersion> for PinnedModel {
+    fn from(version: &ModelVersion) -> Self {
+        Self { name: version.name.clone(), version: version.version, digest: version.digest, window: None }
     }
 }
 

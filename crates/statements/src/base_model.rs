@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nightjar_catalog::{ModelCard, ModelReference, NewModel, OnConflict, Pulled, Source};
+use nightjar_catalog::{ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled, Source};
 use nightjar_functions::PinnedModel;
 
 use crate::StatementContext;
@@ -21,6 +21,14 @@ pub(crate) struct BaseModel {
     pub(crate) name: String,
 }
 
+impl BaseModel {
+    /// Returns a model of the catalog as a base.
+    fn of(version: ModelVersion) -> Self {
+        let name = version.reference().to_string();
+        Self { pinned: PinnedModel::from(&version), card: version.card, name }
+    }
+}
+
 /// Returns the base that `text` names, from the catalog or, when `pull`, from where people have models.
 ///
 /// The order: a catalog model (`name` or `name@version`), a known name, `hf://org/repo[@revision]`, a path. With no
@@ -36,16 +44,7 @@ pub(crate) async fn find_base(
     if let Ok(reference) = text.parse::<ModelReference>() {
         let known = context.store.catalog().model_version(&reference);
         match known {
-            Ok(version) => {
-                let name = version.reference().to_string();
-                let pinned = PinnedModel {
-                    name: version.name,
-                    version: version.version,
-                    digest: version.digest,
-                    window: None,
-                };
-                return Ok(BaseModel { pinned, card: version.card, name });
-            }
+            Ok(version) => return Ok(BaseModel::of(version)),
             // A name that is written with a version can only be a catalog model.
             Err(error) if reference.version.is_some() => return Err(error.into()),
             Err(nightjar_catalog::CatalogError::ModelUnknown { .. }) => {}
@@ -60,16 +59,9 @@ pub(crate) async fn find_base(
     let card = ModelCard::base_model(pulled.digest, pulled.encoder, pulled.source);
     let name = source.to_string();
     if matches!(source, Source::Known(_)) {
-        let new = NewModel { name: name.clone(), card: card.clone(), digest: pulled.digest, run: None };
+        let new = NewModel { name, card, digest: pulled.digest, run: None };
         let created = context.store.catalog().create_model(&new, OnConflict::Ignore)?;
-        let name = created.version.reference().to_string();
-        let pinned = PinnedModel {
-            name: created.version.name,
-            version: created.version.version,
-            digest: created.version.digest,
-            window: None,
-        };
-        return Ok(BaseModel { pinned, card: created.version.card, name });
+        return Ok(BaseModel::of(created.version));
     }
     let pinned = PinnedModel { name: name.clone(), version: 1, digest: pulled.digest, window: None };
     Ok(BaseModel { pinned, card, name })

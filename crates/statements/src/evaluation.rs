@@ -34,12 +34,7 @@ pub(crate) async fn evaluate(
     let schema = rows.schema().as_arrow().clone();
     let learned = version.card.target.as_deref().filter(|name| schema.column_with_name(name).is_some());
     let roles = Roles::of(&schema, target.or(learned), Some(version.card.task))?;
-    let pinned = PinnedModel {
-        name: version.name.clone(),
-        version: version.version,
-        digest: version.digest,
-        window: None,
-    };
+    let pinned = PinnedModel::from(version);
     let rows = LabelledRows::embed(context, rows, &roles, &pinned, "evaluate on").await?;
     if rows.skipped > 0 {
         let (skipped, text, target) = (rows.skipped, &roles.text, &roles.target);

@@ -60,7 +60,7 @@ impl Training<'_> {
         let validation = self.validation(context, &roles, &model).await?.map(Arc::new);
         let embedded = Arc::new(embedded);
         let watch = Arc::clone(&context.watch);
-        let trained = train(Arc::clone(&embedded), validation, self.head_options()?, watch).await?;
+        let trained = train(Arc::clone(&embedded), validation, self.head_options(), watch).await?;
         let rows_per_second = embedded.len() as f64 / started.elapsed().as_secs_f64();
         self.record(context, run, &trained)?;
         let card = self.card(&roles, &embedded, &trained);
@@ -115,8 +115,8 @@ impl Training<'_> {
         Ok(Some(LabelledRows::embed(context, rows, &validation, model, "validate on").await?))
     }
 
-    fn head_options(&self) -> Result<HeadOptions> {
-        Ok(HeadOptions {
+    fn head_options(&self) -> HeadOptions {
+        HeadOptions {
             regularization: self.options.regularization(),
             class_weights: match self.options.class_weights() {
                 crate::ClassWeights::None => nightjar_models::ClassWeights::None,
@@ -124,7 +124,7 @@ impl Training<'_> {
             },
             validation_fraction: self.options.validation_fraction(),
             seed: self.options.seed() as i64,
-        })
+        }
     }
 
     fn record(&self, context: &StatementContext, run: RunId, trained: &TrainedHead) -> Result<()> {
