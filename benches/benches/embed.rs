@@ -13,8 +13,8 @@ fn embed(criterion: &mut Criterion) {
     let texts = runtime.block_on(reviews(&session)).unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let version = session.store().catalog().model_version(&BASE_MODEL.parse().unwrap()).unwrap();
-    let (encoder, _) = Models::new(session.store().clone()).encoder(&version.card).unwrap();
-    let tokens = encoder.prepare(&texts).unwrap().total_tokens();
+    let (encoder, _) = Models::new(session.store().clone()).encoder(&version.card, Precision::F32).unwrap();
+    let tokens = encoder.prepare(&texts).total_tokens();
 
     let mut group = criterion.benchmark_group("embed");
     group.sample_size(10).throughput(Throughput::Elements(tokens as u64));

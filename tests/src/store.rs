@@ -59,8 +59,9 @@ impl TestStore {
         self.session_with(session_config().with_target_partitions(4))
     }
 
-    /// Returns a new session with these settings.
+    /// Returns a new session with these settings, in f32: what tests expect must not depend on the machine.
     pub fn session_with(&self, config: SessionConfig) -> Session {
+        let config = config.set_str("nightjar.precision", "f32");
         Session::new(self.open().expect("the store opens"), config)
     }
 }

@@ -22,7 +22,9 @@ fn session() -> Option<Session> {
         eprintln!("skipped: NIGHTJAR_TEST_STORE names no store with {MODEL}");
         return None;
     };
-    Some(Session::open(Some(store.to_str().expect("a path in UTF-8"))).expect("the store opens"))
+    let session = Session::open(Some(store.to_str().expect("a path in UTF-8"))).expect("the store opens");
+    block_on(async { values(&session, "SET nightjar.precision = 'f32'").await });
+    Some(session)
 }
 
 fn quoted(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! One call of a model function, its model pinned and its constants read: what an operator runs.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ impl BoundCall {
 
     /// Returns the body's encoder and how long loading took, zero where it was loaded already.
     pub fn encoder(&self) -> Result<(Arc<TextEncoder>, Duration)> {
-        self.models.encoder(&self.model.card)
+        self.models.encoder(&self.model.card, self.model.pinned.precision)
     }
 
     /// Returns the embeddings of the labels of a zero-shot call, in their order; encoded once per call.
@@ -118,10 +119,8 @@ impl BoundCall {
                 tokenize(&tokenizer, &texts[0])
             }
             Work::Encode(_) => {
-                let mut pass = EncodePass::new(self.encoder()?.0, &[texts.as_slice()])?;
-                for micro_batch in 0..pass.micro_batches() {
-                    pass.encode(micro_batch)?;
-                }
+                let mut pass = EncodePass::new(self.encoder()?.0, &[texts.as_slice()]);
+                pass.encode(|_, _| ControlFlow::Continue(()))?;
                 pass.finish(self, 0)
             }
         }

@@ -67,6 +67,12 @@ pub enum FunctionError {
         /// What is wrong with them.
         found: String,
     },
+    /// A setting that names no precision.
+    #[error("'{found}' is no precision")]
+    Precision {
+        /// What it says.
+        found: String,
+    },
     /// A row holds bytes that aren't UTF-8.
     #[error("{function} got bytes that are not valid UTF-8 in row {row} of a batch")]
     InvalidUtf8 {
@@ -127,6 +133,7 @@ impl Failure for FunctionError {
             Self::Dimensions { .. } => "function.dimensions",
             Self::NotConstant { .. } => "function.not_constant",
             Self::Labels { .. } => "function.labels",
+            Self::Precision { .. } => "function.precision",
             Self::InvalidUtf8 { .. } => "function.invalid_utf8",
             Self::NoDefault { .. } => "function.no_default",
             Self::WrongTask { .. } => "function.wrong_task",
@@ -157,6 +164,9 @@ impl Failure for FunctionError {
             ),
             Self::Labels { .. } => {
                 Some("give at least two different labels: classify(review, ['a', 'b'])".to_owned())
+            }
+            Self::Precision { .. } => {
+                Some("SET nightjar.precision = 'auto', or 'f32', 'bf16', 'int8'".to_owned())
             }
             Self::InvalidUtf8 { function, .. } => Some(format!("try_{function}(…) gives NULL for such rows")),
             Self::NoDefault { task, .. } if task == "embed" => {

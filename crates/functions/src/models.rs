@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nightjar_catalog::{Digest, ModelCard, ModelReference, Store, Task};
-use nightjar_models::{ClassifierHead, EncoderSpec, RegressionHead, TextEncoder, TextTokenizer};
+use nightjar_models::{
+    ClassifierHead, EncoderOptions, EncoderSpec, Precision, RegressionHead, TextEncoder, TextTokenizer,
+};
 
 use crate::{FunctionError, NightjarOptions, PinnedModel, Result};
 
@@ -37,7 +39,7 @@ impl fmt::Debug for Models {
 #[derive(Default)]
 struct Loaded {
     cards: HashMap<PinnedModel, Slot<ModelCard>>,
-    encoders: HashMap<BodyKey, Slot<TextEncoder>>,
+    encoders: HashMap<EncoderKey, Slot<TextEncoder>>,
     tokenizers: HashMap<BodyKey, Slot<TextTokenizer>>,
     heads: HashMap<Digest, Slot<ClassifierHead>>,
     regressions: HashMap<Digest, Slot<RegressionHead>>,
@@ -45,6 +47,9 @@ struct Loaded {
 
 /// The body's digest and its window in tokens.
 type BodyKey = (Digest, usize);
+
+/// A body packed for a precision.
+type EncoderKey = (BodyKey, Precision);
 
 /// Filled by the first caller while the others wait, so that eight partitions read the weights once.
 type Slot<T> = Arc<Mutex<Option<Arc<T>>>>;
@@ -85,7 +90,11 @@ impl Models {
         options: &NightjarOptions,
     ) -> Result<ResolvedModel> {
         if let Some(name) = name {
-            return if PinnedModel::is_pinned(name) { self.pinned(name.parse()?) } else { self.named(name) };
+            return if PinnedModel::is_pinned(name) {
+                self.pinned(name.parse()?)
+            } else {
+                self.named(name, options)
+            };
         }
         let session = match task {
             Task::Embed => &options.embed_model,
@@ -93,21 +102,21 @@ impl Models {
             Task::Regress => &options.predict_model,
         };
         if !session.is_empty() {
-            return self.named(session);
+            return self.named(session, options);
         }
         if let Some(version) = self.store.catalog().default_model(task)? {
-            return Ok(resolved(version));
+            return resolved(version, options);
         }
         let missing = || FunctionError::NoDefault { function: function.to_owned(), task: task.to_string() };
         if task != Task::Embed {
             return Err(missing());
         }
-        self.named(&options.base_model).map_err(|_| missing())
+        self.named(&options.base_model, options).map_err(|_| missing())
     }
 
-    fn named(&self, name: &str) -> Result<ResolvedModel> {
+    fn named(&self, name: &str, options: &NightjarOptions) -> Result<ResolvedModel> {
         let reference: ModelReference = name.parse()?;
-        Ok(resolved(self.store.catalog().model_version(&reference)?))
+        resolved(self.store.catalog().model_version(&reference)?, options)
     }
 
     /// Returns a pinned model from its artifact alone: what an executor does, which has no catalog.
@@ -131,13 +140,14 @@ impl Models {
 
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that
     /// loading took (zero when it was there). Checks every file's digest on that first call.
-    pub fn encoder(&self, card: &ModelCard) -> Result<(Arc<TextEncoder>, Duration)> {
-        let slot = Arc::clone(lock(&LOADED).encoders.entry(body_key(card)).or_default());
+    pub fn encoder(&self, card: &ModelCard, precision: Precision) -> Result<(Arc<TextEncoder>, Duration)> {
+        let slot = Arc::clone(lock(&LOADED).encoders.entry((body_key(card), precision)).or_default());
         let started = Instant::now();
         let mut took = Duration::ZERO;
         let encoder = load_once(&slot, || {
             let artifact = self.store.artifacts().open(&card.body)?;
-            let encoder = TextEncoder::load_with_window(&artifact.dir, card.encoder.window)?;
+            let options = EncoderOptions { window: card.encoder.window, ..EncoderOptions::from(precision) };
+            let encoder = TextEncoder::load_with(&artifact.dir, &options)?;
             took = started.elapsed();
             Ok(encoder)
         })?;
@@ -176,6 +186,9 @@ impl Models {
 /// The file of a tuned model's artifact that holds its head.
 pub const HEAD_FILE: &str = "head.safetensors";
 
+/// The training option, and the entry of a card's options, that names the precision of a model's own.
+pub const PRECISION_OPTION: &str = "precision";
+
 /// The file of a tuned model's artifact that holds its card; a base model's artifact has none.
 pub const CARD_FILE: &str = "card.json";
 
@@ -190,6 +203,10 @@ fn body_key(card: &ModelCard) -> BodyKey {
     (card.body, card.encoder.window)
 }
 
-fn resolved(version: nightjar_catalog::ModelVersion) -> ResolvedModel {
-    ResolvedModel { pinned: PinnedModel::from(&version), card: Arc::new(version.card) }
+/// The session's precision counts before the model's own, which counts before what this machine does best.
+fn resolved(version: nightjar_catalog::ModelVersion, options: &NightjarOptions) -> Result<ResolvedModel> {
+    let own = || version.card.options.get(PRECISION_OPTION).and_then(|name| name.parse().ok());
+    let precision = options.precision()?.or_else(own).unwrap_or_else(Precision::fastest_true);
+    let pinned = PinnedModel { precision, ..PinnedModel::from(&version) };
+    Ok(ResolvedModel { pinned, card: Arc::new(version.card) })
 }

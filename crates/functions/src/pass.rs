@@ -1,5 +1,6 @@
 //! One encoder pass for any number of calls over the same body.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
@@ -9,19 +10,18 @@ use crate::udf::EncodedRows;
 use crate::{BoundCall, FunctionError, Result, TextColumn, Work};
 
 /// The texts of several calls, encoded together: each distinct text costs once, whichever calls hold it.
-///
-/// The caller drives it micro-batch by micro-batch, so that it can stop between two of them.
 pub struct EncodePass {
     encoder: Arc<TextEncoder>,
     job: EncodeJob,
+    /// Of the distinct texts, once they are encoded.
     embeddings: Embeddings,
     /// Per call, per text argument, per row: the index into `embeddings`.
     slots: Vec<Vec<Vec<Option<usize>>>>,
 }
 
 impl EncodePass {
-    /// Tokenises the texts of `calls` (for each call its text columns).
-    pub fn new(encoder: Arc<TextEncoder>, calls: &[&[TextColumn]]) -> Result<Self> {
+    /// Tokenises the texts of `calls` (for each call its text columns), on the calling thread's rayon pool.
+    pub fn new(encoder: Arc<TextEncoder>, calls: &[&[TextColumn]]) -> Self {
         let mut texts: Vec<&str> = Vec::new();
         let mut slots: Vec<Vec<Vec<Option<usize>>>> = Vec::with_capacity(calls.len());
         for (position, &columns) in calls.iter().enumerate() {
@@ -46,14 +46,11 @@ impl EncodePass {
             }
             slots.push(of_call);
         }
-        let job = encoder.prepare(&texts)?;
-        let embeddings = Embeddings::zeros(texts.len(), encoder.spec().dim);
-        Ok(Self { encoder, job, embeddings, slots })
-    }
-
-    /// Returns the number of micro-batches to encode.
-    pub fn micro_batches(&self) -> usize {
-        self.job.micro_batches()
+        let job = encoder.prepare(&texts);
+        for slot in slots.iter_mut().flatten().flatten().flatten() {
+            *slot = job.text_of(*slot);
+        }
+        Self { encoder, job, embeddings: Embeddings::default(), slots }
     }
 
     /// Returns what the pass consists of: distinct texts, tokens, truncated texts.
@@ -61,12 +58,18 @@ impl EncodePass {
         &self.job
     }
 
-    /// Encodes one micro-batch. This is the unit between two checks for cancellation.
-    pub fn encode(&mut self, micro_batch: usize) -> Result<()> {
-        Ok(self.encoder.encode(&self.job, micro_batch, &mut self.embeddings)?)
+    /// Encodes the micro-batches, on the calling thread's rayon pool, and calls `done` with the number of each; once it
+    /// breaks, leaves out the rest and returns false.
+    pub fn encode(&mut self, done: impl Fn(&EncodeJob, usize) -> ControlFlow<()> + Sync) -> Result<bool> {
+        let job = &self.job;
+        let Some(embeddings) = self.encoder.encode_all(job, |micro_batch| done(job, micro_batch))? else {
+            return Ok(false);
+        };
+        self.embeddings = embeddings;
+        Ok(true)
     }
 
-    /// Returns the result of the call that was given at this position, once every micro-batch is encoded.
+    /// Returns the result of the call that was given at this position, once all is encoded.
     pub fn finish(&self, call: &BoundCall, position: usize) -> Result<ArrayRef> {
         let Work::Encode(finish) = call.function().work else {
             return Err(FunctionError::Internal(format!("{} needs no encoder pass", call.name())));

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use candle_core::Device;
+use nightjar_kernels::Precision;
+
 use crate::bert::Bert;
 use crate::config::ConfigFile;
 use crate::spec::BodySizes;
@@ -22,25 +25,34 @@ pub trait Architecture: Send + Sync {
     /// `ConfigInvalid` or `Unsupported`.
     fn sizes(&self, config: &ConfigFile) -> Result<BodySizes>;
 
-    /// Returns the layers with their weights.
+    /// Returns the layers with their weights, ready to run on `backend`.
     ///
     /// # Errors
     /// `TensorMissing`, `TensorShape`, `TensorType`.
-    fn load(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Box<dyn Body>>;
+    fn load(&self, config: &ConfigFile, weights: &Weights<'_>, backend: &Backend) -> Result<Box<dyn Body>>;
 
     /// Returns a prefix that tensor names may carry, and a tensor that tells whether they do.
     fn prefix(&self) -> (&'static str, &'static str);
 }
 
+/// What runs the layers.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// The CPU kernels, weights packed for a precision.
+    Kernels(Precision),
+    /// candle's tensors in f32 on one of its devices: the reference, and slow on CPUs.
+    Candle(Device),
+}
+
 /// The layers of an encoder, ready to run.
 pub trait Body: Send + Sync {
-    /// Returns the hidden states, at least `[tokens, hidden]`; rows beyond the batch's tokens are padding.
+    /// Writes the hidden states to `states`, `[tokens, hidden]`, whatever it held. Runs on the calling thread.
     ///
-    /// A text's rows depend on that text alone: not on the other texts of the batch, not on the threads.
+    /// A text's rows depend on that text alone, not on the other texts of the batch.
     ///
     /// # Errors
-    /// `Compute`.
-    fn forward(&self, texts: &PackedTexts) -> Result<Vec<f32>>;
+    /// `SizeMismatch` for an id that the model does not have; `Compute`.
+    fn forward(&self, texts: &PackedTexts, states: &mut Vec<f32>) -> Result<()>;
 }
 
 /// The tokens of several texts, one after the other, without padding.
@@ -68,12 +80,13 @@ pub(crate) fn architecture_of(
 }
 
 /// Returns the layers of the model in `dir` with their weights, which must agree with `spec`.
-pub(crate) fn load_body(dir: &Path, spec: &EncoderSpec) -> Result<Box<dyn Body>> {
+pub(crate) fn load_body(dir: &Path, spec: &EncoderSpec, backend: &Backend) -> Result<Box<dyn Body>> {
     let config = ConfigFile::read(&dir.join("config.json"))?;
     let architecture = architecture_of(&config, ARCHITECTURES)?;
     debug_assert_eq!(architecture.name(), spec.architecture);
     let path = dir.join("model.safetensors");
     let mapped = Weights::map(&path)?;
     let (prefix, probe) = architecture.prefix();
-    architecture.load(&config, &Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe))
+    let weights = Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe);
+    architecture.load(&config, &weights, backend)
 }

@@ -8,44 +8,52 @@ use rayon::prelude::*;
 use crate::architecture::PackedTexts;
 use crate::tokenizer::{TextTokenizer, TokenizedText};
 
-/// Tokens in a micro-batch: enough rows to keep all threads busy, few enough that a caller can stop within a
-/// fraction of a second and that activations (a few MB) stay in cache.
-pub(crate) const TOKEN_BUDGET: usize = 1536;
+/// Tokens in a micro-batch, the work of one thread between two checks for cancellation: enough that a panel of weights
+/// serves many rows while it is in cache, few enough that activations stay there too and that threads finish together.
+pub(crate) const TOKEN_BUDGET: usize = 512;
 
 /// The work of embedding some rows.
 #[derive(Debug, Clone, Default)]
 pub struct EncodeJob {
-    rows: usize,
-    truncated: usize,
     /// Distinct texts, shortest first.
     texts: Vec<TokenizedText>,
-    /// The input rows of each text.
-    rows_of: Vec<Vec<u32>>,
+    /// The text of each input row.
+    text_of: Vec<u32>,
+    /// How many input rows each text has.
+    rows_of: Vec<u32>,
     /// Ranges of `texts`.
     batches: Vec<Range<usize>>,
 }
 
 impl EncodeJob {
-    /// Returns the job for `texts`, one row each.
+    /// Returns the job for `texts`, one row each. Tokenises on the rayon pool.
     pub(crate) fn new(tokenizer: &TextTokenizer, texts: &[&str], token_budget: usize) -> Self {
-        let mut first: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
-        let mut distinct: Vec<(&str, Vec<u32>)> = Vec::new();
-        for (row, text) in texts.iter().enumerate() {
-            let at = *first.entry(text).or_insert_with(|| {
-                distinct.push((text, Vec::new()));
-                distinct.len() - 1
-            });
-            distinct[at].1.push(row as u32);
+        let mut known: HashMap<&str, u32> = HashMap::with_capacity(texts.len());
+        let mut distinct: Vec<&str> = Vec::new();
+        let mut text_of = Vec::with_capacity(texts.len());
+        for text in texts {
+            text_of.push(*known.entry(text).or_insert_with(|| {
+                distinct.push(text);
+                distinct.len() as u32 - 1
+            }));
         }
-        let tokenize = |(text, rows): (&str, Vec<u32>)| (tokenizer.encode(text), rows);
-        let mut tokenized: Vec<_> = distinct.into_par_iter().map(tokenize).collect();
+        let tokenized: Vec<_> = distinct.into_par_iter().map(|text| tokenizer.encode(text)).collect();
         // Like lengths together make micro-batches of like size; the sort is stable, so equal input gives
         // equal jobs.
-        tokenized.sort_by_key(|(text, _)| text.ids.len());
-        let truncated = tokenized.iter().filter(|(text, _)| text.truncated).map(|(_, rows)| rows.len()).sum();
-        let (texts_, rows_of): (Vec<_>, Vec<_>) = tokenized.into_iter().unzip();
-        let batches = cut(&texts_, token_budget);
-        EncodeJob { rows: texts.len(), truncated, texts: texts_, rows_of, batches }
+        let mut sorted: Vec<(usize, TokenizedText)> = tokenized.into_iter().enumerate().collect();
+        sorted.sort_by_key(|(_, text)| text.ids.len());
+        let mut places = vec![0; sorted.len()];
+        for (place, (found, _)) in sorted.iter().enumerate() {
+            places[*found] = place as u32;
+        }
+        let mut rows_of = vec![0; sorted.len()];
+        for text in &mut text_of {
+            *text = places[*text as usize];
+            rows_of[*text as usize] += 1;
+        }
+        let texts: Vec<_> = sorted.into_iter().map(|(_, text)| text).collect();
+        let batches = cut(&texts, token_budget);
+        EncodeJob { texts, text_of, rows_of, batches }
     }
 
     /// Returns how many micro-batches the job has; 0 for no rows.
@@ -55,7 +63,7 @@ impl EncodeJob {
 
     /// Returns how many input rows micro-batch `i` fills; 0 where there is no such micro-batch.
     pub fn rows(&self, i: usize) -> usize {
-        self.batch(i).map(|text| self.rows_of[text].len()).sum()
+        self.batch(i).map(|text| self.rows_of[text] as usize).sum()
     }
 
     /// Returns how many tokens micro-batch `i` computes; 0 where there is no such micro-batch.
@@ -70,12 +78,13 @@ impl EncodeJob {
 
     /// Returns how many input rows were longer than the window.
     pub fn truncated(&self) -> usize {
-        self.truncated
+        let rows = self.texts.iter().zip(&self.rows_of);
+        rows.filter(|(text, _)| text.truncated).map(|(_, &rows)| rows as usize).sum()
     }
 
     /// Returns how many input rows the job has.
     pub fn input_rows(&self) -> usize {
-        self.rows
+        self.text_of.len()
     }
 
     /// Returns how many tokens the job computes in all.
@@ -83,25 +92,34 @@ impl EncodeJob {
         self.texts.iter().map(|text| text.ids.len()).sum()
     }
 
-    /// Returns the texts of micro-batch `i`, as indices for [`EncodeJob::rows_of`].
+    /// Returns the distinct text of an input row: its row in the embeddings of the job.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn text_of(&self, row: usize) -> usize {
+        self.text_of[row] as usize
+    }
+
+    /// Returns the micro-batch that computes a distinct text; the number of micro-batches where there is no such text.
+    pub fn micro_batch_of(&self, text: usize) -> usize {
+        self.batches.partition_point(|batch| batch.end <= text)
+    }
+
+    /// Returns the texts of micro-batch `i`; micro-batches follow one another.
     pub(crate) fn batch(&self, i: usize) -> Range<usize> {
         self.batches.get(i).cloned().unwrap_or(0..0)
     }
 
-    /// Returns the tokens of micro-batch `i`.
-    pub(crate) fn packed(&self, i: usize) -> PackedTexts {
-        let mut packed = PackedTexts::default();
+    /// Writes the tokens of micro-batch `i` to `packed`, whatever it held.
+    pub(crate) fn pack(&self, i: usize, packed: &mut PackedTexts) {
+        packed.ids.clear();
+        packed.type_ids.clear();
+        packed.lengths.clear();
         for text in &self.texts[self.batch(i)] {
             packed.ids.extend_from_slice(&text.ids);
             packed.type_ids.extend_from_slice(&text.type_ids);
             packed.lengths.push(text.ids.len());
         }
-        packed
-    }
-
-    /// Returns the input rows that hold text `text`.
-    pub(crate) fn rows_of(&self, text: usize) -> &[u32] {
-        &self.rows_of[text]
     }
 }
 

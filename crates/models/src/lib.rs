@@ -9,7 +9,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod activation;
 mod architecture;
 mod bert;
 mod cholesky;
@@ -22,7 +21,6 @@ mod head;
 mod head_file;
 mod job;
 mod lbfgs;
-mod linear;
 mod logistic;
 mod metrics;
 mod nearest;
@@ -39,10 +37,10 @@ pub mod testing;
 mod tokenizer;
 mod weights;
 
-pub use architecture::{ARCHITECTURES, Architecture, Body, PackedTexts};
+pub use architecture::{ARCHITECTURES, Architecture, Backend, Body, PackedTexts};
 pub use config::ConfigFile;
 pub use embeddings::Embeddings;
-pub use encoder::TextEncoder;
+pub use encoder::{EncoderOptions, TextEncoder};
 pub use error::{ModelError, Result};
 pub use failure::Failure;
 pub use head::ClassifierHead;
@@ -52,6 +50,7 @@ pub use logistic::{
 };
 pub use metrics::{ClassMetrics, ClassificationReport, classification_report};
 pub use nearest::nearest;
+pub use nightjar_kernels::{Cpu, Precision, UnknownPrecision};
 pub use pooling::Pooling;
 pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
 pub use spec::{BodySizes, EncoderSpec};

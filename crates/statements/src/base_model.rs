@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nightjar_catalog::{ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled, Source};
 use nightjar_functions::PinnedModel;
+use nightjar_models::Precision;
 
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
@@ -63,7 +64,13 @@ pub(crate) async fn find_base(
         let created = context.store.catalog().create_model(&new, OnConflict::Ignore)?;
         return Ok(BaseModel::of(created.version));
     }
-    let pinned = PinnedModel { name: name.clone(), version: 1, digest: pulled.digest, window: None };
+    let pinned = PinnedModel {
+        name: name.clone(),
+        version: 1,
+        digest: pulled.digest,
+        window: None,
+        precision: Precision::F32,
+    };
     Ok(BaseModel { pinned, card, name })
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast::Value;
-use nightjar_models::nearest;
+use nightjar_functions::PRECISION_OPTION;
+use nightjar_models::{Precision, nearest};
 
 use crate::error::{Result, StatementError};
 use crate::options::{GRADIENT_OPTIONS, TRAINING_OPTIONS, TrainingOption};
@@ -113,6 +114,11 @@ impl OptionValues {
     /// The most tokens of a text, at least 4, if it is given; otherwise the model's window.
     pub fn max_length(&self) -> Option<usize> {
         self.integer("max_length").and_then(|length| usize::try_from(length).ok())
+    }
+
+    /// The precision of training and calls, where it is not left to the machine.
+    pub fn precision(&self) -> Option<Precision> {
+        self.word(PRECISION_OPTION).and_then(|name| name.parse().ok())
     }
 
     /// Whether the statement gives this option.

@@ -103,6 +103,15 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         summary: "The most tokens of a text that are read; the rest is cut off.",
         reason: "the model was trained with that window; a shorter one is faster where the start of a text tells enough",
     },
+    TrainingOption {
+        name: "precision",
+        kind: Kind::Text { allowed: &["auto", "f32", "bf16", "int8"] },
+        default: "'auto'",
+        summary: "The numbers that the encoder multiplies, in training and in each call of the model, unless the session's \
+            nightjar.precision is not 'auto'. 'auto' trains in f32 and leaves calls to the machine: bf16 where the CPU has \
+            it, else f32.",
+        reason: "training once in f32 gives the same model on every machine; calls in bf16 are faster and hardly differ",
+    },
 ];
 
 /// The options of the dialect that only training by gradient has.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::{Created, ModelCard, NewModel, OnConflict, RunId, Store, Task, TrainingOutcome};
 use nightjar_functions::{CARD_FILE, HEAD_FILE, PinnedModel};
+use nightjar_models::Precision;
 
 use crate::base_model::BaseModel;
 use crate::error::{Result, StatementError};
@@ -75,10 +76,11 @@ impl Training<'_> {
         Ok((roles, rows))
     }
 
-    /// Returns how the plan names the base: its version, and the window that the options ask for.
+    /// Returns how the plan names the base: its version, and the window and the precision that the options ask for.
     pub(crate) fn pinned(&self) -> PinnedModel {
         let window = self.options.max_length().map(|tokens| tokens.min(self.base.card.encoder.window));
-        PinnedModel { window, ..self.base.pinned.clone() }
+        let precision = self.options.precision().unwrap_or(Precision::F32);
+        PinnedModel { window, precision, ..self.base.pinned.clone() }
     }
 
     /// Returns what the fit will do, for EXPLAIN.

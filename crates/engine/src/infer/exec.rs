@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -22,10 +22,11 @@ use datafusion::physical_plan::{
     PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use nightjar_functions::{BoundCall, EncodePass, TextColumn};
+use nightjar_functions::{BoundCall, EncodePass, PinnedModel, TextColumn};
 use nightjar_models::{EncodeJob, TextEncoder};
 
 use super::gather::Gather;
+use super::pool::{Stop, on_pool};
 
 /// A bound call and the physical expressions of its texts.
 #[derive(Debug, Clone)]
@@ -64,7 +65,8 @@ impl fmt::Display for PhysicalCall {
 /// Runs model calls over its input: gathers rows across record batches, encodes each distinct text once per
 /// gathered group and body, and appends one column per call. Keeps partitions and row order.
 ///
-/// Between two micro-batches it yields, so that a cancelled statement stops there. Memory: a group of at most
+/// Micro-batches run on the process's arithmetic pool, one a thread: partitions that fill the cores have a thread each, a
+/// single one has them all. A cancelled statement stops between two micro-batches. Memory: a group of at most
 /// `execution.batch_size` rows with its embeddings, whatever the input's size.
 #[derive(Debug, Clone)]
 pub struct InferExec {
@@ -102,11 +104,14 @@ impl InferExec {
 
 impl DisplayAs for InferExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut models: Vec<String> =
-            self.calls.iter().map(|call| call.bound.model().pinned.label()).collect();
+        let pinned = || self.calls.iter().map(|call| &call.bound.model().pinned);
+        let mut models: Vec<String> = pinned().map(PinnedModel::label).collect();
         models.dedup();
+        let mut precisions: Vec<&str> = pinned().map(|pinned| pinned.precision.name()).collect();
+        precisions.dedup();
         let calls: Vec<String> = self.calls.iter().map(ToString::to_string).collect();
-        write!(f, "InferExec: model={} calls=[{}]", models.join(", "), calls.join(", "))
+        let (models, precisions, calls) = (models.join(", "), precisions.join(", "), calls.join(", "));
+        write!(f, "InferExec: model={models} precision={precisions} calls=[{calls}]")
     }
 }
 
@@ -199,6 +204,7 @@ impl ExecutionPlan for InferExec {
 }
 
 /// What EXPLAIN ANALYZE shows. Rows and texts count once per pass: two calls on one column are one text.
+#[derive(Clone)]
 struct InferMetrics {
     baseline: BaselineMetrics,
     rows: Count,
@@ -229,9 +235,22 @@ impl InferMetrics {
         }
     }
 
-    fn encoded(&mut self, job: &EncodeJob, micro_batch: usize, took: Duration) {
+    /// Counts a pass that is about to run.
+    fn begin(&self, job: &EncodeJob) {
+        self.texts.add(job.input_rows());
+        self.distinct_texts.add(job.distinct());
+        self.truncated_texts.add(job.truncated());
+    }
+
+    /// Counts a micro-batch.
+    fn encoded(&self, job: &EncodeJob, micro_batch: usize) {
         self.encoded_texts.add(job.rows(micro_batch));
         self.tokens.add(job.tokens(micro_batch));
+    }
+
+    /// Counts the time of a group of rows, tokenising included.
+    fn ran(&mut self, took: Duration) {
+        self.baseline.elapsed_compute().add_duration(took);
         self.encode_time += took;
         let seconds = self.encode_time.as_secs_f64();
         if seconds > 0.0 {
@@ -266,52 +285,60 @@ impl InferRun {
         }
     }
 
+    /// Returns the group with the results of the calls. The work runs on the pool; dropped while it does, it stops there
+    /// after the micro-batches that have begun.
     async fn infer(&mut self, group: RecordBatch) -> Result<RecordBatch> {
-        let compute = self.metrics.baseline.elapsed_compute().clone();
-        let texts = {
-            let _timer = compute.timer();
-            self.calls.iter().map(|call| call.texts(&group)).collect::<Result<Vec<_>>>()?
-        };
-        let mut results = vec![None; self.calls.len()];
-        for (encoder, members) in self.bodies()? {
-            let columns: Vec<&[TextColumn]> = members.iter().map(|&call| texts[call].as_slice()).collect();
-            let mut pass = EncodePass::new(encoder, &columns)?;
-            self.metrics.texts.add(pass.job().input_rows());
-            self.metrics.distinct_texts.add(pass.job().distinct());
-            self.metrics.truncated_texts.add(pass.job().truncated());
-            for micro_batch in 0..pass.micro_batches() {
-                {
-                    let _timer = compute.timer();
-                    let started = Instant::now();
-                    pass.encode(micro_batch)?;
-                    self.metrics.encoded(pass.job(), micro_batch, started.elapsed());
-                }
-                // The place where a cancelled statement stops.
-                tokio::task::yield_now().await;
-            }
-            let _timer = compute.timer();
-            for (position, &call) in members.iter().enumerate() {
-                results[call] = Some(pass.finish(&self.calls[call].bound, position)?);
-            }
-        }
+        let texts = self.calls.iter().map(|call| call.texts(&group)).collect::<Result<Vec<_>>>()?;
+        let calls: Vec<_> = self.calls.iter().map(|call| Arc::clone(&call.bound)).collect();
+        let metrics = self.metrics.clone();
+        let started = Instant::now();
+        let results = on_pool(move |stop| run_calls(&calls, &texts, &metrics, stop)).await?;
+        self.metrics.ran(started.elapsed());
         self.metrics.rows.add(group.num_rows());
         let mut columns = group.columns().to_vec();
-        columns.extend(results.into_iter().flatten());
+        columns.extend(results);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         Ok(batch.record_output(&self.metrics.baseline))
     }
+}
 
-    /// Returns each distinct body with the calls over it, so that one encoder pass serves them all.
-    fn bodies(&mut self) -> Result<Vec<(Arc<TextEncoder>, Vec<usize>)>> {
-        let mut bodies: Vec<(Arc<TextEncoder>, Vec<usize>)> = Vec::new();
-        for (index, call) in self.calls.iter().enumerate() {
-            let (encoder, load_time) = call.bound.encoder()?;
-            self.metrics.load_time.add_duration(load_time);
-            match bodies.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &encoder)) {
-                Some((_, members)) => members.push(index),
-                None => bodies.push((encoder, vec![index])),
-            }
+/// Returns the results of the calls on their texts, one encoder pass a body.
+fn run_calls(
+    calls: &[Arc<BoundCall>],
+    texts: &[Vec<TextColumn>],
+    metrics: &InferMetrics,
+    stop: &Stop,
+) -> Result<Vec<ArrayRef>> {
+    let mut results = vec![None; calls.len()];
+    for (encoder, members) in bodies(calls, metrics)? {
+        let columns: Vec<&[TextColumn]> = members.iter().map(|&call| texts[call].as_slice()).collect();
+        let mut pass = EncodePass::new(encoder, &columns);
+        metrics.begin(pass.job());
+        let whole = pass.encode(|job, micro_batch| {
+            metrics.encoded(job, micro_batch);
+            stop.check()
+        })?;
+        if !whole {
+            break;
         }
-        Ok(bodies)
+        for (position, &call) in members.iter().enumerate() {
+            results[call] = Some(pass.finish(&calls[call], position)?);
+        }
     }
+    // Results are missing only where nobody waits for them any more.
+    Ok(results.into_iter().flatten().collect())
+}
+
+/// Returns each distinct body with the calls over it, so that one encoder pass serves them all.
+fn bodies(calls: &[Arc<BoundCall>], metrics: &InferMetrics) -> Result<Vec<(Arc<TextEncoder>, Vec<usize>)>> {
+    let mut bodies: Vec<(Arc<TextEncoder>, Vec<usize>)> = Vec::new();
+    for (index, call) in calls.iter().enumerate() {
+        let (encoder, load_time) = call.encoder()?;
+        metrics.load_time.add_duration(load_time);
+        match bodies.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &encoder)) {
+            Some((_, members)) => members.push(index),
+            None => bodies.push((encoder, vec![index])),
+        }
+    }
+    Ok(bodies)
 }

@@ -14,6 +14,7 @@ mod gather;
 mod lift;
 mod node;
 mod planner;
+mod pool;
 mod prune;
 mod sink_sort;
 

@@ -1,6 +1,8 @@
 //! What an encoder owes every row: the same bits in any company, and some result for any text.
 
-use nightjar_models::{Embeddings, ModelError, Pooling, TextEncoder};
+use std::ops::ControlFlow;
+
+use nightjar_models::{Backend, EncoderOptions, ModelError, Pooling, Precision, TextEncoder};
 use proptest::prelude::*;
 
 use crate::{some_text, tiny};
@@ -18,30 +20,80 @@ fn check_alone(encoder: &TextEncoder, texts: &[&str]) {
     }
 }
 
+/// Returns a tiny encoder in each precision.
+fn precisions(seed: u64) -> (tempfile::TempDir, Vec<TextEncoder>) {
+    let (dir, _) = tiny(seed);
+    let load = |precision| TextEncoder::load_with(dir.path(), &EncoderOptions::from(precision)).unwrap();
+    let encoders = Precision::ALL.map(load).into();
+    (dir, encoders)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
 #[test]
-fn rows_have_the_same_bits_alone_and_in_batches_of_any_size() {
-    let (_dir, encoder) = tiny(1);
+fn rows_have_the_same_bits_alone_and_in_batches_of_any_size_in_every_precision() {
+    let (_dir, encoders) = precisions(1);
     // Every length from nothing to beyond the window of 64.
     let texts: Vec<String> = (0..80).map(|i| some_text(i, i)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    check_alone(&encoder, &texts);
-    for size in [2, 3, 5, 6, 7, 16, 17, 47, 48, 49] {
-        check_alone(&encoder, &texts[texts.len() - size..]);
+    for encoder in &encoders {
+        check_alone(encoder, &texts);
+        for size in [2, 3, 5, 6, 7, 16, 17, 47, 48, 49] {
+            check_alone(encoder, &texts[texts.len() - size..]);
+        }
     }
 }
 
 #[test]
-fn rows_have_the_same_bits_for_any_number_of_threads() {
-    let (_dir, encoder) = tiny(2);
+fn rows_have_the_same_bits_for_any_number_of_threads_in_every_precision() {
+    let (_dir, encoders) = precisions(2);
     let texts: Vec<String> = (0..300).map(|i| some_text(i, i % 70)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| encoder.embed(&texts).unwrap())
-    };
-    let one = with(1);
-    for threads in [2, 3, 5] {
-        assert_eq!(bits(&one.data), bits(&with(threads).data));
+    for encoder in &encoders {
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| encoder.embed(&texts).unwrap())
+        };
+        let one = with(1);
+        for threads in [2, 3, 5] {
+            assert_eq!(bits(&one.data), bits(&with(threads).data));
+        }
+    }
+}
+
+#[test]
+fn rows_have_the_same_bits_for_any_token_budget_in_every_precision() {
+    let (dir, encoders) = precisions(3);
+    let texts: Vec<String> = (0..120).map(|i| some_text(i, i % 70)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (precision, encoder) in Precision::ALL.into_iter().zip(encoders) {
+        let expected = encoder.embed(&texts).unwrap();
+        for token_budget in [1, 64, 129, 100_000] {
+            let options = EncoderOptions { token_budget, ..EncoderOptions::from(precision) };
+            let found = TextEncoder::load_with(dir.path(), &options).unwrap().embed(&texts).unwrap();
+            assert_eq!(bits(&found.data), bits(&expected.data), "{precision}, {token_budget} tokens");
+        }
+    }
+}
+
+#[test]
+fn every_precision_agrees_with_the_reference_on_candle() {
+    let (dir, encoders) = precisions(4);
+    let texts: Vec<String> = (0..70).map(|i| some_text(i, i)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let backend = Backend::Candle(candle_core::Device::Cpu);
+    let options = EncoderOptions { backend, ..EncoderOptions::default() };
+    let reference = TextEncoder::load_with(dir.path(), &options).unwrap().embed(&texts).unwrap();
+    // Random weights are a hard case: nothing in them averages out.
+    for (encoder, least) in encoders.iter().zip([1.0 - 1e-10, 0.9998, 0.98]) {
+        let found = encoder.embed(&texts).unwrap();
+        for i in 0..texts.len() {
+            let cosine = cosine(found.row(i), reference.row(i));
+            assert!(cosine >= least, "{cosine} < {least} for {:?}", texts[i]);
+        }
     }
 }
 
@@ -72,18 +124,40 @@ fn equal_texts_are_computed_once_and_micro_batches_may_run_in_any_order() {
     let (_dir, encoder) = tiny(4);
     let texts: Vec<String> = (0..400).map(|i| some_text(i % 130, i % 130)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let job = encoder.prepare(&texts).unwrap();
+    let job = encoder.prepare(&texts);
     assert_eq!(job.distinct(), 130);
     assert!(job.micro_batches() > 1);
     assert_eq!((0..job.micro_batches()).map(|i| job.rows(i)).sum::<usize>(), 400);
     assert_eq!((0..job.micro_batches()).map(|i| job.tokens(i)).sum::<usize>(), job.total_tokens());
     let long = texts.iter().filter(|text| encoder.tokenizer().count(text) > 64).count();
     assert_eq!(job.truncated(), long);
-    let mut out = Embeddings::default();
+    let mut parts: Vec<Vec<f32>> = vec![Vec::new(); job.micro_batches()];
     for i in (0..job.micro_batches()).rev() {
-        encoder.encode(&job, i, &mut out).unwrap();
+        let texts = (0..job.distinct()).filter(|&text| job.micro_batch_of(text) == i).count();
+        parts[i] = vec![0.0; texts * encoder.spec().dim];
+        encoder.encode(&job, i, &mut parts[i]).unwrap();
     }
-    assert_eq!(out, encoder.embed(&texts).unwrap());
+    let all = encoder.encode_all(&job, |_| ControlFlow::Continue(())).unwrap().unwrap();
+    assert_eq!(parts.concat(), all.data);
+    let rows = encoder.embed(&texts).unwrap();
+    assert!((0..texts.len()).all(|row| rows.row(row) == all.row(job.text_of(row))));
+}
+
+#[test]
+fn encoding_stops_within_a_micro_batch_a_thread() {
+    let (_dir, encoder) = tiny(4);
+    let texts: Vec<String> = (0..2000).map(|i| format!("{i} {}", some_text(i, 20))).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let job = encoder.prepare(&texts);
+    let threads = rayon::current_num_threads();
+    assert!(job.micro_batches() > 4 * threads);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let stop = |_| {
+        done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        ControlFlow::Break(())
+    };
+    assert_eq!(encoder.encode_all(&job, stop).unwrap(), None);
+    assert!(done.into_inner() <= threads);
 }
 
 #[test]
@@ -115,10 +189,10 @@ fn any_text_has_a_result() {
 #[test]
 fn no_rows_are_no_work() {
     let (_dir, encoder) = tiny(6);
-    let job = encoder.prepare(&[]).unwrap();
+    let job = encoder.prepare(&[]);
     assert_eq!((job.micro_batches(), job.distinct(), job.truncated()), (0, 0, 0));
     assert_eq!(encoder.embed(&[]).unwrap().rows(), 0);
-    let wrong = encoder.encode(&job, 0, &mut Embeddings::default());
+    let wrong = encoder.encode(&job, 0, &mut []);
     assert!(matches!(wrong, Err(ModelError::SizeMismatch { .. })));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nightjar_models::TextEncoder;
+use nightjar_models::{Backend, EncoderOptions, Precision, TextEncoder};
 
 use crate::some_text;
 
@@ -13,6 +13,30 @@ fn encoder() -> Option<TextEncoder> {
             eprintln!("skipped: NIGHTJAR_TEST_MODEL_DIR is not set");
             None
         }
+    }
+}
+
+#[test]
+fn every_precision_is_as_true_as_promised() {
+    let Some(dir) = std::env::var_os("NIGHTJAR_TEST_MODEL_DIR").map(PathBuf::from) else { return };
+    let texts: Vec<String> = (0..60).map(|i| some_text(i, 2 * i)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let embed =
+        |options: &EncoderOptions| TextEncoder::load_with(&dir, options).unwrap().embed(&texts).unwrap();
+    let backend = Backend::Candle(candle_core::Device::Cpu);
+    let reference = embed(&EncoderOptions { backend, ..EncoderOptions::default() });
+    for (precision, mean, min) in [
+        (Precision::F32, 1.0 - 1e-6, 1.0 - 1e-6),
+        (Precision::Bf16, 0.9999, 0.999),
+        (Precision::Int8, 0.995, 0.99),
+    ] {
+        let found = embed(&EncoderOptions::from(precision));
+        let cosine =
+            |i| found.row(i).iter().zip(reference.row(i)).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let cosines: Vec<f64> = (0..texts.len()).map(cosine).collect();
+        let average = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        let least = cosines.iter().copied().fold(1.0, f64::min);
+        assert!(average >= mean && least >= min, "{precision}: mean {average}, min {least}");
     }
 }
 

@@ -1,0 +1,256 @@
+//! Self-attention over texts that lie one after the other, without padding or mask.
+
+use crate::activation::exp_of_nonpositive;
+use crate::bf16::Bf16;
+use crate::buffer::Buffer;
+use crate::dot::Dot;
+use crate::element::Element;
+use crate::level::{Cpu, Kernel, Level};
+use crate::reduce;
+use crate::tile::{BAND, LANES, Words, multiply};
+
+/// The shape of a self-attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Heads side by side.
+    pub count: usize,
+    /// Numbers of a head's query, key and value: a multiple of 16 (fill up with zeros).
+    pub width: usize,
+    /// Numbers that the score is scaled by the root of: the width before it was filled up.
+    pub scaled_width: usize,
+}
+
+/// The memory of [`attend`], to be used again.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionScratch {
+    keys: Buffer,
+    values: Buffer,
+    scores: Buffer,
+    weights: Buffer,
+    context: Buffer,
+}
+
+/// Writes `softmax(q kᵀ / √width) v` to `out`, `[tokens, heads * width]`.
+///
+/// `qkv` is `[tokens, 3, heads, width]`; `lengths` are the tokens of each text, whose sum is `tokens`. Tokens see the
+/// tokens of their own text. Products are those of `T`'s precision; scores and softmax are f32.
+///
+/// # Panics
+/// Where the sizes do not agree.
+///
+/// Cost: `4 · tokens · length · heads · width` operations per text. Allocates only for a longer text than ever.
+/// Source: Vaswani et al. 2017, arXiv:1706.03762.
+pub fn attend<T: Element>(
+    cpu: Cpu,
+    qkv: &[T],
+    lengths: &[usize],
+    heads: Heads,
+    out: &mut [T],
+    scratch: &mut AttentionScratch,
+) {
+    let tokens: usize = lengths.iter().sum();
+    assert!(heads.width > 0 && heads.width.is_multiple_of(LANES), "the width of a head");
+    assert_eq!(qkv.len(), tokens * 3 * heads.count * heads.width, "the size of query, key and value");
+    assert_eq!(out.len(), tokens * heads.count * heads.width, "the output's size");
+    cpu.run(Attend { qkv, lengths, heads, out, scratch });
+}
+
+struct Attend<'a, T> {
+    qkv: &'a [T],
+    lengths: &'a [usize],
+    heads: Heads,
+    out: &'a mut [T],
+    scratch: &'a mut AttentionScratch,
+}
+
+impl<T: Element> Kernel for Attend<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Level>(self) {
+        let Heads { count, width, .. } = self.heads;
+        let mut start = 0;
+        for &tokens in self.lengths {
+            let qkv = &self.qkv[start * 3 * count * width..][..tokens * 3 * count * width];
+            let out = &mut self.out[start * count * width..][..tokens * count * width];
+            for head in 0..count {
+                let text = Head { qkv, tokens, head, heads: self.heads };
+                // Elements of one word are f32, of two bf16: there are no others.
+                match T::GROUP {
+                    1 => text.attend::<L, L::F32>(out, self.scratch),
+                    _ => text.attend::<L, L::Bf16>(out, self.scratch),
+                }
+            }
+            start += tokens;
+        }
+    }
+}
+
+/// One head over one text.
+struct Head<'a, T> {
+    qkv: &'a [T],
+    tokens: usize,
+    head: usize,
+    heads: Heads,
+}
+
+impl<T: Element> Head<'_, T> {
+    #[inline(always)]
+    fn attend<L: Level, D: Dot>(&self, out: &mut [T], scratch: &mut AttentionScratch) {
+        let Heads { count, width, scaled_width } = self.heads;
+        let AttentionScratch { keys, values, scores, weights, context } = scratch;
+        let tokens = self.tokens;
+        // Columns of the scores, and words of weights: the tokens filled up.
+        let (columns, depth) = (tokens.next_multiple_of(LANES), tokens.div_ceil(T::GROUP));
+        let width_words = width / T::GROUP;
+        self.transpose_keys(columns, keys);
+        self.pack_values(values);
+        scores.reserve(BAND * columns);
+        weights.reserve(BAND * depth);
+        context.reserve(BAND * width);
+        let scale = 1.0 / (scaled_width as f32).sqrt();
+        let stride = 3 * count * width;
+        for first in (0..tokens).step_by(BAND) {
+            let rows = (tokens - first).min(BAND);
+            let queries = &self.qkv[first * stride + self.head * width..];
+            let queries = Words { start: queries.as_ptr().cast(), stride: stride / T::GROUP };
+            let key_words = Words { start: keys.words().as_ptr(), stride: columns };
+            // SAFETY: `run` is compiled for the level's instructions; the queries of `rows` tokens are `stride` apart in
+            // `qkv`, and `transpose_keys` has written `width_words` rows of `columns` words.
+            unsafe {
+                multiply::<D>(queries, key_words, [rows, columns, width_words], scores.words_mut(), columns);
+            }
+            let mut totals = [1.0; BAND];
+            for (row, total) in totals.iter_mut().enumerate().take(rows) {
+                let scores = &scores.words()[row * columns..][..tokens];
+                let weights = &mut weights.words_mut()[row * depth..][..depth];
+                *total = softmax_numerators::<L, T>(scores, scale, weights);
+            }
+            let weight_words = Words { start: weights.words().as_ptr(), stride: depth };
+            let value_words = Words { start: values.words().as_ptr(), stride: width };
+            // SAFETY: as above; there are `rows` rows of `depth` weights, and `pack_values` has written `depth` rows of
+            // `width` words.
+            unsafe {
+                multiply::<D>(weight_words, value_words, [rows, width, depth], context.words_mut(), width);
+            }
+            for (row, total) in totals.iter().enumerate().take(rows) {
+                let out = &mut out[(first + row) * count * width + self.head * width..][..width];
+                let context = &context.words()[row * width..][..width];
+                let factor = 1.0 / total;
+                out.iter_mut().zip(context).for_each(|(o, &c)| *o = T::of(f32::from_bits(c) * factor));
+            }
+        }
+    }
+
+    /// Returns the numbers of one token's query (part 0), key (1) or value (2).
+    #[inline(always)]
+    fn part(&self, token: usize, part: usize) -> &[T] {
+        let Heads { count, width, .. } = self.heads;
+        &self.qkv[((token * 3 + part) * count + self.head) * width..][..width]
+    }
+
+    /// Writes the keys as `[width in words, columns]`; columns beyond the tokens are zeros.
+    #[inline(always)]
+    fn transpose_keys(&self, columns: usize, keys: &mut Buffer) {
+        let width_words = self.heads.width / T::GROUP;
+        keys.reserve(width_words * columns);
+        let keys = &mut keys.words_mut()[..width_words * columns];
+        // Blocks of 16 tokens, so that a block's cache lines are written whole.
+        for first in (0..columns).step_by(LANES) {
+            let mut block = [[0u32; LANES]; LANES];
+            for words in (0..width_words).step_by(LANES) {
+                let height = (width_words - words).min(LANES);
+                for (i, column) in block.iter_mut().enumerate() {
+                    *column = [0; LANES];
+                    if first + i < self.tokens {
+                        let key = &self.part(first + i, 1)[words * T::GROUP..][..height * T::GROUP];
+                        column
+                            .iter_mut()
+                            .zip(key.chunks_exact(T::GROUP))
+                            .for_each(|(to, w)| *to = T::word(w));
+                    }
+                }
+                for row in 0..height {
+                    let to = &mut keys[(words + row) * columns + first..][..LANES];
+                    for (to, column) in to.iter_mut().zip(&block) {
+                        *to = column[row];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the values as `[tokens in words, width]`: a word holds neighbouring tokens.
+    #[inline(always)]
+    fn pack_values(&self, values: &mut Buffer) {
+        let width = self.heads.width;
+        let depth = self.tokens.div_ceil(T::GROUP);
+        values.reserve(depth * width);
+        for (word, to) in values.words_mut().chunks_exact_mut(width).take(depth).enumerate() {
+            let token = word * T::GROUP;
+            let first = self.part(token, 2);
+            if T::GROUP == 1 {
+                to.iter_mut().zip(first).for_each(|(to, &value)| *to = T::word(&[value]));
+            } else if token + 1 < self.tokens {
+                let second = self.part(token + 1, 2);
+                to.iter_mut().zip(first).zip(second).for_each(|((to, &a), &b)| *to = T::word(&[a, b]));
+            } else {
+                to.iter_mut().zip(first).for_each(|(to, &a)| *to = T::word(&[a]));
+            }
+        }
+    }
+}
+
+/// Writes `e^(scale · (score - max))` as words of weights and returns the sum of what was written.
+#[inline(always)]
+fn softmax_numerators<L: Level, T: Element>(scores: &[u32], scale: f32, weights: &mut [u32]) -> f32 {
+    // Rows are short (a window at most), so a copy on the stack per 16 scores keeps everything in registers.
+    let mut lanes = [0.0f32; LANES];
+    let mut max = f32::NEG_INFINITY;
+    let mut top = [f32::NEG_INFINITY; LANES];
+    let chunks = scores.chunks_exact(LANES);
+    for &score in chunks.remainder() {
+        let score = f32::from_bits(score);
+        max = if score > max { score } else { max };
+    }
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let score = f32::from_bits(chunk[lane]);
+            top[lane] = if score > top[lane] { score } else { top[lane] };
+        }
+    }
+    let highest = reduce::max(&top);
+    let max = if highest > max { highest } else { max };
+    let offset = -max * scale;
+    let weight = |score: u32| {
+        let x = L::mul_add(f32::from_bits(score), scale, offset);
+        // Rounding may leave the greatest score a little above zero.
+        T::of(exp_of_nonpositive::<L>(if x > 0.0 { 0.0 } else { x }))
+    };
+    let words = LANES / T::GROUP;
+    let mut total = 0.0;
+    let whole = scores.len() / LANES;
+    for chunk in 0..whole {
+        let scores = &scores[chunk * LANES..][..LANES];
+        let mut numbers = [T::default(); LANES];
+        for lane in 0..LANES {
+            numbers[lane] = weight(scores[lane]);
+            lanes[lane] += numbers[lane].value();
+        }
+        let to = &mut weights[chunk * words..][..words];
+        to.iter_mut().zip(numbers.chunks_exact(T::GROUP)).for_each(|(to, pair)| *to = T::word(pair));
+    }
+    let rest = scores[whole * LANES..].chunks(T::GROUP);
+    for (scores, to) in rest.zip(&mut weights[whole * words..]) {
+        let mut numbers = [T::default(); 2];
+        for (number, &score) in numbers.iter_mut().zip(scores) {
+            *number = weight(score);
+            total += number.value();
+        }
+        *to = T::word(&numbers[..T::GROUP]);
+    }
+    total + reduce::sum(&lanes)
+}
+
+/// Checks that bf16 is the only element that shares words.
+const _: () = assert!(<Bf16 as Element>::GROUP == 2 && <f32 as Element>::GROUP == 1);

@@ -1,0 +1,38 @@
+//! Memory as the products read it: words of 32 bits that begin on a cache line.
+
+/// Words in a cache line.
+const LINE: usize = 16;
+
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Line([u32; LINE]);
+
+/// Words that begin on a cache line, so that a vector never lies across two.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Buffer(Vec<Line>);
+
+impl Buffer {
+    /// Returns a buffer of at least `words` zeros.
+    pub(crate) fn zeros(words: usize) -> Self {
+        Buffer(vec![Line::default(); words.div_ceil(LINE)])
+    }
+
+    /// Makes the buffer at least `words` long; it never shrinks, so a buffer that is used again allocates no more.
+    pub(crate) fn reserve(&mut self, words: usize) {
+        if self.0.len() * LINE < words {
+            self.0.resize(words.div_ceil(LINE), Line::default());
+        }
+    }
+
+    /// Returns the words.
+    pub(crate) fn words(&self) -> &[u32] {
+        // SAFETY: a Line is LINE words and nothing else, so the lines of a Vec are words in a row.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE) }
+    }
+
+    /// Returns the words.
+    pub(crate) fn words_mut(&mut self) -> &mut [u32] {
+        // SAFETY: a Line is LINE words and nothing else, so the lines of a Vec are words in a row.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+    }
+}

@@ -1,0 +1,77 @@
+//! BERT (Devlin et al. 2018, arXiv:1810.04805): absolute positions, post-norm layers, GELU.
+//!
+//! `weights.rs` reads its tensors; `packed.rs` runs it on the CPU kernels, `reference.rs` on candle's tensors.
+
+mod packed;
+mod reference;
+mod weights;
+
+use crate::architecture::{Architecture, Backend, Body};
+use crate::config::ConfigFile;
+use crate::spec::BodySizes;
+use crate::weights::Weights;
+use crate::{ModelError, Result};
+
+use packed::PackedBert;
+use reference::ReferenceBert;
+use weights::BertWeights;
+
+/// The BERT family: BERT, MiniLM, BGE, GTE, E5 and others with `model_type` bert.
+#[derive(Debug)]
+pub(crate) struct Bert;
+
+impl Architecture for Bert {
+    fn name(&self) -> &'static str {
+        "bert"
+    }
+
+    fn sizes(&self, config: &ConfigFile) -> Result<BodySizes> {
+        let sizes = BodySizes {
+            hidden: config.count("hidden_size", 1 << 16)?,
+            layers: config.count("num_hidden_layers", 1 << 10)?,
+            heads: config.count("num_attention_heads", 1 << 10)?,
+            feed_forward: config.count("intermediate_size", 1 << 16)?,
+            vocab: config.count("vocab_size", 1 << 24)?,
+            positions: config.count("max_position_embeddings", 1 << 20)?,
+        };
+        if !sizes.hidden.is_multiple_of(sizes.heads) {
+            let BodySizes { hidden, heads, .. } = sizes;
+            return Err(
+                config.invalid(format!("hidden_size {hidden} is no multiple of {heads} attention heads"))
+            );
+        }
+        if config.get("hidden_act").is_some() {
+            let activation = config.text("hidden_act")?;
+            if activation != "gelu" {
+                return Err(config.unsupported("activation", activation, &["gelu"]));
+            }
+        }
+        if config.get("position_embedding_type").is_some() {
+            let positions = config.text("position_embedding_type")?;
+            if positions != "absolute" {
+                return Err(config.unsupported("position embedding", positions, &["absolute"]));
+            }
+        }
+        Ok(sizes)
+    }
+
+    fn load(&self, config: &ConfigFile, weights: &Weights<'_>, backend: &Backend) -> Result<Box<dyn Body>> {
+        let weights = BertWeights::new(self.sizes(config)?, config, weights)?;
+        Ok(match backend {
+            Backend::Kernels(precision) => PackedBert::load(&weights, *precision)?,
+            Backend::Candle(device) => Box::new(ReferenceBert::load(&weights, device)?),
+        })
+    }
+
+    fn prefix(&self) -> (&'static str, &'static str) {
+        ("bert.", "embeddings.word_embeddings.weight")
+    }
+}
+
+/// Checks that an id is a row of a table with `rows` rows.
+fn check_id(id: usize, rows: usize, what: &'static str) -> Result<usize> {
+    if id >= rows {
+        return Err(ModelError::SizeMismatch { what, expected: rows, found: id });
+    }
+    Ok(id)
+}
