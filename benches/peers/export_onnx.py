@@ -78,7 +78,10 @@ def fuse(model: Path, plain: Path, graph: Path) -> None:
 
     config = json.loads((model / "config.json").read_text())
     fused = optimizer.optimize_model(
-        str(plain), model_type="bert", num_heads=config["num_attention_heads"], hidden_size=config["hidden_size"]
+        str(plain),
+        model_type="bert",
+        num_heads=config["num_attention_heads"],
+        hidden_size=config["hidden_size"],
     )
     operators = fused.get_fused_operator_statistics()
     if operators["Attention"] != config["num_hidden_layers"]:

@@ -26,7 +26,9 @@ def job(nightjar: Path, workload: Workload) -> Job:
     store = workload.work / "store"
     shutil.rmtree(store, ignore_errors=True)
     command = [str(nightjar), "--store", str(store), "--quiet"]
-    subprocess.run([*command, "model", "pull", str(workload.model), "--as", MODEL], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "model", "pull", str(workload.model), "--as", MODEL], check=True, capture_output=True
+    )
 
     def statement(source: Path, target: Path) -> list[str]:
         query = f"SELECT id, embed(text, '{MODEL}') AS embedding FROM '{source}'"

@@ -24,7 +24,9 @@ def programs(work: Path) -> list[Program]:
 def program(precision: str, batch: int, work: Path) -> Program:
     """Returns one configuration."""
     command = [sys.executable, __file__, "--precision", precision, "--batch", str(batch)]
-    return Program(f"ort-{precision}-{batch}", TITLE, precision, str(batch), [*command, "--graphs", str(work / "onnx")])
+    return Program(
+        f"ort-{precision}-{batch}", TITLE, precision, str(batch), [*command, "--graphs", str(work / "onnx")]
+    )
 
 
 class Encoder:

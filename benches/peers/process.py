@@ -56,7 +56,7 @@ def measure(command: list[str], environment: dict[str, str], log: Path) -> Cost:
         sampled_bytes = peak.stop()
     if process.returncode != 0:
         last_words = log.read_text().strip().splitlines() or ["it said nothing"]
-        raise JobFailed(f"{last_words[-1]} (more in {log})")
+        raise JobFailed(f"{log.stem} ended: {last_words[-1]} (more in {log})")
     job_seconds = None
     for line in output.splitlines()[-1:]:
         if line.startswith("{"):

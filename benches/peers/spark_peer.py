@@ -33,6 +33,13 @@ def main() -> None:
     from pyspark.sql.functions import pandas_udf
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    start = time.perf_counter()
+    spark = (
+        SparkSession.builder.master(f"local[{arguments.threads}]")
+        .config("spark.driver.host", "localhost")
+        .config("spark.ui.enabled", "false")
+        .getOrCreate()
+    )
     model_dir = str(arguments.model)
 
     @pandas_udf("array<float>")
@@ -46,13 +53,6 @@ def main() -> None:
             embeddings = model.encode(texts.tolist(), batch_size=32, show_progress_bar=False)
             yield pd.Series(list(embeddings))
 
-    start = time.perf_counter()
-    spark = (
-        SparkSession.builder.master(f"local[{arguments.threads}]")
-        .config("spark.driver.host", "localhost")
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
     rows = spark.read.parquet(str(arguments.source)).repartition(arguments.threads)
     rows.select("id", embed("text").alias("embedding")).write.parquet(str(arguments.target))
     report(job_seconds=time.perf_counter() - start)

@@ -5,6 +5,7 @@ A worker says {"ready": true, "rows": …} when its model is loaded. Then {"cmd"
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -46,13 +47,18 @@ class Worker:
         command += ["--threads", str(workload.threads), "--embeddings", str(self.embeddings_file)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command, env=workload.environment(), text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                command,
+                env=workload.environment(),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         ready = self._answer()
         if ready["rows"] != self.rows or ready.get("tokens", workload.tokens) != workload.tokens:
             self.quit()
-            raise WorkerFailed(f"it sees other texts: {ready}, not {self.rows} rows of {workload.tokens} tokens")
+            expected = f"{self.rows} rows of {workload.tokens} tokens"
+            raise WorkerFailed(f"{program.name} sees other texts than {expected}: {ready}")
 
     def run(self) -> float:
         """Embeds all texts and returns the seconds that it took."""
@@ -65,12 +71,15 @@ class Worker:
 
     def quit(self) -> None:
         """Ends the process."""
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
     def _ask(self, command: str) -> dict:
-        self.process.stdin.write(json.dumps({"cmd": command}) + "\n")
-        self.process.stdin.flush()
+        # A process that has ended has said why; that is what reading its answer tells.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps({"cmd": command}) + "\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> dict:
@@ -78,7 +87,7 @@ class Worker:
         if not line:
             self.process.wait()
             complaint = self.log.read_text().strip().splitlines() or ["it said nothing"]
-            raise WorkerFailed(f"{complaint[-1]} (more in {self.log})")
+            raise WorkerFailed(f"{self.program.name} ended: {complaint[-1]} (more in {self.log})")
         return json.loads(line)
 
 

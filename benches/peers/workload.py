@@ -24,7 +24,9 @@ class Workload:
     work: Path
 
     @classmethod
-    def prepare(cls, model: Path, source: Path | None, limit: int | None, threads: int, work: Path) -> "Workload":
+    def prepare(
+        cls, model: Path, source: Path | None, limit: int | None, threads: int, work: Path
+    ) -> "Workload":
         """Reads the texts and writes the file that the programs read."""
         work.mkdir(parents=True, exist_ok=True)
         texts = read_texts(source)[:limit]
