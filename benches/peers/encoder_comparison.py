@@ -51,7 +51,7 @@ def compare(programs: list[Program], workload: Workload, rounds: int) -> tuple[s
                 left_out[program.name] = str(failure)
                 say(f"left out: {failure}")
         for number in range(1, rounds + 1):
-            for worker, result in zip(workers, measured):
+            for worker, result in zip(workers, measured, strict=True):
                 result.seconds.append(worker.run())
                 say(f"round {number} of {rounds}: {worker.program.name}: {result.seconds[-1]:.2f} s")
     return report(measured, left_out, workload)

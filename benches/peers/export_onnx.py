@@ -57,7 +57,7 @@ def trace(model: Path, graph: Path) -> None:
             self.bert = AutoModel.from_pretrained(model, attn_implementation="eager", dtype=torch.float32)
 
         def forward(self, *inputs):
-            return self.bert(**dict(zip(INPUTS, inputs))).last_hidden_state
+            return self.bert(**dict(zip(INPUTS, inputs, strict=True))).last_hidden_state
 
     example = torch.ones((2, 16), dtype=torch.int64)
     torch.onnx.export(

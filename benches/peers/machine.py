@@ -11,10 +11,12 @@ import psutil
 from workload import REPOSITORY
 
 # The instructions that the programs' matrix products choose by.
-FLAGS = "avx2 fma avx512f avx512bw avx512_vnni avx_vnni avx512_bf16 amx_bf16 amx_int8 asimd asimddp bf16 i8mm sve".split()
+FLAGS = (
+    "avx2 fma avx512f avx512bw avx512_vnni avx_vnni avx512_bf16 amx_bf16 amx_int8 asimd asimddp bf16 i8mm sve"
+).split()
 PACKAGES = (
-    "daft numpy onnx onnxruntime pyarrow pyspark sentence-transformers tokenizers torch transformers".split()
-)
+    "daft numpy onnx onnxruntime pandas pyarrow pyspark sentence-transformers tokenizers torch transformers"
+).split()
 
 
 def cores() -> list[int]:

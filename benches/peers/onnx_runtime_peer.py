@@ -56,7 +56,7 @@ class Encoder:
         mask = np.arange(lengths.max()) < lengths[:, None]
         inputs = np.zeros(mask.shape, dtype=np.int64)
         inputs[mask] = np.concatenate(batch)
-        feeds = dict(zip(INPUTS, (inputs, mask.astype(np.int64), np.zeros_like(inputs))))
+        feeds = dict(zip(INPUTS, (inputs, mask.astype(np.int64), np.zeros_like(inputs)), strict=True))
         (hidden,) = self.session.run([OUTPUT], feeds)
         means = np.einsum("bth,bt->bh", hidden, mask.astype(np.float32)) / lengths[:, None]
         return means / np.linalg.norm(means, axis=1, keepdims=True)

@@ -157,14 +157,14 @@ def encoder_programs(arguments: argparse.Namespace) -> list[Program]:
 
 
 def parquet_jobs(arguments: argparse.Namespace, workload: Workload) -> list[Job]:
-    names = chosen(["nightjar", "daft", "spark"], arguments.only)
-    if "nightjar" in names:
-        must_exist(arguments.nightjar)
     jobs = {
         "nightjar": lambda: nightjar_peer.job(arguments.nightjar, workload),
         "daft": lambda: daft_peer.job(workload),
         "spark": lambda: spark_peer.job(workload),
     }
+    names = chosen(list(jobs), arguments.only)
+    if "nightjar" in names:
+        must_exist(arguments.nightjar)
     return [jobs[name]() for name in names]
 
 
