@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from process import Job
+from process import Job, JobFailed
 from worker import Program
 from workload import Workload
 
@@ -26,9 +26,10 @@ def job(nightjar: Path, workload: Workload) -> Job:
     store = workload.work / "store"
     shutil.rmtree(store, ignore_errors=True)
     command = [str(nightjar), "--store", str(store), "--quiet"]
-    subprocess.run(
-        [*command, "model", "pull", str(workload.model), "--as", MODEL], check=True, capture_output=True
-    )
+    pull = [*command, "model", "pull", str(workload.model), "--as", MODEL]
+    pulled = subprocess.run(pull, capture_output=True, text=True)
+    if pulled.returncode != 0:
+        raise JobFailed(f"{nightjar} could not pull the model: {pulled.stderr.strip() or 'it said nothing'}")
 
     def statement(source: Path, target: Path) -> list[str]:
         query = f"SELECT id, embed(text, '{MODEL}') AS embedding FROM '{source}'"

@@ -38,8 +38,7 @@ programs of 'parquet':
 
 Nightjar's side is built by
   cargo build --release -p nightjar-cli -p nightjar-encode-bench
-On a machine that does other things too, absolute figures mean little; the ratios of programs that ran
-in the same rounds hold. The table says how far they went apart."""
+Publish only what an idle machine measured: the load average before is printed, and each ratio's range."""
 
 
 def main() -> None:
