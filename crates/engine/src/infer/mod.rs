@@ -7,8 +7,9 @@
 //! ```
 //!
 //! [`LiftModelCalls`] rewrites logical plans, [`InferNode`] is the logical operator, [`InferPlanner`] turns it
-//! into [`InferExec`], which runs it.
+//! into [`InferExec`], which runs it; [`InferLogicalCodec`] and [`InferPhysicalCodec`] carry both to another process.
 
+mod codec;
 mod exec;
 mod gather;
 mod lift;
@@ -17,6 +18,7 @@ mod planner;
 mod prune;
 mod sink_sort;
 
+pub use codec::{InferLogicalCodec, InferPhysicalCodec};
 pub use exec::InferExec;
 pub use lift::LiftModelCalls;
 pub use node::{InferCall, InferNode};
