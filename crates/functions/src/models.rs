@@ -43,8 +43,8 @@ struct Loaded {
     regressions: HashMap<Digest, Slot<RegressionHead>>,
 }
 
-/// The body's digest and its window in tokens.
-type BodyKey = (Digest, usize);
+/// The body's digest and its window in tokens: what two models have in common if one encoder pass serves both.
+pub type BodyKey = (Digest, usize);
 
 /// Filled by the first caller while the others wait, so that eight partitions read the weights once.
 type Slot<T> = Arc<Mutex<Option<Arc<T>>>>;
@@ -127,6 +127,11 @@ impl Models {
             Ok(card)
         })?;
         Ok(ResolvedModel { pinned, card })
+    }
+
+    /// Returns the body of a pinned model.
+    pub fn body(&self, pinned: PinnedModel) -> Result<BodyKey> {
+        Ok(body_key(&self.pinned(pinned)?.card))
     }
 
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that

@@ -11,8 +11,12 @@
 
 mod codec;
 mod exec;
+mod expose;
 mod gather;
+mod guard;
+mod join;
 mod lift;
+mod lifting;
 mod node;
 mod planner;
 mod prune;
