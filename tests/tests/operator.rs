@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{Int32Type, Int64Type};
+use datafusion::logical_expr::{Extension, LogicalPlan, lit};
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, collect_partitioned, execute_stream,
 };
 use futures::StreamExt;
-use nightjar_engine::infer::InferExec;
+use nightjar_engine::infer::{InferCall, InferExec, InferNode};
 use nightjar_engine::{Session, session_config};
 use nightjar_tests::{Fixtures, TestStore, block_on};
 
@@ -166,5 +168,37 @@ fn a_stream_that_is_dropped_encodes_no_further() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(metric(&plan, "encoded_texts"), encoded, "nothing runs any more");
         assert!(encoded < 3600, "{encoded} texts");
+    });
+}
+
+#[test]
+fn a_call_that_simplifies_to_a_constant_is_a_column_like_the_others() {
+    block_on(async {
+        let (store, fixtures) = store(46).await;
+        let session = store.session();
+        let state = session.context().state();
+        let sql = format!("SELECT embed(review) AS e FROM '{}/reviews.parquet'", fixtures.path().display());
+        let projection = state.optimize(&state.create_logical_plan(&sql).await.unwrap()).unwrap();
+        let LogicalPlan::Extension(extension) = projection.inputs()[0] else { panic!("{projection}") };
+        let infer = extension.node.as_any().downcast_ref::<InferNode>().expect("the operator");
+        let constant = |column: &str| InferCall { expr: lit(7), column: column.to_owned() };
+        for (calls, operators_left) in [
+            (vec![constant("a"), infer.calls()[0].clone(), constant("b")], 1),
+            (vec![constant("a"), constant("b")], 0),
+        ] {
+            let node = Arc::new(InferNode::try_new(infer.input().clone(), calls.clone()).unwrap());
+            let plan = LogicalPlan::Extension(Extension { node });
+            let names: Vec<String> =
+                plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+            let plan = state.query_planner().create_physical_plan(&plan, &state).await.unwrap();
+            let fields = plan.schema().fields().clone();
+            assert_eq!(fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>(), names);
+            assert_eq!(operators(&plan).len(), operators_left);
+            let batches =
+                datafusion::physical_plan::collect(plan, session.context().task_ctx()).await.unwrap();
+            let batch = concat_batches(&batches[0].schema(), &batches).unwrap();
+            assert_eq!(batch.num_rows(), 60);
+            assert_eq!(batch.column_by_name("b").unwrap().as_primitive::<Int32Type>().value(59), 7);
+        }
     });
 }

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Case, Expr, ExprSchemable, Extension, LogicalPlan
 use datafusion::optimizer::OptimizerConfig;
 use nightjar_functions::{BodyKey, ModelUdf, PinnedModel, Work};
 
-use super::expose::{expose, is_over};
+use super::expose::expose;
 use super::guard::{Guard, has_subquery, is_repeatable};
 use super::{InferCall, InferNode};
 
@@ -22,13 +22,18 @@ use super::{InferCall, InferNode};
 pub(super) struct Lifting<'a> {
     input: LogicalPlan,
     /// The operators to put over the input, lowest first: a call that reads another's result stands above it.
-    layers: Vec<Vec<InferCall>>,
+    layers: Vec<Layer>,
     fields: Vec<FieldRef>,
-    /// Texts to compute as columns before the operators.
-    texts: Vec<Expr>,
     known: Vec<KnownCall>,
     config: &'a dyn OptimizerConfig,
     changed: bool,
+}
+
+/// One operator, and the texts to compute as columns below it.
+#[derive(Default)]
+struct Layer {
+    texts: Vec<(Expr, String)>,
+    calls: Vec<InferCall>,
 }
 
 /// A call that has a column already, on the rows of its guard.
@@ -48,8 +53,8 @@ enum Calls {
 
 impl<'a> Lifting<'a> {
     pub(super) fn new(input: LogicalPlan, config: &'a dyn OptimizerConfig) -> Self {
-        let (layers, fields, texts, known) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { input, layers, fields, texts, known, config, changed: false }
+        let (layers, fields, known) = (Vec::new(), Vec::new(), Vec::new());
+        Self { input, layers, fields, known, config, changed: false }
     }
 
     /// Returns the expressions with each liftable call replaced by the column that holds its result.
@@ -67,14 +72,14 @@ impl<'a> Lifting<'a> {
 
     /// Returns the input with the operators that compute the columns.
     pub(super) fn into_plan(self) -> Result<LogicalPlan> {
-        let mut input = self.input;
-        if !self.texts.is_empty() {
-            let columns = input.schema().columns().into_iter().map(Expr::Column);
-            let columns = columns.chain(self.texts).collect();
-            input = LogicalPlan::Projection(Projection::try_new(columns, Arc::new(input))?);
-        }
-        self.layers.into_iter().try_fold(input, |input, calls| {
-            let node = Arc::new(InferNode::try_new(input, calls)?);
+        self.layers.into_iter().try_fold(self.input, |mut input, layer| {
+            if !layer.texts.is_empty() {
+                let columns = input.schema().columns().into_iter().map(Expr::Column);
+                let texts = layer.texts.into_iter().map(|(text, name)| text.alias(name));
+                let columns = columns.chain(texts).collect();
+                input = LogicalPlan::Projection(Projection::try_new(columns, Arc::new(input))?);
+            }
+            let node = Arc::new(InferNode::try_new(input, layer.calls)?);
             Ok(LogicalPlan::Extension(Extension { node }))
         })
     }
@@ -225,11 +230,8 @@ impl<'a> Lifting<'a> {
         let masked = self.without_subqueries(masked)?;
         let field = masked.to_field(&self.schema()?)?.1;
         self.fields.push(Arc::new(field.as_ref().clone().with_name(&name)));
-        let layer = self.layer_of(&masked);
-        if layer == self.layers.len() {
-            self.layers.push(Vec::new());
-        }
-        self.layers[layer].push(InferCall { expr: masked, column: name.clone() });
+        let call_of_layer = InferCall { expr: masked.clone(), column: name.clone() };
+        self.layer_for(&masked).calls.push(call_of_layer);
         self.known.push(KnownCall { call, guard: guard.clone(), column: name.clone() });
         Ok(column(&name))
     }
@@ -238,13 +240,13 @@ impl<'a> Lifting<'a> {
     /// expressions of DataFusion's operators only.
     fn without_subqueries(&mut self, call: Expr) -> Result<Expr> {
         let plain = call.map_children(|text| {
-            if !has_subquery(&text) || !is_over(&text, self.input.schema()) {
+            if !has_subquery(&text) {
                 return Ok(Transformed::no(text));
             }
             let name = self.config.alias_generator().next("__infer");
             let field = text.to_field(&self.schema()?)?.1;
             self.fields.push(Arc::new(field.as_ref().clone().with_name(&name)));
-            self.texts.push(text.alias(&name));
+            self.layer_for(&text).texts.push((text.clone(), name.clone()));
             Ok(Transformed::yes(column(&name)))
         })?;
         Ok(plain.data)
@@ -290,11 +292,16 @@ impl<'a> Lifting<'a> {
         Ok(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(func), args }))
     }
 
-    fn layer_of(&self, call: &Expr) -> usize {
-        let holds = |layer: &[InferCall]| {
-            call.column_refs().iter().any(|read| layer.iter().any(|call| call.column == read.name))
-        };
-        self.layers.iter().rposition(|layer| holds(layer)).map_or(0, |below| below + 1)
+    /// Returns the lowest operator below which everything is there that an expression reads.
+    fn layer_for(&mut self, expr: &Expr) -> &mut Layer {
+        let reads = |name: &str| expr.column_refs().iter().any(|column| column.name == name);
+        let above = self.layers.iter().rposition(|layer| layer.calls.iter().any(|call| reads(&call.column)));
+        let beside = self.layers.iter().rposition(|layer| layer.texts.iter().any(|(_, name)| reads(name)));
+        let index = above.map_or(0, |below| below + 1).max(beside.unwrap_or(0));
+        if index == self.layers.len() {
+            self.layers.push(Layer::default());
+        }
+        &mut self.layers[index]
     }
 
     /// Returns the input's columns and those of the calls so far.
