@@ -47,18 +47,19 @@ fn digests(text: &str) -> String {
     out
 }
 
-/// Generated columns (`__infer_17`) numbered by their first appearance in the result.
+/// Generated columns (`__infer_17`, `__common_expr_4`) numbered by their first appearance in the result.
 fn generated(text: &str, numbers: &mut HashMap<String, usize>) -> String {
-    const PREFIX: &str = "__infer_";
-    let mut parts = text.split(PREFIX);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let next = numbers.len() + 1;
-        let number = numbers.entry(part[..digits].to_owned()).or_insert(next);
-        out.push_str(&format!("{PREFIX}{number}{}", &part[digits..]));
-    }
-    out
+    ["__infer_", "__common_expr_"].iter().fold(text.to_owned(), |text, prefix| {
+        let mut parts = text.split(prefix);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let next = numbers.keys().filter(|known| known.starts_with(prefix)).count() + 1;
+            let number = numbers.entry(format!("{prefix}{}", &part[..digits])).or_insert(next);
+            out.push_str(&format!("{prefix}{number}{}", &part[digits..]));
+        }
+        out
+    })
 }
 
 /// Of EXPLAIN ANALYZE's metrics only the counts that are the same in each run.
@@ -87,13 +88,13 @@ mod tests {
         let digest = "0123456789abcdef".repeat(4);
         let rows = vec![
             vec![format!("m@1#{digest} from tmp/x1/tiny and /tmp/x1/tiny/a")],
-            vec!["__infer_9, __infer_7, __infer_9".to_owned()],
+            vec!["__infer_9, __infer_7, __infer_9, __common_expr_4".to_owned()],
             vec!["InferExec, metrics=[output_rows=3, elapsed_compute=3ms, rows=3, texts=4]".to_owned()],
             vec!["FilterExec, metrics=[output_rows=3, elapsed_compute=3ms]".to_owned()],
         ];
         let expected = [
             "m@1#<digest> from $TINY and $TINY/a",
-            "__infer_1, __infer_2, __infer_1",
+            "__infer_1, __infer_2, __infer_1, __common_expr_1",
             "InferExec, metrics=[rows=3, texts=4]",
             "FilterExec",
         ];

@@ -5,7 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-use nightjar_engine::Session;
+use nightjar_catalog::Store;
+use nightjar_engine::{Session, session_config};
 use nightjar_tests::{block_on, values};
 use serde_json::Value;
 
@@ -22,9 +23,8 @@ fn session() -> Option<Session> {
         eprintln!("skipped: NIGHTJAR_TEST_STORE names no store with {MODEL}");
         return None;
     };
-    let session = Session::open(Some(store.to_str().expect("a path in UTF-8"))).expect("the store opens");
-    block_on(async { values(&session, "SET nightjar.precision = 'f32'").await });
-    Some(session)
+    let store = Store::open(Some(store.to_str().expect("a path in UTF-8"))).expect("the store opens");
+    Some(Session::new(store, session_config().set_str("nightjar.precision", "f32")))
 }
 
 fn quoted(text: &str) -> String {

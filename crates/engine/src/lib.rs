@@ -18,6 +18,6 @@ mod tables;
 pub use dataframe::DataFrame;
 pub use error::{EngineError, Result};
 pub use nightjar_functions::expr_fn as functions;
-pub use registration::{session_config, session_state};
+pub use registration::{logical_codec, physical_codec, session_config, session_state};
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};

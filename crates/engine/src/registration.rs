@@ -8,9 +8,13 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::SessionConfig;
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
+use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
-use crate::infer::{LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
+use crate::infer::{
+    InferLogicalCodec, InferPhysicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls,
+};
 use crate::resolve_models::ResolveModels;
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
@@ -46,6 +50,16 @@ pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &M
         .with_optimizer_rules(optimizer_rules())
         .with_query_planner(Arc::new(NightjarQueryPlanner))
         .build_with_functions(models)
+}
+
+/// Returns the codec that carries physical plans to another process, over `inner`, which carries what is not ours.
+pub fn physical_codec(inner: Arc<dyn PhysicalExtensionCodec>) -> Arc<dyn PhysicalExtensionCodec> {
+    Arc::new(InferPhysicalCodec::new(inner))
+}
+
+/// Returns the codec that carries logical plans to another process, over `inner`, which carries what is not ours.
+pub fn logical_codec(inner: Arc<dyn LogicalExtensionCodec>) -> Arc<dyn LogicalExtensionCodec> {
+    Arc::new(InferLogicalCodec::new(inner))
 }
 
 /// Returns DataFusion's rules with ours before filters are pushed down: a lifted call can then neither be pushed

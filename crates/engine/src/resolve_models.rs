@@ -97,6 +97,11 @@ impl AnalyzerRule for ResolveModels {
                 match expr {
                     // A grouping set has no name; the columns in it have.
                     Expr::GroupingSet(_) => expr.map_children(resolve),
+                    // grouping(c) is told by its argument which of these columns it means.
+                    Expr::AggregateFunction(ref call) if call.func.name() == "grouping" => {
+                        let name = names.save(&expr);
+                        Ok(expr.map_children(resolve)?.update_data(|expr| name.restore(expr)))
+                    }
                     _ => resolve(expr),
                 }
             })?;

@@ -26,6 +26,7 @@ pub(crate) static CLASSIFY: ModelFunction = ModelFunction {
     task: Task::Classify,
     needs_task: true,
     returns: |_| DataType::Utf8,
+    of_embeddings: None,
     work: Work::Encode(finish),
 };
 

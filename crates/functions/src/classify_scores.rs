@@ -27,6 +27,7 @@ pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
     task: Task::Classify,
     needs_task: true,
     returns: |_| DataType::List(Arc::new(Field::new_list_field(DataType::Struct(fields()), true))),
+    of_embeddings: None,
     work: Work::Encode(finish),
 };
 

@@ -25,6 +25,7 @@ pub(crate) static COUNT_TOKENS: ModelFunction = ModelFunction {
     task: Task::Embed,
     needs_task: false,
     returns: |_| DataType::Int32,
+    of_embeddings: None,
     work: Work::Tokenize(count),
 };
 

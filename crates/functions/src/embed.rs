@@ -25,6 +25,7 @@ pub(crate) static EMBED: ModelFunction = ModelFunction {
     task: Task::Embed,
     needs_task: false,
     returns,
+    of_embeddings: None,
     work: Work::Encode(finish),
 };
 

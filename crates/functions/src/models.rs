@@ -48,8 +48,8 @@ struct Loaded {
 /// The body's digest and its window in tokens.
 type BodyKey = (Digest, usize);
 
-/// A body packed for a precision.
-type EncoderKey = (BodyKey, Precision);
+/// A body packed for a precision: what two calls have in common if one encoder pass serves both.
+pub type EncoderKey = (BodyKey, Precision);
 
 /// Filled by the first caller while the others wait, so that eight partitions read the weights once.
 type Slot<T> = Arc<Mutex<Option<Arc<T>>>>;
@@ -136,6 +136,12 @@ impl Models {
             Ok(card)
         })?;
         Ok(ResolvedModel { pinned, card })
+    }
+
+    /// Returns what tells apart the encoder of a pinned model from others.
+    pub fn encoder_key(&self, pinned: PinnedModel) -> Result<EncoderKey> {
+        let precision = pinned.precision;
+        Ok((body_key(&self.pinned(pinned)?.card), precision))
     }
 
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that

@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, Float32Array};
 use datafusion::arrow::datatypes::DataType;
 use nightjar_catalog::Task;
 
-use crate::cosine_similarity::cosine;
+use crate::cosine_similarity::{COSINE_SIMILARITY, cosine};
 use crate::udf::EncodedRows;
 use crate::{BoundCall, FunctionDoc, ModelFunction, Result, Work};
 
@@ -25,6 +25,7 @@ pub(crate) static SIMILARITY: ModelFunction = ModelFunction {
     task: Task::Embed,
     needs_task: false,
     returns: |_| DataType::Float32,
+    of_embeddings: Some(&COSINE_SIMILARITY),
     work: Work::Encode(finish),
 };
 

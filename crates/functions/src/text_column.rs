@@ -70,9 +70,12 @@ impl TextColumn {
         self.0.is_empty()
     }
 
-    /// Returns whether two columns are the same memory, as when two calls read one column of a batch.
+    /// Returns whether two columns are the same memory with the same NULLs, as when two calls read one column of a batch.
+    /// Two branches of a CASE may share the texts of a column and differ in the NULLs alone.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.len() == other.len() && std::ptr::eq(self.0.views().as_ptr(), other.0.views().as_ptr())
+        self.len() == other.len()
+            && std::ptr::eq(self.0.views().as_ptr(), other.0.views().as_ptr())
+            && self.0.nulls() == other.0.nulls()
     }
 
     /// Returns the text of a row, or None for NULL.
@@ -91,6 +94,7 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{BinaryArray, DictionaryArray, LargeStringArray, NullArray};
+    use datafusion::arrow::buffer::NullBuffer;
     use datafusion::arrow::datatypes::Int8Type;
 
     use super::*;
@@ -109,6 +113,18 @@ mod tests {
         let bytes = BinaryArray::from_opt_vec(vec![Some(b"a"), None, Some("é🙂".as_bytes())]);
         assert_eq!(read(Arc::new(bytes)), expected);
         assert_eq!(read(Arc::new(NullArray::new(2))), vec![None, None]);
+    }
+
+    #[test]
+    fn one_memory_with_other_nulls_is_another_column() {
+        let texts = StringViewArray::from(vec![Some("a"), Some("b")]);
+        let nulls = NullBuffer::from(vec![true, false]);
+        let masked = StringViewArray::new(texts.views().clone(), texts.data_buffers().to_vec(), Some(nulls));
+        let read = |array: &StringViewArray| {
+            TextColumn::read("embed", &(Arc::new(array.clone()) as ArrayRef), false).unwrap()
+        };
+        assert!(read(&texts).is_same(&read(&texts)) && read(&masked).is_same(&read(&masked)));
+        assert!(!read(&texts).is_same(&read(&masked)));
     }
 
     #[test]

@@ -8,12 +8,15 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use nightjar_catalog::{ModelCard, Task};
 use nightjar_models::{Embeddings, TextTokenizer};
 
+use crate::embed::EMBED;
+use crate::vector_udf::{VectorFunction, VectorUdf};
 use crate::{BoundCall, FunctionError, Models, NightjarOptions, ResolvedModel, Result, TextColumn};
 
 /// What people read about a function, in the reference and in error messages.
@@ -75,6 +78,9 @@ pub struct ModelFunction {
     pub needs_task: bool,
     /// The type of the result for a model.
     pub returns: fn(&ModelCard) -> DataType,
+    /// The function of its texts' embeddings that gives the same bits, where there is one: a join on it then
+    /// encodes each side by itself.
+    pub of_embeddings: Option<&'static VectorFunction>,
     /// What a row costs and how its result is made.
     pub work: Work,
 }
@@ -126,6 +132,20 @@ impl ModelUdf {
     /// Returns the position of the argument that names the model, if the call has one.
     pub fn model_argument(&self, types: &[DataType]) -> Result<Option<usize>> {
         Ok(self.roles(types)?.model)
+    }
+
+    /// Returns a call with these arguments as a function of `embed(text)` for each of its texts, where that gives
+    /// the same bits.
+    pub fn over_embeddings(&self, args: &[Expr]) -> Option<Expr> {
+        let vector_function = self.function.of_embeddings?;
+        let (texts, model) = args.split_at_checked(self.function.texts)?;
+        let embed = Self::new(&EMBED, self.tolerant, self.models.clone());
+        let embed = Arc::new(ScalarUDF::from(Self { options: self.options.clone(), ..embed }));
+        let embeddings = texts.iter().map(|text| {
+            let args = std::iter::once(text).chain(model).cloned().collect();
+            Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&embed), args })
+        });
+        Some(ScalarUDF::from(VectorUdf::new(vector_function)).call(embeddings.collect()))
     }
 
     /// Returns what the function is.

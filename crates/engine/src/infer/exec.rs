@@ -41,6 +41,18 @@ impl PhysicalCall {
         Self { bound: Arc::new(bound), args, column }
     }
 
+    pub(super) fn bound(&self) -> &BoundCall {
+        &self.bound
+    }
+
+    pub(super) fn args(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.args
+    }
+
+    pub(super) fn column(&self) -> &str {
+        &self.column
+    }
+
     fn texts(&self, batch: &RecordBatch) -> Result<Vec<TextColumn>> {
         let values =
             self.args.iter().map(|arg| arg.evaluate(batch)).collect::<Result<Vec<ColumnarValue>>>()?;
@@ -99,6 +111,10 @@ impl InferExec {
             input.boundedness(),
         );
         Ok(Self { input, calls, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+    }
+
+    pub(super) fn calls(&self) -> &[PhysicalCall] {
+        &self.calls
     }
 }
 

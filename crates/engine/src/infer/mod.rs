@@ -7,17 +7,23 @@
 //! ```
 //!
 //! [`LiftModelCalls`] rewrites logical plans, [`InferNode`] is the logical operator, [`InferPlanner`] turns it
-//! into [`InferExec`], which runs it.
+//! into [`InferExec`], which runs it; [`InferLogicalCodec`] and [`InferPhysicalCodec`] carry both to another process.
 
+mod codec;
 mod exec;
+mod expose;
 mod gather;
+mod guard;
+mod join;
 mod lift;
+mod lifting;
 mod node;
 mod planner;
 mod pool;
 mod prune;
 mod sink_sort;
 
+pub use codec::{InferLogicalCodec, InferPhysicalCodec};
 pub use exec::InferExec;
 pub use lift::LiftModelCalls;
 pub use node::{InferCall, InferNode};

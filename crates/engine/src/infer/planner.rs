@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_plan::expressions::Column;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use nightjar_functions::{BoundCall, ModelUdf};
@@ -54,17 +56,44 @@ impl ExtensionPlanner for InferPlanner {
         let (&[logical], [physical]) = (logical_inputs, physical_inputs) else {
             return plan_err!("Infer needs one input");
         };
-        let calls = infer
-            .calls()
-            .iter()
-            .map(|call| {
-                plan_call(call, logical, |expr| {
-                    planner.create_physical_expr(expr, logical.schema(), session, planning)
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Some(Arc::new(InferExec::try_new(Arc::clone(physical), calls)?)))
+        let plan_expr = |expr: &Expr| planner.create_physical_expr(expr, logical.schema(), session, planning);
+        let mut calls = Vec::new();
+        // A call whose text is NULL on all rows is no call any more once DataFusion has simplified it.
+        let mut simplified = Vec::new();
+        for call in infer.calls() {
+            if matches!(&call.expr, Expr::ScalarFunction(call) if ModelUdf::of(&call.func).is_some()) {
+                calls.push(plan_call(call, logical, plan_expr)?);
+            } else {
+                simplified.push((call.column.as_str(), plan_expr(&call.expr)?));
+            }
+        }
+        let operator: Arc<dyn ExecutionPlan> = match calls.is_empty() {
+            true => Arc::clone(physical),
+            false => Arc::new(InferExec::try_new(Arc::clone(physical), calls)?),
+        };
+        if simplified.is_empty() {
+            return Ok(Some(operator));
+        }
+        let mut exprs = columns(&physical.schema());
+        for call in infer.calls() {
+            let known = simplified.iter().find(|(column, _)| *column == call.column);
+            let expr = match known {
+                Some((_, expr)) => Arc::clone(expr),
+                None => Arc::new(Column::new_with_schema(&call.column, &operator.schema())?),
+            };
+            exprs.push((expr, call.column.clone()));
+        }
+        Ok(Some(Arc::new(ProjectionExec::try_new(exprs, operator)?)))
     }
+}
+
+fn columns(schema: &Schema) -> Vec<(Arc<dyn PhysicalExpr>, String)> {
+    let fields = schema.fields().iter().enumerate();
+    fields.map(|(index, field)| column(field.name(), index)).collect()
+}
+
+fn column(name: &str, index: usize) -> (Arc<dyn PhysicalExpr>, String) {
+    (Arc::new(Column::new(name, index)), name.to_owned())
 }
 
 fn plan_call(
