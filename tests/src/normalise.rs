@@ -1,4 +1,5 @@
-//! What differs from run to run, made the same: paths, digests, the numbers of generated columns, times.
+//! What differs from run to run or from machine to machine, made the same: paths, digests, the numbers of generated
+//! columns, times, vectors, the fidelity of precisions.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -25,8 +26,9 @@ impl Places {
 /// Returns the cells of a whole result with everything that differs from run to run made the same.
 pub fn normalise(places: &Places, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let mut numbers = HashMap::new();
-    let mut cell = |cell: String| metrics(&digests(&generated(&places.hide(&cell), &mut numbers)));
-    rows.into_iter().map(|row| row.into_iter().map(&mut cell).collect()).collect()
+    let mut cell = |cell: String| metrics(&vectors(&digests(&generated(&places.hide(&cell), &mut numbers))));
+    let row = |row: Vec<String>| fidelity(row.into_iter().map(&mut cell).collect());
+    rows.into_iter().map(row).collect()
 }
 
 /// Every run of 64 hexadecimal digits as `<digest>`.
@@ -62,6 +64,33 @@ fn generated(text: &str, numbers: &mut HashMap<String, usize>) -> String {
     })
 }
 
+/// Lists of many numbers as `[<vector>]`: their last digits depend on the instruction set.
+fn vectors(text: &str) -> String {
+    const MANY: usize = 16;
+    let is_vector = |inner: &str| {
+        inner.split(", ").count() >= MANY && inner.split(", ").all(|number| number.parse::<f64>().is_ok())
+    };
+    let mut parts = text.split('[');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((inner, after)) if is_vector(inner) => out.push_str(&format!("[<vector>]{after}")),
+            _ => out.push_str(&format!("[{part}")),
+        }
+    }
+    out
+}
+
+/// The figures of a card's fidelity as `<cosine>`.
+fn fidelity(mut row: Vec<String>) -> Vec<String> {
+    if let [property, value] = row.as_mut_slice()
+        && property.contains("_cosine_")
+    {
+        *value = "<cosine>".to_owned();
+    }
+    row
+}
+
 /// Of EXPLAIN ANALYZE's metrics only the counts that are the same in each run.
 fn metrics(text: &str) -> String {
     const STABLE: &[&str] = &["rows", "texts", "distinct_texts", "truncated_texts"];
@@ -91,13 +120,17 @@ mod tests {
             vec!["__infer_9, __infer_7, __infer_9, __common_expr_4".to_owned()],
             vec!["InferExec, metrics=[output_rows=3, elapsed_compute=3ms, rows=3, texts=4]".to_owned()],
             vec!["FilterExec, metrics=[output_rows=3, elapsed_compute=3ms]".to_owned()],
+            vec![format!("f([{}], [1, 2])", ["0.5"; 16].join(", "))],
         ];
         let expected = [
             "m@1#<digest> from $TINY and $TINY/a",
             "__infer_1, __infer_2, __infer_1, __common_expr_1",
             "InferExec, metrics=[rows=3, texts=4]",
             "FilterExec",
+            "f([<vector>], [1, 2])",
         ];
         assert_eq!(normalise(&places, rows), expected.map(|line| vec![line.to_owned()]));
+        let rows = vec![vec!["metric int8_cosine_min".to_owned(), "0.99".to_owned()]];
+        assert_eq!(normalise(&places, rows), [["metric int8_cosine_min", "<cosine>"]]);
     }
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
-use nightjar_models::{Embeddings, TextEncoder};
+use clap::Parser;
+use nightjar_models::{Embeddings, EncoderOptions, Precision, TextEncoder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,9 +27,9 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     texts: PathBuf,
 
-    /// The arithmetic of the encoder's linear layers
-    #[arg(long, value_enum, default_value_t = Precision::Auto)]
-    precision: Precision,
+    /// The numbers that the encoder multiplies
+    #[arg(long, default_value = "auto", value_parser = ["auto", "f32", "bf16", "int8"])]
+    precision: String,
 
     /// Threads that compute
     #[arg(long, value_name = "N")]
@@ -38,14 +38,6 @@ struct Args {
     /// Where `write` puts the embeddings: little-endian f32, row after row
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    Auto,
-    F32,
-    Bf16,
-    Int8,
 }
 
 /// One line of stdin.
@@ -68,22 +60,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Loads the model with its linear layers in this precision. The one place that knows which precisions exist.
-fn load_encoder(dir: &Path, precision: Precision) -> Result<TextEncoder, Box<dyn Error>> {
-    match precision {
-        Precision::Auto | Precision::F32 => Ok(TextEncoder::load(dir)?),
-        Precision::Bf16 | Precision::Int8 => {
-            Err(format!("the encoder has no precision {precision:?} yet").into())
-        }
-    }
-}
-
 fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
     let texts = std::fs::read_to_string(&args.texts)?;
     let texts: Vec<&str> = texts.lines().collect();
-    let encoder = load_encoder(&args.model, args.precision)?;
-    let tokens = encoder.prepare(&texts)?.total_tokens();
+    let precision = match args.precision.as_str() {
+        "auto" => Precision::fastest_true(),
+        name => name.parse()?,
+    };
+    let encoder = TextEncoder::load_with(&args.model, &EncoderOptions::from(precision))?;
+    let tokens = encoder.prepare(&texts).total_tokens();
     answer(&json!({"ready": true, "rows": texts.len(), "tokens": tokens}))?;
 
     let mut embeddings = Embeddings::default();

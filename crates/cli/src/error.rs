@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use datafusion::arrow::error::ArrowError;
 use nightjar_catalog::CatalogError;
 use nightjar_engine::EngineError;
+use nightjar_functions::FunctionError;
 use nightjar_models::Failure;
 use nightjar_statements::StatementError;
 
@@ -56,6 +57,9 @@ pub(crate) enum CliError {
     /// The store failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A model can't be measured.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// A file of the demo or of the prompt can't be written.
     #[error("can't write '{path}': {source}")]
     FileUnwritable {
@@ -181,6 +185,7 @@ impl Failure for CliError {
             Self::Syntax { source, .. } => source.code(),
             Self::Statement { source, .. } => source.code(),
             Self::Catalog(error) => error.code(),
+            Self::Function(error) => error.code(),
             Self::FileUnwritable { .. } => "cli_file_unwritable",
             Self::NameTaken { .. } => "cli_name_taken",
             Self::NoName { .. } => "cli_no_name",
@@ -205,6 +210,7 @@ impl Failure for CliError {
             Self::Syntax { source, .. } => source.hint(),
             Self::Statement { source, .. } => source.hint(),
             Self::Catalog(error) => error.hint(),
+            Self::Function(error) => error.hint(),
             Self::FileUnwritable { .. } => Some("choose another store with --store".to_owned()),
             Self::NameTaken { name, .. } => {
                 Some(format!("choose another name with --as, or DROP MODEL \"{name}\" first"))

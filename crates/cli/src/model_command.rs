@@ -7,6 +7,7 @@ use nightjar_catalog::{
     CatalogError, CreateOutcome, ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled,
     Source, Store,
 };
+use nightjar_functions::with_fidelity;
 use nightjar_statements::{Watch, WatchPull};
 
 use crate::args::{Args, ModelCommand, PullArgs};
@@ -126,6 +127,7 @@ async fn pull(store: Store, progress: Arc<Progress>, request: Request) -> Result
 
 fn keep(store: &Store, watch: &dyn Watch, name: String, pulled: Pulled) -> Result<ModelVersion> {
     let card = ModelCard::base_model(pulled.digest, pulled.encoder, pulled.source);
+    let card = with_fidelity(store, card)?;
     let new = NewModel { name, card, digest: pulled.digest, run: None };
     let created = store.catalog().create_model(&new, OnConflict::Ignore)?;
     if created.outcome == CreateOutcome::Existed {

@@ -8,6 +8,7 @@
 //! Which model a call means is settled while planning, by [`Models::resolve`], which reads cards and never
 //! weights; from there on the call carries a [`PinnedModel`] and needs only the artifact store.
 
+mod base_card;
 mod error;
 mod options;
 mod pinned;
@@ -38,6 +39,7 @@ pub mod expr_fn;
 pub mod reference;
 pub mod registry;
 
+pub use base_card::with_fidelity;
 pub use call::BoundCall;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};

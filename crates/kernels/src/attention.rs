@@ -100,13 +100,14 @@ impl<T: Element> Head<'_, T> {
         let Heads { count, width, scaled_width } = self.heads;
         let AttentionScratch { keys, values, scores, weights, context } = scratch;
         let tokens = self.tokens;
-        // Columns of the scores, and words of weights: the tokens filled up.
+        // The tokens filled up to whole vectors, and to whole words.
         let (columns, depth) = (tokens.next_multiple_of(LANES), tokens.div_ceil(T::GROUP));
+        let weight_stride = columns / T::GROUP;
         let width_words = width / T::GROUP;
         self.transpose_keys(columns, keys);
         self.pack_values(values);
         scores.reserve(BAND * columns);
-        weights.reserve(BAND * depth);
+        weights.reserve(BAND * weight_stride);
         context.reserve(BAND * width);
         let scale = 1.0 / (scaled_width as f32).sqrt();
         let stride = 3 * count * width;
@@ -122,11 +123,11 @@ impl<T: Element> Head<'_, T> {
             }
             let mut totals = [1.0; BAND];
             for (row, total) in totals.iter_mut().enumerate().take(rows) {
-                let scores = &scores.words()[row * columns..][..tokens];
-                let weights = &mut weights.words_mut()[row * depth..][..depth];
-                *total = softmax_numerators::<L, T>(scores, scale, weights);
+                let scores = &mut scores.words_mut()[row * columns..][..columns];
+                let weights = &mut weights.words_mut()[row * weight_stride..][..weight_stride];
+                *total = softmax_numerators::<L, T>(scores, tokens, scale, weights);
             }
-            let weight_words = Words { start: weights.words().as_ptr(), stride: depth };
+            let weight_words = Words { start: weights.words().as_ptr(), stride: weight_stride };
             let value_words = Words { start: values.words().as_ptr(), stride: width };
             // SAFETY: as above; there are `rows` rows of `depth` weights, and `pack_values` has written `depth` rows of
             // `width` words.
@@ -155,28 +156,13 @@ impl<T: Element> Head<'_, T> {
         let width_words = self.heads.width / T::GROUP;
         keys.reserve(width_words * columns);
         let keys = &mut keys.words_mut()[..width_words * columns];
-        // Blocks of 16 tokens, so that a block's cache lines are written whole.
-        for first in (0..columns).step_by(LANES) {
-            let mut block = [[0u32; LANES]; LANES];
-            for words in (0..width_words).step_by(LANES) {
-                let height = (width_words - words).min(LANES);
-                for (i, column) in block.iter_mut().enumerate() {
-                    *column = [0; LANES];
-                    if first + i < self.tokens {
-                        let key = &self.part(first + i, 1)[words * T::GROUP..][..height * T::GROUP];
-                        column
-                            .iter_mut()
-                            .zip(key.chunks_exact(T::GROUP))
-                            .for_each(|(to, w)| *to = T::word(w));
-                    }
-                }
-                for row in 0..height {
-                    let to = &mut keys[(words + row) * columns + first..][..LANES];
-                    for (to, column) in to.iter_mut().zip(&block) {
-                        *to = column[row];
-                    }
-                }
+        let Heads { count, width, .. } = self.heads;
+        for (word, to) in keys.chunks_exact_mut(columns).enumerate() {
+            let at = (count + self.head) * width + word * T::GROUP;
+            for (to, token) in to.iter_mut().zip(self.qkv.chunks_exact(3 * count * width)) {
+                *to = T::word(&token[at..at + T::GROUP]);
             }
+            to[self.tokens..].fill(0);
         }
     }
 
@@ -202,54 +188,37 @@ impl<T: Element> Head<'_, T> {
 }
 
 /// Writes `e^(scale · (score - max))` as words of weights and returns the sum of what was written.
+///
+/// `scores` are the tokens' and, filling up the last vector, others that count as minus infinity: their weight is zero.
 #[inline(always)]
-fn softmax_numerators<L: Level, T: Element>(scores: &[u32], scale: f32, weights: &mut [u32]) -> f32 {
-    // Rows are short (a window at most), so a copy on the stack per 16 scores keeps everything in registers.
-    let mut lanes = [0.0f32; LANES];
-    let mut max = f32::NEG_INFINITY;
+fn softmax_numerators<L: Level, T: Element>(
+    scores: &mut [u32],
+    tokens: usize,
+    scale: f32,
+    weights: &mut [u32],
+) -> f32 {
+    scores[tokens..].fill(f32::NEG_INFINITY.to_bits());
     let mut top = [f32::NEG_INFINITY; LANES];
-    let chunks = scores.chunks_exact(LANES);
-    for &score in chunks.remainder() {
-        let score = f32::from_bits(score);
-        max = if score > max { score } else { max };
-    }
-    for chunk in chunks {
+    for chunk in scores.chunks_exact(LANES) {
         for lane in 0..LANES {
             let score = f32::from_bits(chunk[lane]);
             top[lane] = if score > top[lane] { score } else { top[lane] };
         }
     }
-    let highest = reduce::max(&top);
-    let max = if highest > max { highest } else { max };
-    let offset = -max * scale;
-    let weight = |score: u32| {
-        let x = L::mul_add(f32::from_bits(score), scale, offset);
-        // Rounding may leave the greatest score a little above zero.
-        T::of(exp_of_nonpositive::<L>(if x > 0.0 { 0.0 } else { x }))
-    };
-    let words = LANES / T::GROUP;
-    let mut total = 0.0;
-    let whole = scores.len() / LANES;
-    for chunk in 0..whole {
-        let scores = &scores[chunk * LANES..][..LANES];
+    let offset = -reduce::max(&top) * scale;
+    let mut totals = [0.0f32; LANES];
+    for (scores, words) in scores.chunks_exact(LANES).zip(weights.chunks_exact_mut(LANES / T::GROUP)) {
         let mut numbers = [T::default(); LANES];
         for lane in 0..LANES {
-            numbers[lane] = weight(scores[lane]);
-            lanes[lane] += numbers[lane].value();
+            let x = L::mul_add(f32::from_bits(scores[lane]), scale, offset);
+            // Rounding may leave the greatest score a little above zero.
+            let weight = T::of(exp_of_nonpositive::<L>(if x > 0.0 { 0.0 } else { x }));
+            numbers[lane] = weight;
+            totals[lane] += weight.value();
         }
-        let to = &mut weights[chunk * words..][..words];
-        to.iter_mut().zip(numbers.chunks_exact(T::GROUP)).for_each(|(to, pair)| *to = T::word(pair));
+        words.iter_mut().zip(numbers.chunks_exact(T::GROUP)).for_each(|(word, pair)| *word = T::word(pair));
     }
-    let rest = scores[whole * LANES..].chunks(T::GROUP);
-    for (scores, to) in rest.zip(&mut weights[whole * words..]) {
-        let mut numbers = [T::default(); 2];
-        for (number, &score) in numbers.iter_mut().zip(scores) {
-            *number = weight(score);
-            total += number.value();
-        }
-        *to = T::word(&numbers[..T::GROUP]);
-    }
-    total + reduce::sum(&lanes)
+    reduce::sum(&totals)
 }
 
 /// Checks that bf16 is the only element that shares words.

@@ -4,7 +4,7 @@ use crate::level::Level;
 
 const LANES: usize = 16;
 
-/// Returns the sum of `value(x)` over the row.
+/// Returns the row folded in 16 lanes, and these joined.
 #[inline(always)]
 fn fold(row: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [start; LANES];
@@ -17,12 +17,21 @@ fn fold(row: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f
             lanes[lane] = step(lanes[lane], chunk[lane]);
         }
     }
-    for width in [8, 4, 2, 1] {
-        for lane in 0..width {
-            lanes[lane] = join(lanes[lane], lanes[lane + width]);
-        }
+    across(&lanes, join)
+}
+
+/// Returns the lanes joined in pairs, the pairs in pairs, and so on: spelled out, because a loop would not unroll.
+#[inline(always)]
+fn across(lanes: &[f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut eight = [0.0; 8];
+    for lane in 0..8 {
+        eight[lane] = join(lanes[lane], lanes[lane + 8]);
     }
-    lanes[0]
+    let mut four = [0.0; 4];
+    for lane in 0..4 {
+        four[lane] = join(eight[lane], eight[lane + 4]);
+    }
+    join(join(four[0], four[2]), join(four[1], four[3]))
 }
 
 /// Returns the sum of the row.

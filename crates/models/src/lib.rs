@@ -17,6 +17,7 @@ mod embeddings;
 mod encoder;
 mod error;
 mod failure;
+mod fidelity;
 mod head;
 mod head_file;
 mod job;
@@ -43,6 +44,7 @@ pub use embeddings::Embeddings;
 pub use encoder::{EncoderOptions, TextEncoder};
 pub use error::{ModelError, Result};
 pub use failure::Failure;
+pub use fidelity::{Fidelity, fidelities};
 pub use head::ClassifierHead;
 pub use job::EncodeJob;
 pub use logistic::{

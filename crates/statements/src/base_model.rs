@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nightjar_catalog::{ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled, Source};
-use nightjar_functions::PinnedModel;
+use nightjar_functions::{PinnedModel, with_fidelity};
 use nightjar_models::Precision;
 
 use crate::StatementContext;
@@ -60,6 +60,7 @@ pub(crate) async fn find_base(
     let card = ModelCard::base_model(pulled.digest, pulled.encoder, pulled.source);
     let name = source.to_string();
     if matches!(source, Source::Known(_)) {
+        let card = measure(context, card).await?;
         let new = NewModel { name, card, digest: pulled.digest, run: None };
         let created = context.store.catalog().create_model(&new, OnConflict::Ignore)?;
         return Ok(BaseModel::of(created.version));
@@ -72,6 +73,15 @@ pub(crate) async fn find_base(
         precision: Precision::F32,
     };
     Ok(BaseModel { pinned, card, name })
+}
+
+/// Returns the card of a base that the catalog will keep, with its fidelities. Works on a blocking thread.
+pub(crate) async fn measure(context: &StatementContext, card: ModelCard) -> Result<ModelCard> {
+    let store = context.store.clone();
+    match tokio::task::spawn_blocking(move || with_fidelity(&store, card)).await {
+        Ok(card) => Ok(card?),
+        Err(stopped) => Err(StatementError::Internal(format!("measuring precisions stopped: {stopped}"))),
+    }
 }
 
 /// Pulls on a blocking thread: the hub client and pip are synchronous.

@@ -5,7 +5,7 @@ use datafusion::prelude::DataFrame;
 use nightjar_catalog::{CatalogError, ModelCard, ModelReference, NewModel, OnConflict};
 use std::fmt;
 
-use crate::base_model::{BaseModel, find_base};
+use crate::base_model::{BaseModel, find_base, measure};
 use crate::context::done;
 use crate::training::Training;
 use crate::training_rows::TrainingRows;
@@ -162,7 +162,7 @@ impl Statement for CreateModel {
         };
         let base = find_base(context, self.base.as_deref(), true).await?;
         let Some(fine_tune) = &self.fine_tune else {
-            return self.keep_base(context, base, on_conflict);
+            return self.keep_base(context, base, on_conflict).await;
         };
         let training = Training { name: &self.name, base, fine_tune, options, on_conflict };
         training.run(context).await
@@ -171,7 +171,7 @@ impl Statement for CreateModel {
 
 impl CreateModel {
     /// Makes a version that is its base, untrained: another name for it, with a history of its own.
-    fn keep_base(
+    async fn keep_base(
         &self,
         context: &StatementContext,
         base: BaseModel,
@@ -180,7 +180,8 @@ impl CreateModel {
         if let Some((option, _)) = self.options.first() {
             return Err(StatementError::OptionWithoutTraining { option: option.clone() });
         }
-        let card = ModelCard { base: Some(base.name), ..base.card };
+        let card = measure(context, base.card).await?;
+        let card = ModelCard { base: Some(base.name), ..card };
         let new = NewModel { name: self.name.clone(), card, digest: base.pinned.digest, run: None };
         let created = context.store.catalog().create_model(&new, on_conflict)?;
         Ok(context.session.read_batch(TrainingRows::untrained(&created)?)?)
