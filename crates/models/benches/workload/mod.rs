@@ -16,8 +16,8 @@ service users security technology research space scientists announced said plans
 pub(crate) fn model_dir() -> Option<PathBuf> {
     let dir = std::env::var_os("NIGHTJAR_TEST_MODEL_DIR").map(PathBuf::from);
     if dir.is_none() {
-        let say = "skipped: set NIGHTJAR_TEST_MODEL_DIR to the folder of all-MiniLM-L6-v2";
-        writeln!(io::stderr(), "{say}").unwrap();
+        let mut err = io::stderr().lock();
+        writeln!(err, "skipped: set NIGHTJAR_TEST_MODEL_DIR to the folder of all-MiniLM-L6-v2").unwrap();
     }
     dir
 }
