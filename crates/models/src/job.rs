@@ -110,8 +110,8 @@ impl EncodeJob {
         self.batches.get(i).cloned().unwrap_or(0..0)
     }
 
-    /// Writes the tokens of micro-batch `i` to `packed`, whatever it held.
-    pub(crate) fn pack(&self, i: usize, packed: &mut PackedTexts) {
+    /// Writes the tokens of micro-batch `i` to `packed`, whatever it held; none where there is no such micro-batch.
+    pub fn pack(&self, i: usize, packed: &mut PackedTexts) {
         packed.ids.clear();
         packed.type_ids.clear();
         packed.lengths.clear();

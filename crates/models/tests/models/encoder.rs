@@ -90,9 +90,9 @@ fn every_precision_agrees_with_the_reference_on_candle() {
     // Random weights are a hard case: nothing in them averages out.
     for (encoder, least) in encoders.iter().zip([1.0 - 1e-10, 0.9998, 0.98]) {
         let found = encoder.embed(&texts).unwrap();
-        for i in 0..texts.len() {
+        for (i, text) in texts.iter().enumerate() {
             let cosine = cosine(found.row(i), reference.row(i));
-            assert!(cosine >= least, "{cosine} < {least} for {:?}", texts[i]);
+            assert!(cosine >= least, "{cosine} < {least} for {text:?}");
         }
     }
 }
