@@ -14,6 +14,9 @@ pub(crate) unsafe trait Dot {
     const LANES: usize;
     /// Rows that are computed at a time, as many as the registers allow: 8 or 4.
     const ROWS: usize;
+    /// Vectors of columns that are computed at a time: with `ROWS` as many as the registers allow, and few enough that a
+    /// panel's part is still in the first-level cache when the next rows pass.
+    const VECTORS: usize;
     /// A vector of words.
     type Words: Copy;
     /// A vector of sums: f32, or i32 for bytes.

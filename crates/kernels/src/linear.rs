@@ -8,7 +8,7 @@ use crate::level::{Cpu, Kernel, Level};
 use crate::panels::{Panels, group};
 use crate::precision::Precision;
 use crate::quantize::ByteRows;
-use crate::tile::{BAND, PANEL, Words, multiply};
+use crate::tile::{BAND, LANES, PANEL, Words, multiply};
 
 /// Rows that a linear layer reads, `[rows, inputs]`.
 #[derive(Debug, Clone, Copy)]
@@ -106,13 +106,32 @@ impl Linear {
     }
 }
 
+/// Neighbouring outputs of one row, a vector of them. Loops over exactly so many become vector instructions; a whole panel
+/// at a time would be unrolled into single numbers.
+type Lanes = [f32; LANES];
+
 /// What happens to the sums of a product before they are stored.
 trait Epilogue {
     /// Returns the size of the output.
     fn len(&self) -> usize;
 
-    /// Takes `values` of one row, which stand at `at` of the output; the bias is in them.
-    fn take<L: Level>(&mut self, at: usize, values: &[f32]);
+    /// Takes the first `count` numbers of one row, which stand at `at` of the output; the bias is in them.
+    fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize);
+}
+
+/// Writes `number(values)` over the numbers at `at`: all of them at once but at the end of a row.
+#[inline(always)]
+fn store<T: Element>(out: &mut [T], at: usize, values: &Lanes, count: usize, number: impl Fn(T, f32) -> T) {
+    if count == LANES {
+        if let Some(out) = out[at..].first_chunk_mut::<LANES>() {
+            for lane in 0..LANES {
+                out[lane] = number(out[lane], values[lane]);
+            }
+        }
+    } else {
+        let out = &mut out[at..at + count];
+        out.iter_mut().zip(values).for_each(|(out, &value)| *out = number(*out, value));
+    }
 }
 
 struct Store<'a, T>(&'a mut [T]);
@@ -124,9 +143,8 @@ impl<T: Element> Epilogue for Store<'_, T> {
     }
 
     #[inline(always)]
-    fn take<L: Level>(&mut self, at: usize, values: &[f32]) {
-        let out = &mut self.0[at..at + values.len()];
-        out.iter_mut().zip(values).for_each(|(out, &value)| *out = T::of(value));
+    fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
+        store(self.0, at, values, count, |_, value| T::of(value));
     }
 }
 
@@ -139,9 +157,8 @@ impl<T: Element> Epilogue for Gelu<'_, T> {
     }
 
     #[inline(always)]
-    fn take<L: Level>(&mut self, at: usize, values: &[f32]) {
-        let out = &mut self.0[at..at + values.len()];
-        out.iter_mut().zip(values).for_each(|(out, &value)| *out = T::of(gelu::<L>(value)));
+    fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
+        store(self.0, at, values, count, |_, value| T::of(gelu::<L>(value)));
     }
 }
 
@@ -154,9 +171,8 @@ impl Epilogue for Add<'_> {
     }
 
     #[inline(always)]
-    fn take<L: Level>(&mut self, at: usize, values: &[f32]) {
-        let out = &mut self.0[at..at + values.len()];
-        out.iter_mut().zip(values).for_each(|(out, &value)| *out += value);
+    fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
+        store(self.0, at, values, count, |residual, value| residual + value);
     }
 }
 
@@ -173,44 +189,41 @@ impl<E: Epilogue> Kernel for Product<'_, E> {
     #[inline(always)]
     fn run<L: Level>(self) {
         match self.rows {
-            Rows::F32(rows) => self.bands::<L, L::F32>(rows.as_ptr().cast(), |sums, _, _, values| {
-                values.iter_mut().zip(sums).for_each(|(value, &sum)| *value = f32::from_bits(sum));
-            }),
-            Rows::Bf16(rows) => self.bands::<L, L::Bf16>(rows.as_ptr().cast(), |sums, _, _, values| {
-                values.iter_mut().zip(sums).for_each(|(value, &sum)| *value = f32::from_bits(sum));
-            }),
+            Rows::F32(rows) => self.bands::<L, L::F32>(rows.as_ptr().cast(), |sums, _, _| floats(sums)),
+            Rows::Bf16(rows) => self.bands::<L, L::Bf16>(rows.as_ptr().cast(), |sums, _, _| floats(sums)),
             Rows::Int8(rows) => {
                 let panels = &self.linear.panels;
-                self.bands::<L, L::Int8>(rows.bytes().as_ptr().cast(), |sums, row, panel, values| {
-                    let (scale, zero) = rows.scale(row);
-                    let columns = panels.scales(panel).iter().zip(panels.sums(panel));
-                    for ((value, &sum), (channel, weights)) in values.iter_mut().zip(sums).zip(columns) {
-                        // Exact: see the bound on the depth in `Bytes`.
-                        let sum = (sum as i32).wrapping_sub(zero.wrapping_mul(*weights));
-                        *value = sum as f32 * (scale * channel);
-                    }
-                });
+                let values = |sums: &[u32; LANES], row, output| panels.values(sums, rows.scale(row), output);
+                self.bands::<L, L::Int8>(rows.bytes().as_ptr().cast(), values);
             }
         }
     }
 }
 
+/// Returns sums of f32.
+#[inline(always)]
+fn floats(sums: &[u32; LANES]) -> Lanes {
+    let mut values = [0.0; LANES];
+    for lane in 0..LANES {
+        values[lane] = f32::from_bits(sums[lane]);
+    }
+    values
+}
+
 impl<E: Epilogue> Product<'_, E> {
     /// Computes the product panel by panel, each for all rows, a band of rows at a time: the panel stays in the
-    /// second-level cache while the rows pass.
+    /// second-level cache while the rows pass. `values` makes numbers of the sums in a row from an output on.
     #[inline(always)]
     fn bands<L: Level, D: Dot>(
         mut self,
         rows: *const u32,
-        values: impl Fn(&[u32], usize, usize, &mut [f32; PANEL]),
+        values: impl Fn(&[u32; LANES], usize, usize) -> Lanes,
     ) {
         let Linear { panels, bias, outputs, .. } = self.linear;
         let depth = panels.depth();
         let mut tile = [0u32; BAND * PANEL];
-        let mut row_values = [0.0f32; PANEL];
         for panel in 0..panels.count() {
             let weights = panels.panel(panel);
-            let bias = &bias[panel * PANEL..][..PANEL];
             for first in (0..self.count).step_by(BAND) {
                 let band = (self.count - first).min(BAND);
                 let words = Words { start: rows.wrapping_add(first * depth), stride: depth };
@@ -218,14 +231,18 @@ impl<E: Epilogue> Product<'_, E> {
                 // `count` rows of `inputs` numbers, which are `depth` words; a panel has `depth` rows of PANEL words.
                 unsafe { multiply::<D>(words, weights, [band, PANEL, depth], &mut tile, PANEL) };
                 for (row, sums) in tile.chunks_exact(PANEL).take(band).enumerate() {
-                    values(sums, first + row, panel, &mut row_values);
-                    row_values.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-                    let at = (first + row) * outputs + panel * PANEL;
-                    // The constant length lets the compiler unroll; only a matrix's last panel may be narrower.
-                    if *outputs - panel * PANEL >= PANEL {
-                        self.out.take::<L>(at, &row_values);
-                    } else {
-                        self.out.take::<L>(at, &row_values[..*outputs - panel * PANEL]);
+                    let row = first + row;
+                    for (vector, sums) in sums.as_chunks::<LANES>().0.iter().enumerate() {
+                        let output = panel * PANEL + vector * LANES;
+                        if output >= *outputs {
+                            break;
+                        }
+                        let mut values = values(sums, row, output);
+                        let bias = &bias[output..output + LANES];
+                        for lane in 0..LANES {
+                            values[lane] += bias[lane];
+                        }
+                        self.out.take::<L>(row * outputs + output, &values, (outputs - output).min(LANES));
                     }
                 }
             }

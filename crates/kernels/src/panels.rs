@@ -4,7 +4,7 @@ use crate::bf16::Bf16;
 use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::precision::Precision;
-use crate::tile::{PANEL, Words};
+use crate::tile::{LANES, PANEL, Words};
 
 /// A weight matrix cut into panels of [`PANEL`] outputs. Within a panel the words of all its outputs at one depth lie
 /// side by side; outputs and depths beyond the matrix are zeros.
@@ -81,16 +81,24 @@ impl Panels {
         Words { start: words.as_ptr(), stride: PANEL }
     }
 
-    /// Returns the scales of a panel's outputs.
+    /// Returns the products behind a vector of byte sums, those of a row with this scale and zero point with the outputs
+    /// from `output` on.
     #[inline(always)]
-    pub(crate) fn scales(&self, panel: usize) -> &[f32] {
-        &self.scales[panel * PANEL..][..PANEL]
-    }
-
-    /// Returns the sums of a panel's outputs.
-    #[inline(always)]
-    pub(crate) fn sums(&self, panel: usize) -> &[i32] {
-        &self.sums[panel * PANEL..][..PANEL]
+    pub(crate) fn values(
+        &self,
+        sums: &[u32; LANES],
+        (scale, zero): (f32, i32),
+        output: usize,
+    ) -> [f32; LANES] {
+        let scales = &self.scales[output..output + LANES];
+        let weights = &self.sums[output..output + LANES];
+        let mut values = [0.0; LANES];
+        for lane in 0..LANES {
+            // Exact: a layer's depth is bounded far below where 32 bits would overflow.
+            let sum = (sums[lane] as i32).wrapping_sub(zero.wrapping_mul(weights[lane]));
+            values[lane] = sum as f32 * (scale * scales[lane]);
+        }
+        values
     }
 }
 

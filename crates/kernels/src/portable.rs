@@ -29,6 +29,7 @@ pub(crate) struct F32;
 unsafe impl Dot for F32 {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
+    const VECTORS: usize = 1;
     type Words = [f32; LANES];
     type Sums = [f32; LANES];
 
@@ -70,6 +71,7 @@ pub(crate) struct Bf16Pairs;
 unsafe impl Dot for Bf16Pairs {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
+    const VECTORS: usize = 1;
     type Words = [u32; LANES];
     type Sums = [f32; LANES];
 
@@ -112,6 +114,7 @@ pub(crate) struct Bytes;
 unsafe impl Dot for Bytes {
     const LANES: usize = LANES;
     const ROWS: usize = 4;
+    const VECTORS: usize = 1;
     type Words = [u32; LANES];
     type Sums = [i32; LANES];
 

@@ -41,7 +41,7 @@ pub(crate) unsafe fn multiply<D: Dot>(
     assert!(rows == 0 || (rows - 1) * out_stride + columns <= out.len());
     let mut column = 0;
     while column < columns {
-        let vectors = ((columns - column) / D::LANES).min(3);
+        let vectors = ((columns - column) / D::LANES).min(D::VECTORS);
         let mut row = 0;
         while row < rows {
             let height = (rows - row).min(D::ROWS);

@@ -68,7 +68,7 @@ impl Level for Avx512Bf16 {
 /// Implements [`Dot`] by intrinsics: sums by name of their zero and store, words by splat and load.
 macro_rules! dot {
     (
-        $(#[$doc:meta])* $name:ident: $lanes:literal lanes of $rows:literal rows,
+        $(#[$doc:meta])* $name:ident: $lanes:literal lanes, $rows:literal by $vectors:literal,
         $words:ty => $sums:ty, $zero:ident, $splat:ident, $load:ident, $store:ident,
         |$sum:ident, $row:ident, $columns:ident| $dot:expr
     ) => {
@@ -79,6 +79,7 @@ macro_rules! dot {
         unsafe impl Dot for $name {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
+            const VECTORS: usize = $vectors;
             type Words = $words;
             type Sums = $sums;
 
@@ -117,14 +118,14 @@ macro_rules! dot {
 
 dot! {
     /// f32 by AVX2's fused multiply-add.
-    F32x8: 8 lanes of 4 rows,
+    F32x8: 8 lanes, 4 by 2,
     __m256i => __m256, _mm256_setzero_ps, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_storeu_ps,
     |sums, row, columns| _mm256_fmadd_ps(_mm256_castsi256_ps(row), _mm256_castsi256_ps(columns), sums)
 }
 
 dot! {
     /// bf16 widened to f32; the second of a pair is added first, as the hardware's instruction does.
-    Bf16x8: 8 lanes of 4 rows,
+    Bf16x8: 8 lanes, 4 by 2,
     __m256i => __m256, _mm256_setzero_ps, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_storeu_ps,
     |sums, row, columns| {
         let upper = _mm256_set1_epi32(0xffff_0000_u32 as i32);
@@ -136,7 +137,7 @@ dot! {
 
 dot! {
     /// Bytes widened to 16 bits: AVX2's own product of bytes would saturate.
-    Int8x8: 8 lanes of 4 rows,
+    Int8x8: 8 lanes, 4 by 2,
     __m256i => __m256i, _mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_storeu_si256,
     |sums, row, columns| {
         let even = _mm256_madd_epi16(
@@ -150,14 +151,14 @@ dot! {
 
 dot! {
     /// f32 by AVX-512's fused multiply-add.
-    F32x16: 16 lanes of 8 rows,
+    F32x16: 16 lanes, 8 by 3,
     __m512i => __m512, _mm512_setzero_ps, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_ps,
     |sums, row, columns| _mm512_fmadd_ps(_mm512_castsi512_ps(row), _mm512_castsi512_ps(columns), sums)
 }
 
 dot! {
     /// bf16 widened to f32; the second of a pair is added first, as the hardware's instruction does.
-    Bf16x16: 16 lanes of 8 rows,
+    Bf16x16: 16 lanes, 8 by 3,
     __m512i => __m512, _mm512_setzero_ps, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_ps,
     |sums, row, columns| {
         let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
@@ -169,7 +170,7 @@ dot! {
 
 dot! {
     /// bf16 by the hardware's dot product.
-    HardwareBf16x16: 16 lanes of 8 rows,
+    HardwareBf16x16: 16 lanes, 8 by 3,
     __m512i => __m512, _mm512_setzero_ps, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_ps,
     |sums, row, columns| _mm512_dpbf16_ps(sums, as_bf16(row), as_bf16(columns))
 }
@@ -182,7 +183,7 @@ fn as_bf16(words: __m512i) -> __m512bh {
 
 dot! {
     /// Bytes widened to 16 bits.
-    Int8x16: 16 lanes of 8 rows,
+    Int8x16: 16 lanes, 8 by 3,
     __m512i => __m512i, _mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_si512,
     |sums, row, columns| {
         let even = _mm512_madd_epi16(
@@ -196,7 +197,7 @@ dot! {
 
 dot! {
     /// Bytes by VNNI's dot product.
-    VnniInt8x16: 16 lanes of 8 rows,
+    VnniInt8x16: 16 lanes, 8 by 3,
     __m512i => __m512i, _mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_storeu_si512,
     |sums, row, columns| _mm512_dpbusd_epi32(sums, row, columns)
 }
