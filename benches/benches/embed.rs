@@ -6,6 +6,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nightjar_benches::{BASE_MODEL, reviews, reviews_path, session};
 use nightjar_functions::Models;
+use nightjar_models::Precision;
 
 fn embed(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
