@@ -14,8 +14,14 @@ pub(crate) trait Level {
     /// Products of bytes, summed in i32.
     type Int8: Dot;
 
+    /// Whether multiplying and adding is one instruction, rounded once.
+    const FUSED: bool;
+
     /// Returns `a * b + c`, fused where the instruction set can.
-    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
+    }
 }
 
 /// Work that is compiled once for each instruction set.

@@ -15,11 +15,8 @@ impl Level for Portable {
     type Bf16 = Bf16Pairs;
     type Int8 = Bytes;
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        // Without the instruction, mul_add is a slow call of the C library.
-        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { a * b + c }
-    }
+    // Without the instruction, a fused multiply-add is a slow call of the C library.
+    const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 }
 
 /// f32 in plain Rust.

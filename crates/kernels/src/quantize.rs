@@ -2,6 +2,7 @@
 
 use crate::element::Element;
 use crate::level::{Cpu, Kernel, Level};
+use crate::tile::LANES;
 
 /// Rows of unsigned bytes: `value ≈ scale · (byte - zero)`.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +74,6 @@ impl<T: Element> Kernel for Quantize<'_, T> {
 fn quantize_row<L: Level, T: Element>(values: &[T], bytes: &mut [u8]) -> (f32, i32) {
     /// Adding it rounds to a whole number, which then stands in the lowest bits: 1.5 · 2^23.
     const ROUND: f32 = 12_582_912.0;
-    const LANES: usize = 16;
     let mut low = [0.0f32; LANES];
     let mut high = [0.0f32; LANES];
     // Infinity times zero is NaN, and NaN stays NaN: one sum tells whether any value is not finite.

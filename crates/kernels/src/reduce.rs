@@ -1,8 +1,7 @@
 //! Sums and maxima of a row, in an order that follows from its length alone.
 
 use crate::level::Level;
-
-const LANES: usize = 16;
+use crate::tile::LANES;
 
 /// Returns the row folded in 16 lanes, and these joined.
 #[inline(always)]

@@ -14,10 +14,7 @@ impl Level for Avx2 {
     type Bf16 = Bf16x8;
     type Int8 = Int8x8;
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+    const FUSED: bool = true;
 }
 
 /// AVX-512 F, BW, DQ and VL: sixteen columns a vector, thirty-two registers.
@@ -29,10 +26,7 @@ impl Level for Avx512 {
     type Bf16 = Bf16x16;
     type Int8 = Int8x16;
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+    const FUSED: bool = true;
 }
 
 /// AVX-512 with VNNI: products of bytes have an instruction.
@@ -44,10 +38,7 @@ impl Level for Avx512Vnni {
     type Bf16 = Bf16x16;
     type Int8 = VnniInt8x16;
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+    const FUSED: bool = true;
 }
 
 /// AVX-512 with VNNI and BF16: products of bytes and of bf16 have instructions.
@@ -59,10 +50,7 @@ impl Level for Avx512Bf16 {
     type Bf16 = HardwareBf16x16;
     type Int8 = VnniInt8x16;
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+    const FUSED: bool = true;
 }
 
 /// Implements [`Dot`] by intrinsics: sums by name of their zero and store, words by splat and load.
