@@ -4,7 +4,7 @@ use crate::activation::exp_of_nonpositive;
 use crate::bf16::Bf16;
 use crate::buffer::Buffer;
 use crate::dot::Dot;
-use crate::element::Element;
+use crate::element::{Element, narrow};
 use crate::level::{Cpu, Kernel, Level};
 use crate::reduce;
 use crate::tile::{BAND, LANES, Words, multiply};
@@ -138,7 +138,15 @@ impl<T: Element> Head<'_, T> {
                 let out = &mut out[(first + row) * count * width + self.head * width..][..width];
                 let context = &context.words()[row * width..][..width];
                 let factor = 1.0 / total;
-                out.iter_mut().zip(context).for_each(|(o, &c)| *o = T::of(f32::from_bits(c) * factor));
+                for (out, context) in
+                    out.as_chunks_mut::<LANES>().0.iter_mut().zip(context.as_chunks::<LANES>().0)
+                {
+                    let mut numbers = [0.0; LANES];
+                    for lane in 0..LANES {
+                        numbers[lane] = f32::from_bits(context[lane]) * factor;
+                    }
+                    *out = narrow::<L, T>(&numbers);
+                }
             }
         }
     }
@@ -157,12 +165,17 @@ impl<T: Element> Head<'_, T> {
         keys.reserve(width_words * columns);
         let keys = &mut keys.words_mut()[..width_words * columns];
         let Heads { count, width, .. } = self.heads;
-        for (word, to) in keys.chunks_exact_mut(columns).enumerate() {
-            let at = (count + self.head) * width + word * T::GROUP;
-            for (to, token) in to.iter_mut().zip(self.qkv.chunks_exact(3 * count * width)) {
-                *to = T::word(&token[at..at + T::GROUP]);
+        let at = (count + self.head) * width;
+        // Token by token: reads are contiguous, and scattered writes cost less than gathered reads.
+        for (token, from) in self.qkv.chunks_exact(3 * count * width).enumerate() {
+            let mut to = token;
+            for word in from[at..at + width].chunks_exact(T::GROUP) {
+                keys[to] = T::word(word);
+                to += columns;
             }
-            to[self.tokens..].fill(0);
+        }
+        for row in keys.chunks_exact_mut(columns) {
+            row[self.tokens..].fill(0);
         }
     }
 
@@ -199,26 +212,26 @@ fn softmax_numerators<L: Level, T: Element>(
 ) -> f32 {
     scores[tokens..].fill(f32::NEG_INFINITY.to_bits());
     let mut top = [f32::NEG_INFINITY; LANES];
-    for chunk in scores.chunks_exact(LANES) {
+    let (scores, _) = scores.as_chunks::<LANES>();
+    for chunk in scores {
         for lane in 0..LANES {
-            let score = f32::from_bits(chunk[lane]);
+            let score = f32::from_bits(chunk[lane]) * scale;
             top[lane] = if score > top[lane] { score } else { top[lane] };
         }
     }
-    let offset = -reduce::max(&top) * scale;
+    let top = reduce::max_of_lanes(&top);
     let mut totals = [0.0f32; LANES];
-    for (scores, words) in scores.chunks_exact(LANES).zip(weights.chunks_exact_mut(LANES / T::GROUP)) {
-        let mut numbers = [T::default(); LANES];
+    for (scores, words) in scores.iter().zip(weights.chunks_exact_mut(LANES / T::GROUP)) {
+        let mut numbers = [0.0; LANES];
         for lane in 0..LANES {
-            let x = L::mul_add(f32::from_bits(scores[lane]), scale, offset);
-            // Rounding may leave the greatest score a little above zero.
-            let weight = T::of(exp_of_nonpositive::<L>(if x > 0.0 { 0.0 } else { x }));
-            numbers[lane] = weight;
-            totals[lane] += weight.value();
+            // Rounded as above, so that the greatest score gives zero.
+            numbers[lane] = exp_of_nonpositive::<L>(f32::from_bits(scores[lane]) * scale - top);
+            totals[lane] += numbers[lane];
         }
+        let numbers = narrow::<L, T>(&numbers);
         words.iter_mut().zip(numbers.chunks_exact(T::GROUP)).for_each(|(word, pair)| *word = T::word(pair));
     }
-    reduce::sum(&totals)
+    reduce::sum_of_lanes(&totals)
 }
 
 /// Checks that bf16 is the only element that shares words.

@@ -1,12 +1,39 @@
 //! The numbers that activations are kept in.
 
 use crate::bf16::Bf16;
+use crate::level::Level;
 use crate::linear::Rows;
+use crate::tile::LANES;
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for crate::Bf16 {}
+    use super::*;
+
+    pub trait Sealed: Sized {
+        /// Returns the nearest numbers; `narrow` is how the instruction set makes bf16.
+        fn of_vector(values: &[f32; LANES], narrow: impl Fn(&[f32; LANES]) -> [Bf16; LANES])
+        -> [Self; LANES];
+    }
+}
+
+impl sealed::Sealed for f32 {
+    #[inline(always)]
+    fn of_vector(values: &[f32; LANES], _: impl Fn(&[f32; LANES]) -> [Bf16; LANES]) -> [f32; LANES] {
+        *values
+    }
+}
+
+impl sealed::Sealed for Bf16 {
+    #[inline(always)]
+    fn of_vector(values: &[f32; LANES], narrow: impl Fn(&[f32; LANES]) -> [Bf16; LANES]) -> [Bf16; LANES] {
+        narrow(values)
+    }
+}
+
+/// Returns the nearest numbers of `T`, a vector of them at once. For kernels that run by [`crate::Cpu`] as `L`.
+#[inline(always)]
+pub(crate) fn narrow<L: Level, T: Element>(values: &[f32; LANES]) -> [T; LANES] {
+    // SAFETY: a level is named by `Cpu::run` only, which has seen its instructions.
+    T::of_vector(values, |values| unsafe { L::narrow(values) })
 }
 
 /// A number that activations are kept in between two kernels: f32 or [`Bf16`].

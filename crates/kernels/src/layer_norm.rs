@@ -1,8 +1,9 @@
 //! Layer normalisation.
 
-use crate::element::Element;
+use crate::element::{Element, narrow};
 use crate::level::{Cpu, Kernel, Level};
 use crate::reduce::{sum, sum_of_squares};
+use crate::tile::LANES;
 
 /// The learned part of a layer norm.
 ///
@@ -66,7 +67,12 @@ impl<T: Element> Kernel for Normalize<'_, T> {
             }
             if let Some(copy) = &mut self.copy {
                 let copy = &mut copy[i * width..][..width];
-                copy.iter_mut().zip(&*row).for_each(|(copy, &value)| *copy = T::of(value));
+                let (vectors, rest) = copy.as_chunks_mut::<LANES>();
+                let (values, last) = row.as_chunks::<LANES>();
+                vectors.iter_mut().zip(values).for_each(|(copy, values)| *copy = narrow::<L, T>(values));
+                let mut filled = [0.0; LANES];
+                filled[..last.len()].copy_from_slice(last);
+                rest.copy_from_slice(&narrow::<L, T>(&filled)[..last.len()]);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Instruction sets, and the one place that chooses between them at run time.
 
+use crate::bf16::Bf16;
 use crate::dot::Dot;
 use crate::portable::Portable;
+use crate::tile::LANES;
 #[cfg(target_arch = "x86_64")]
 use crate::x86::{Avx2, Avx512, Avx512Bf16, Avx512Vnni};
 
@@ -21,6 +23,19 @@ pub(crate) trait Level {
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
+    }
+
+    /// Returns the nearest bf16 numbers, ties to even; NaN stays NaN. Numbers below 2^-126 may become zero.
+    ///
+    /// # Safety
+    /// The instructions of the level are there.
+    #[inline(always)]
+    unsafe fn narrow(values: &[f32; LANES]) -> [Bf16; LANES] {
+        let mut narrow = [Bf16::default(); LANES];
+        for lane in 0..LANES {
+            narrow[lane] = Bf16::from_f32(values[lane]);
+        }
+        narrow
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::activation::gelu;
 use crate::bf16::Bf16;
 use crate::dot::Dot;
-use crate::element::Element;
+use crate::element::{Element, narrow};
 use crate::level::{Cpu, Kernel, Level};
 use crate::panels::{Panels, group};
 use crate::precision::Precision;
@@ -119,18 +119,12 @@ trait Epilogue {
     fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize);
 }
 
-/// Writes `number(values)` over the numbers at `at`: all of them at once but at the end of a row.
+/// Writes the first `count` numbers at `at`: all of them at once but at the end of a row.
 #[inline(always)]
-fn store<T: Element>(out: &mut [T], at: usize, values: &Lanes, count: usize, number: impl Fn(T, f32) -> T) {
-    if count == LANES {
-        if let Some(out) = out[at..].first_chunk_mut::<LANES>() {
-            for lane in 0..LANES {
-                out[lane] = number(out[lane], values[lane]);
-            }
-        }
-    } else {
-        let out = &mut out[at..at + count];
-        out.iter_mut().zip(values).for_each(|(out, &value)| *out = number(*out, value));
+fn store<T: Copy>(out: &mut [T], at: usize, numbers: &[T; LANES], count: usize) {
+    match out[at..].first_chunk_mut::<LANES>() {
+        Some(out) if count == LANES => *out = *numbers,
+        _ => out[at..at + count].copy_from_slice(&numbers[..count]),
     }
 }
 
@@ -144,7 +138,7 @@ impl<T: Element> Epilogue for Store<'_, T> {
 
     #[inline(always)]
     fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
-        store(self.0, at, values, count, |_, value| T::of(value));
+        store(self.0, at, &narrow::<L, T>(values), count);
     }
 }
 
@@ -158,7 +152,11 @@ impl<T: Element> Epilogue for Gelu<'_, T> {
 
     #[inline(always)]
     fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
-        store(self.0, at, values, count, |_, value| T::of(gelu::<L>(value)));
+        let mut numbers = [0.0; LANES];
+        for lane in 0..LANES {
+            numbers[lane] = gelu::<L>(values[lane]);
+        }
+        store(self.0, at, &narrow::<L, T>(&numbers), count);
     }
 }
 
@@ -172,7 +170,14 @@ impl Epilogue for Add<'_> {
 
     #[inline(always)]
     fn take<L: Level>(&mut self, at: usize, values: &Lanes, count: usize) {
-        store(self.0, at, values, count, |residual, value| residual + value);
+        match self.0[at..].first_chunk_mut::<LANES>() {
+            Some(out) if count == LANES => {
+                for lane in 0..LANES {
+                    out[lane] += values[lane];
+                }
+            }
+            _ => self.0[at..at + count].iter_mut().zip(values).for_each(|(out, value)| *out += value),
+        }
     }
 }
 

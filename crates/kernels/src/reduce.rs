@@ -45,9 +45,14 @@ pub(crate) fn sum_of_squares<L: Level>(row: &[f32], center: f32) -> f32 {
     fold(row, 0.0, |sum, x| L::mul_add(x - center, x - center, sum), |a, b| a + b)
 }
 
-/// Returns the greatest number of the row, minus infinity for an empty one. NaN is passed over.
+/// Returns the sum of a vector's numbers.
 #[inline(always)]
-pub(crate) fn max(row: &[f32]) -> f32 {
-    let greater = |a: f32, b: f32| if b > a { b } else { a };
-    fold(row, f32::NEG_INFINITY, greater, greater)
+pub(crate) fn sum_of_lanes(lanes: &[f32; LANES]) -> f32 {
+    across(lanes, |a, b| a + b)
+}
+
+/// Returns the greatest number of a vector. NaN is passed over.
+#[inline(always)]
+pub(crate) fn max_of_lanes(lanes: &[f32; LANES]) -> f32 {
+    across(lanes, |a, b| if b > a { b } else { a })
 }

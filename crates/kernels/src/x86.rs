@@ -2,8 +2,10 @@
 
 use std::arch::x86_64::*;
 
+use crate::bf16::Bf16;
 use crate::dot::Dot;
 use crate::level::Level;
+use crate::tile::LANES;
 
 /// AVX2 and FMA: eight columns a vector, sixteen registers.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,13 @@ impl Level for Avx512Bf16 {
     type Int8 = VnniInt8x16;
 
     const FUSED: bool = true;
+
+    #[inline(always)]
+    unsafe fn narrow(values: &[f32; LANES]) -> [Bf16; LANES] {
+        // SAFETY: the caller's promise: the instruction is there; both results are 256 bits in which every pattern is a
+        // value.
+        unsafe { std::mem::transmute(_mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()))) }
+    }
 }
 
 /// Implements [`Dot`] by intrinsics: sums by name of their zero and store, words by splat and load.
