@@ -77,8 +77,8 @@ impl<T: Element> Kernel for Attend<'_, T> {
                 let text = Head { qkv, tokens, head, heads: self.heads };
                 // Elements of one word are f32, of two bf16: there are no others.
                 match T::GROUP {
-                    1 => text.attend::<L, L::F32>(out, self.scratch),
-                    _ => text.attend::<L, L::Bf16>(out, self.scratch),
+                    1 => text.attend::<L, L::F32>(out, self.scratch, |_, _| {}),
+                    _ => text.attend::<L, L::Bf16>(out, self.scratch, |_, _| {}),
                 }
             }
             start += tokens;
@@ -87,16 +87,23 @@ impl<T: Element> Kernel for Attend<'_, T> {
 }
 
 /// One head over one text.
-struct Head<'a, T> {
-    qkv: &'a [T],
-    tokens: usize,
-    head: usize,
-    heads: Heads,
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a, T> {
+    pub(crate) qkv: &'a [T],
+    pub(crate) tokens: usize,
+    pub(crate) head: usize,
+    pub(crate) heads: Heads,
 }
 
 impl<T: Element> Head<'_, T> {
+    /// Writes the head's context; `change` may change a query's weights once their sum is taken.
     #[inline(always)]
-    fn attend<L: Level, D: Dot>(&self, out: &mut [T], scratch: &mut AttentionScratch) {
+    pub(crate) fn attend<L: Level, D: Dot>(
+        &self,
+        out: &mut [T],
+        scratch: &mut AttentionScratch,
+        change: impl Fn(usize, &mut [u32]),
+    ) {
         let Heads { count, width, scaled_width } = self.heads;
         let AttentionScratch { keys, values, scores, weights, context } = scratch;
         let tokens = self.tokens;
@@ -104,7 +111,7 @@ impl<T: Element> Head<'_, T> {
         let (columns, depth) = (tokens.next_multiple_of(LANES), tokens.div_ceil(T::GROUP));
         let weight_stride = columns / T::GROUP;
         let width_words = width / T::GROUP;
-        self.transpose_keys(columns, keys);
+        transpose(self.qkv, 3 * count * width, (count + self.head) * width, width, columns, keys);
         self.pack_values(values);
         scores.reserve(BAND * columns);
         weights.reserve(BAND * weight_stride);
@@ -117,22 +124,35 @@ impl<T: Element> Head<'_, T> {
             let queries = Words { start: queries.as_ptr().cast(), stride: stride / T::GROUP };
             let key_words = Words { start: keys.words().as_ptr(), stride: columns };
             // SAFETY: `run` is compiled for the level's instructions; the queries of `rows` tokens are `stride` apart in
-            // `qkv`, and `transpose_keys` has written `width_words` rows of `columns` words.
+            // `qkv`, and `transpose` has written `width_words` rows of `columns` words.
             unsafe {
-                multiply::<D>(queries, key_words, [rows, columns, width_words], scores.words_mut(), columns);
+                multiply::<D, false>(
+                    queries,
+                    key_words,
+                    [rows, columns, width_words],
+                    scores.words_mut(),
+                    columns,
+                );
             }
             let mut totals = [1.0; BAND];
             for (row, total) in totals.iter_mut().enumerate().take(rows) {
                 let scores = &mut scores.words_mut()[row * columns..][..columns];
                 let weights = &mut weights.words_mut()[row * weight_stride..][..weight_stride];
                 *total = softmax_numerators::<L, T>(scores, tokens, scale, weights);
+                change(first + row, weights);
             }
             let weight_words = Words { start: weights.words().as_ptr(), stride: weight_stride };
             let value_words = Words { start: values.words().as_ptr(), stride: width };
             // SAFETY: as above; there are `rows` rows of `depth` weights, and `pack_values` has written `depth` rows of
             // `width` words.
             unsafe {
-                multiply::<D>(weight_words, value_words, [rows, width, depth], context.words_mut(), width);
+                multiply::<D, false>(
+                    weight_words,
+                    value_words,
+                    [rows, width, depth],
+                    context.words_mut(),
+                    width,
+                );
             }
             for (row, total) in totals.iter().enumerate().take(rows) {
                 let out = &mut out[(first + row) * count * width + self.head * width..][..width];
@@ -158,27 +178,6 @@ impl<T: Element> Head<'_, T> {
         &self.qkv[((token * 3 + part) * count + self.head) * width..][..width]
     }
 
-    /// Writes the keys as `[width in words, columns]`; columns beyond the tokens are zeros.
-    #[inline(always)]
-    fn transpose_keys(&self, columns: usize, keys: &mut Buffer) {
-        let width_words = self.heads.width / T::GROUP;
-        keys.reserve(width_words * columns);
-        let keys = &mut keys.words_mut()[..width_words * columns];
-        let Heads { count, width, .. } = self.heads;
-        let at = (count + self.head) * width;
-        // Token by token: reads are contiguous, and scattered writes cost less than gathered reads.
-        for (token, from) in self.qkv.chunks_exact(3 * count * width).enumerate() {
-            let mut to = token;
-            for word in from[at..at + width].chunks_exact(T::GROUP) {
-                keys[to] = T::word(word);
-                to += columns;
-            }
-        }
-        for row in keys.chunks_exact_mut(columns) {
-            row[self.tokens..].fill(0);
-        }
-    }
-
     /// Writes the values as `[tokens in words, width]`: a word holds neighbouring tokens.
     #[inline(always)]
     fn pack_values(&self, values: &mut Buffer) {
@@ -200,11 +199,38 @@ impl<T: Element> Head<'_, T> {
     }
 }
 
+/// Writes the `width` numbers from `at` on of each token, `stride` numbers long, as `[width in words, columns]`; columns beyond the tokens
+/// are zeros.
+#[inline(always)]
+pub(crate) fn transpose<T: Element>(
+    tokens: &[T],
+    stride: usize,
+    at: usize,
+    width: usize,
+    columns: usize,
+    out: &mut Buffer,
+) {
+    let width_words = width / T::GROUP;
+    out.reserve(width_words * columns);
+    let out = &mut out.words_mut()[..width_words * columns];
+    // Token by token: reads are contiguous, and scattered writes cost less than gathered reads.
+    for (token, from) in tokens.chunks_exact(stride).enumerate() {
+        let mut to = token;
+        for word in from[at..at + width].chunks_exact(T::GROUP) {
+            out[to] = T::word(word);
+            to += columns;
+        }
+    }
+    for row in out.chunks_exact_mut(columns) {
+        row[tokens.len() / stride..].fill(0);
+    }
+}
+
 /// Writes `e^(scale · (score - max))` as words of weights and returns the sum of what was written.
 ///
 /// `scores` are the tokens' and, filling up the last vector, others that count as minus infinity: their weight is zero.
 #[inline(always)]
-fn softmax_numerators<L: Level, T: Element>(
+pub(crate) fn softmax_numerators<L: Level, T: Element>(
     scores: &mut [u32],
     tokens: usize,
     scale: f32,

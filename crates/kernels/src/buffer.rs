@@ -36,3 +36,15 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
     }
 }
+
+/// Returns numbers as the words that products write.
+pub(crate) fn as_words_mut(numbers: &mut [f32]) -> &mut [u32] {
+    // SAFETY: both have 32 bits and the same alignment, and every pattern is a value of either.
+    unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
+}
+
+/// Returns words as the numbers that they are.
+pub(crate) fn as_numbers_mut(words: &mut [u32]) -> &mut [f32] {
+    // SAFETY: both have 32 bits and the same alignment, and every pattern is a value of either.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+}

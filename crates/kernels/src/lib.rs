@@ -14,6 +14,7 @@ mod bf16;
 mod buffer;
 mod dot;
 mod element;
+pub mod gradient;
 mod layer_norm;
 mod level;
 mod linear;

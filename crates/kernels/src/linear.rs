@@ -234,7 +234,7 @@ impl<E: Epilogue> Product<'_, E> {
                 let words = Words { start: rows.wrapping_add(first * depth), stride: depth };
                 // SAFETY: `run` is compiled for the level's instructions; `Linear::run` has checked that there are
                 // `count` rows of `inputs` numbers, which are `depth` words; a panel has `depth` rows of PANEL words.
-                unsafe { multiply::<D>(words, weights, [band, PANEL, depth], &mut tile, PANEL) };
+                unsafe { multiply::<D, false>(words, weights, [band, PANEL, depth], &mut tile, PANEL) };
                 for (row, sums) in tile.chunks_exact(PANEL).take(band).enumerate() {
                     let row = first + row;
                     for (vector, sums) in sums.as_chunks::<LANES>().0.iter().enumerate() {

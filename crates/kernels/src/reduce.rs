@@ -45,6 +45,22 @@ pub(crate) fn sum_of_squares<L: Level>(row: &[f32], center: f32) -> f32 {
     fold(row, 0.0, |sum, x| L::mul_add(x - center, x - center, sum), |a, b| a + b)
 }
 
+/// Returns the sum of the products of two rows of one length.
+#[inline(always)]
+pub(crate) fn sum_of_products<L: Level>(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let ((a, last_a), (b, last_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for ((lane, a), b) in lanes.iter_mut().zip(last_a).zip(last_b) {
+        *lane = a * b;
+    }
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] = L::mul_add(a[lane], b[lane], lanes[lane]);
+        }
+    }
+    sum_of_lanes(&lanes)
+}
+
 /// Returns the sum of a vector's numbers.
 #[inline(always)]
 pub(crate) fn sum_of_lanes(lanes: &[f32; LANES]) -> f32 {

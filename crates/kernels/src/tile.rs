@@ -24,13 +24,14 @@ pub(crate) struct Words {
 /// Writes `a · b` to the first `columns` words of each of `rows` rows of `out`, `out_stride` words apart: f32 bits, or
 /// i32 for bytes.
 ///
-/// `rows` is at most [`BAND`], `columns` a multiple of [`LANES`].
+/// `rows` is at most [`BAND`], `columns` a multiple of [`LANES`]. With `TRANSPOSED`, `a` is read down its columns: its depths are
+/// `stride` words apart and its rows neighbours.
 ///
 /// # Safety
-/// The instructions of `D` are there; `a` has `rows` rows of `depth` words and `b` has `depth` rows of
-/// `columns` words.
+/// The instructions of `D` are there; `a` has `rows` rows of `depth` words (transposed: `depth` rows of `rows` words) and `b`
+/// has `depth` rows of `columns` words.
 #[inline(always)]
-pub(crate) unsafe fn multiply<D: Dot>(
+pub(crate) unsafe fn multiply<D: Dot, const TRANSPOSED: bool>(
     a: Words,
     b: Words,
     [rows, columns, depth]: [usize; 3],
@@ -46,7 +47,7 @@ pub(crate) unsafe fn multiply<D: Dot>(
         while row < rows {
             let height = (rows - row).min(D::ROWS);
             let part = Part {
-                a: Words { start: a.start.wrapping_add(row * a.stride), ..a },
+                a: Words { start: a.start.wrapping_add(row * if TRANSPOSED { 1 } else { a.stride }), ..a },
                 b: Words { start: b.start.wrapping_add(column), ..b },
                 depth,
                 to: out.as_mut_ptr().wrapping_add(row * out_stride + column),
@@ -56,18 +57,18 @@ pub(crate) unsafe fn multiply<D: Dot>(
             // assertions above.
             row += unsafe {
                 match (height, vectors) {
-                    (8.., 3) => part.multiply::<D, 8, 3>(),
-                    (8.., 2) => part.multiply::<D, 8, 2>(),
-                    (8.., _) => part.multiply::<D, 8, 1>(),
-                    (4.., 3) => part.multiply::<D, 4, 3>(),
-                    (4.., 2) => part.multiply::<D, 4, 2>(),
-                    (4.., _) => part.multiply::<D, 4, 1>(),
-                    (2.., 3) => part.multiply::<D, 2, 3>(),
-                    (2.., 2) => part.multiply::<D, 2, 2>(),
-                    (2.., _) => part.multiply::<D, 2, 1>(),
-                    (_, 3) => part.multiply::<D, 1, 3>(),
-                    (_, 2) => part.multiply::<D, 1, 2>(),
-                    (_, _) => part.multiply::<D, 1, 1>(),
+                    (8.., 3) => part.multiply::<D, TRANSPOSED, 8, 3>(),
+                    (8.., 2) => part.multiply::<D, TRANSPOSED, 8, 2>(),
+                    (8.., _) => part.multiply::<D, TRANSPOSED, 8, 1>(),
+                    (4.., 3) => part.multiply::<D, TRANSPOSED, 4, 3>(),
+                    (4.., 2) => part.multiply::<D, TRANSPOSED, 4, 2>(),
+                    (4.., _) => part.multiply::<D, TRANSPOSED, 4, 1>(),
+                    (2.., 3) => part.multiply::<D, TRANSPOSED, 2, 3>(),
+                    (2.., 2) => part.multiply::<D, TRANSPOSED, 2, 2>(),
+                    (2.., _) => part.multiply::<D, TRANSPOSED, 2, 1>(),
+                    (_, 3) => part.multiply::<D, TRANSPOSED, 1, 3>(),
+                    (_, 2) => part.multiply::<D, TRANSPOSED, 1, 2>(),
+                    (_, _) => part.multiply::<D, TRANSPOSED, 1, 1>(),
                 }
             };
         }
@@ -91,7 +92,9 @@ impl Part {
     /// As [`multiply`]; `to` has `ROWS` rows of `VECTORS * LANES` words.
     #[inline(always)]
     #[allow(clippy::needless_range_loop)]
-    unsafe fn multiply<D: Dot, const ROWS: usize, const VECTORS: usize>(self) -> usize {
+    unsafe fn multiply<D: Dot, const TRANSPOSED: bool, const ROWS: usize, const VECTORS: usize>(
+        self,
+    ) -> usize {
         let Part { a, b, depth, to, to_stride } = self;
         // SAFETY: every offset is below the bounds that the caller promises.
         unsafe {
@@ -103,7 +106,8 @@ impl Part {
                     columns[v] = D::load(b.start.add(k * b.stride + v * D::LANES));
                 }
                 for r in 0..ROWS {
-                    let row = D::splat(a.start.add(r * a.stride + k).read_unaligned());
+                    let at = if TRANSPOSED { k * a.stride + r } else { r * a.stride + k };
+                    let row = D::splat(a.start.add(at).read_unaligned());
                     for v in 0..VECTORS {
                         sums[r][v] = D::dot(sums[r][v], row, columns[v]);
                     }

@@ -4,6 +4,7 @@
 
 mod attention;
 mod elementwise;
+mod gradient;
 mod linear;
 
 use proptest::prelude::*;
