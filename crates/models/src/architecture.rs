@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::Device;
 use nightjar_kernels::Precision;
 
-use crate::bert::Bert;
+use crate::bert::{Bert, Places};
 use crate::config::ConfigFile;
 use crate::spec::BodySizes;
 use crate::weights::Weights;
@@ -31,8 +31,24 @@ pub trait Architecture: Send + Sync {
     /// `TensorMissing`, `TensorShape`, `TensorType`.
     fn load(&self, config: &ConfigFile, weights: &Weights<'_>, backend: &Backend) -> Result<Box<dyn Body>>;
 
+    /// Returns the weights as training holds them: where they lie, all but the word table, and the word table.
+    ///
+    /// # Errors
+    /// `TensorMissing`, `TensorShape`, `TensorType`.
+    fn load_trainable(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Trainable>;
+
     /// Returns a prefix that tensor names may carry, and a tensor that tells whether they do.
     fn prefix(&self) -> (&'static str, &'static str);
+}
+
+/// Weights as training holds them.
+pub struct Trainable {
+    /// Where the numbers lie.
+    pub(crate) places: Places,
+    /// All weights but the word table.
+    pub(crate) numbers: Vec<f32>,
+    /// The word table, `[vocab, hidden]`.
+    pub(crate) words: Vec<f32>,
 }
 
 /// What runs the layers.
@@ -81,12 +97,27 @@ pub(crate) fn architecture_of(
 
 /// Returns the layers of the model in `dir` with their weights, which must agree with `spec`.
 pub(crate) fn load_body(dir: &Path, spec: &EncoderSpec, backend: &Backend) -> Result<Box<dyn Body>> {
+    with_weights(dir, |architecture, config, weights| {
+        debug_assert_eq!(architecture.name(), spec.architecture);
+        architecture.load(config, weights, backend)
+    })
+}
+
+/// Returns the weights of the model in `dir` as training holds them.
+pub(crate) fn load_trainable(dir: &Path) -> Result<Trainable> {
+    with_weights(dir, |architecture, config, weights| architecture.load_trainable(config, weights))
+}
+
+/// Calls `read` with the architecture, the configuration and the weights of the model in `dir`.
+pub(crate) fn with_weights<T>(
+    dir: &Path,
+    read: impl FnOnce(&'static dyn Architecture, &ConfigFile, &Weights<'_>) -> Result<T>,
+) -> Result<T> {
     let config = ConfigFile::read(&dir.join("config.json"))?;
     let architecture = architecture_of(&config, ARCHITECTURES)?;
-    debug_assert_eq!(architecture.name(), spec.architecture);
     let path = dir.join("model.safetensors");
     let mapped = Weights::map(&path)?;
     let (prefix, probe) = architecture.prefix();
     let weights = Weights::parse(&path, &mapped)?.with_optional_prefix(prefix, probe);
-    architecture.load(&config, &weights, backend)
+    read(architecture, &config, &weights)
 }

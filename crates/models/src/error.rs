@@ -120,6 +120,14 @@ pub enum ModelError {
         /// The range in words.
         expected: &'static str,
     },
+    /// The loss or a gradient of a training step is no finite number.
+    #[error("training diverged: the loss of step {step} is no finite number")]
+    Diverged {
+        /// The step, from 1.
+        step: u32,
+        /// Rows of the batch, from 0, whose outputs are no finite numbers; none where only a gradient is.
+        rows: Vec<usize>,
+    },
     /// The progress callback asked to stop.
     #[error("training was cancelled")]
     Cancelled,
@@ -168,6 +176,7 @@ impl Failure for ModelError {
             ModelError::SizeMismatch { .. } => "model_size_mismatch",
             ModelError::TrainingData { .. } => "training_data_unusable",
             ModelError::OptionInvalid { .. } => "model_option_invalid",
+            ModelError::Diverged { .. } => "model_training_diverged",
             ModelError::Cancelled => "training_cancelled",
             ModelError::Compute { .. } => "model_compute",
         }

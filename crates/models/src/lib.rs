@@ -36,6 +36,7 @@ mod spec;
 mod tensor_file;
 pub mod testing;
 mod tokenizer;
+mod training;
 mod weights;
 
 pub use architecture::{ARCHITECTURES, Architecture, Backend, Body, PackedTexts};
@@ -57,4 +58,8 @@ pub use pooling::Pooling;
 pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
 pub use spec::{BodySizes, EncoderSpec};
 pub use tokenizer::{TextTokenizer, TokenizedText};
+pub use training::{
+    HeadWeights, Objective, OptimizerOptions, Schedule, StepReport, Target, Trainer, TrainerOptions,
+    TrainingRow, learning_rate,
+};
 pub use weights::Weights;

@@ -48,6 +48,35 @@ impl Pooling {
     }
 }
 
+impl Pooling {
+    /// Writes the gradients of `hidden` to `out`, `[tokens, dim]` both, given that of the pooled vector, `[dim]`.
+    pub(crate) fn unpool(self, hidden: &[f32], gradient: &[f32], out: &mut [f32]) {
+        let dim = gradient.len();
+        let tokens = hidden.len() / dim;
+        match self {
+            Pooling::Mean => {
+                let share = 1.0 / tokens as f32;
+                for row in out.chunks_exact_mut(dim) {
+                    row.iter_mut().zip(gradient).for_each(|(out, gradient)| *out = gradient * share);
+                }
+            }
+            Pooling::Cls => {
+                out.fill(0.0);
+                out[..dim].copy_from_slice(gradient);
+            }
+            Pooling::Max => {
+                out.fill(0.0);
+                for (i, gradient) in gradient.iter().enumerate() {
+                    let at = |token: usize| hidden[token * dim + i];
+                    let first =
+                        (0..tokens).fold(0, |best, token| if at(token) > at(best) { token } else { best });
+                    out[first * dim + i] = *gradient;
+                }
+            }
+        }
+    }
+}
+
 /// Scales `vector` to unit length; a zero vector stays zero.
 pub(crate) fn normalize(vector: &mut [f32]) {
     let squares = crate::embeddings::dot(vector, vector);

@@ -4,6 +4,8 @@
 //! such a file would change with it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use serde_json::{Map, json};
@@ -36,10 +38,14 @@ pub(crate) fn write_tensors(
     let mut header = serde_json::Value::Object(header).to_string();
     // Tensors start at a multiple of eight bytes.
     header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let mut bytes = Vec::with_capacity(8 + header.len() + offset);
-    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    let values = tensors.iter().flat_map(|tensor| &tensor.values);
-    values.for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-    std::fs::write(path, bytes).map_err(|source| ModelError::access(path, "written", source))
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for value in tensors.iter().flat_map(|tensor| &tensor.values) {
+            file.write_all(&value.to_le_bytes())?;
+        }
+        file.flush()
+    };
+    write().map_err(|source| ModelError::access(path, "written", source))
 }

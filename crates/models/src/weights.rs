@@ -53,6 +53,18 @@ impl<'a> Weights<'a> {
         self
     }
 
+    /// Returns the names of all tensors with their prefix, in the order of names.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.tensors.tensors().into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the prefix that the architecture's tensors carry.
+    pub fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+
     /// Returns the shape of tensor `name`.
     ///
     /// # Errors

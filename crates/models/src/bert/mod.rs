@@ -2,15 +2,25 @@
 //!
 //! `weights.rs` reads its tensors; `packed.rs` runs it on the CPU kernels, `reference.rs` on candle's tensors.
 
+mod backward;
+mod forward;
+#[cfg(test)]
+mod gradient_tests;
 mod packed;
+mod places;
 mod reference;
+mod tensors;
 mod weights;
 
-use crate::architecture::{Architecture, Backend, Body};
+use crate::architecture::{Architecture, Backend, Body, Trainable};
 use crate::config::ConfigFile;
 use crate::spec::BodySizes;
 use crate::weights::Weights;
 use crate::{ModelError, Result};
+
+pub(crate) use backward::Transposes;
+pub(crate) use forward::PassContext;
+pub(crate) use places::{LinearPlace, Places};
 
 use packed::PackedBert;
 use reference::ReferenceBert;
@@ -61,6 +71,10 @@ impl Architecture for Bert {
             Backend::Kernels(precision) => PackedBert::load(&weights, *precision)?,
             Backend::Candle(device) => Box::new(ReferenceBert::load(&weights, device)?),
         })
+    }
+
+    fn load_trainable(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Trainable> {
+        Places::load(&BertWeights::new(self.sizes(config)?, config, weights)?)
     }
 
     fn prefix(&self) -> (&'static str, &'static str) {

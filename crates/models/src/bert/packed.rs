@@ -12,7 +12,7 @@ use crate::architecture::{Body, PackedTexts};
 use crate::spec::BodySizes;
 
 /// A head's width is filled up with zeros to a multiple of the widest vector.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Tokens whose feed-forward activations exist at a time: 128 x 1536 numbers of bf16 stay in a core's second-level
 /// cache beside a panel of weights.
@@ -193,7 +193,7 @@ fn part<T: Element>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
 }
 
 /// Returns query, key and value as one layer, `[3, heads, filled-up width]` outputs.
-fn side_by_side(layer: &LayerWeights, heads: Heads) -> LinearWeights {
+pub(super) fn side_by_side(layer: &LayerWeights, heads: Heads) -> LinearWeights {
     let inputs = layer.query.inputs;
     let outputs = 3 * heads.count * heads.width;
     let mut all = LinearWeights { weight: Vec::new(), bias: Vec::with_capacity(outputs), inputs };
@@ -211,7 +211,7 @@ fn side_by_side(layer: &LayerWeights, heads: Heads) -> LinearWeights {
 }
 
 /// Returns a layer over the heads' context, whose heads are filled up.
-fn fill_up_inputs(linear: &LinearWeights, heads: Heads) -> LinearWeights {
+pub(super) fn fill_up_inputs(linear: &LinearWeights, heads: Heads) -> LinearWeights {
     let inputs = heads.count * heads.width;
     let mut filled = LinearWeights { weight: Vec::new(), bias: linear.bias.clone(), inputs };
     for head in linear.weight.chunks_exact(heads.scaled_width) {

@@ -12,33 +12,33 @@ use crate::{ModelError, Result};
 /// The layers of one BERT as tensors on a device.
 pub(super) struct ReferenceBert {
     sizes: BodySizes,
-    words: Tensor,
-    positions: Tensor,
-    segments: Tensor,
-    embedding_norm: Norm,
-    layers: Vec<Layer>,
+    pub(super) words: Tensor,
+    pub(super) positions: Tensor,
+    pub(super) segments: Tensor,
+    pub(super) embedding_norm: Norm,
+    pub(super) layers: Vec<Layer>,
 }
 
-struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
-    attention_norm: Norm,
-    up: Linear,
-    down: Linear,
-    output_norm: Norm,
+pub(super) struct Layer {
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) attention_output: Linear,
+    pub(super) attention_norm: Norm,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
+    pub(super) output_norm: Norm,
 }
 
 /// Weight `[outputs, inputs]`, bias `[outputs]`.
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+pub(super) struct Linear {
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
 }
 
-struct Norm {
-    weight: Tensor,
-    bias: Tensor,
+pub(super) struct Norm {
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
     epsilon: f64,
 }
 
@@ -78,7 +78,7 @@ impl ReferenceBert {
     }
 
     /// Returns the last layer's states of one text, `[tokens, hidden]`.
-    fn text(&self, ids: &[u32], segments: &[u32]) -> CandleResult<Tensor> {
+    pub(super) fn text(&self, ids: &[u32], segments: &[u32]) -> CandleResult<Tensor> {
         let device = self.words.device();
         let rows = |ids: &[u32]| Tensor::new(ids, device);
         let words = self.words.index_select(&rows(ids)?, 0)?;

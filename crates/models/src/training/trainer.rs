@@ -1,0 +1,293 @@
+//! The trainer: one batch after the other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nightjar_kernels::Cpu;
+use nightjar_kernels::gradient::packed_len;
+use rayon::prelude::*;
+
+use super::batch::chunks;
+use super::objective::{Objective, Target};
+use super::optimizer::{Moments, OptimizerOptions, Region, squared_gradient, step};
+use super::part::{Noise, Part};
+use super::words::WordTable;
+use crate::architecture::{Trainable, load_trainable};
+use crate::bert::{LinearPlace, PassContext, Places, Transposes};
+use crate::random::SplitMix64;
+use crate::training::head::HeadContext;
+use crate::{EncoderSpec, ModelError, Result};
+
+/// What is trained, and how.
+#[derive(Debug, Clone)]
+pub struct TrainerOptions {
+    /// What the head is trained towards.
+    pub objective: Objective,
+    /// The probability of a number to be dropped, at the places where BERT drops.
+    pub dropout: f32,
+    /// Layers from the bottom that stay as they are, the embeddings with them; 0 trains everything.
+    pub freeze_layers: usize,
+    /// Decides about the head's first weights and about dropout.
+    pub seed: u64,
+    /// How weights are moved.
+    pub optimizer: OptimizerOptions,
+}
+
+/// A row to learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingRow {
+    /// Token ids as the encoder reads them, special tokens included; at least one.
+    pub ids: Vec<u32>,
+    /// Tokens of the first text of a pair; all others are of segment 1. All tokens for a single text.
+    pub first_tokens: usize,
+    /// What the row is trained towards.
+    pub target: Target,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The mean loss of the rows, weighted.
+    pub loss: f64,
+    /// The norm of all gradients before clipping.
+    pub gradient_norm: f64,
+    /// Tokens in the batch.
+    pub tokens: usize,
+}
+
+/// An encoder with a linear head on its pooled states, in training.
+pub struct Trainer {
+    pub(super) cpu: Cpu,
+    pub(super) spec: EncoderSpec,
+    pub(super) options: TrainerOptions,
+    pub(crate) places: Arc<Places>,
+    pub(super) head: LinearPlace,
+    /// The encoder as `places` says, then the head.
+    pub(crate) weights: Vec<f32>,
+    pub(super) moments: Moments,
+    pub(crate) words: WordTable,
+    /// Steps done.
+    pub(super) steps: u32,
+    gradients: Vec<f32>,
+    regions: Vec<Region>,
+    parts: Vec<Part>,
+    transposes: Transposes,
+}
+
+impl Trainer {
+    /// Returns the trainer of the model in `dir`, with a new head.
+    ///
+    /// # Errors
+    /// Those of [`EncoderSpec::read`]; `TensorMissing`, `TensorShape`, `TensorType`; `OptionInvalid` for more frozen layers than
+    /// there are.
+    ///
+    /// Cost: memory of four numbers per weight, and of three per weight of each word that occurs.
+    pub fn load(dir: &Path, options: TrainerOptions) -> Result<Self> {
+        let spec = EncoderSpec::read(dir)?;
+        if options.freeze_layers > spec.layers {
+            let value = options.freeze_layers.to_string();
+            return Err(ModelError::OptionInvalid {
+                option: "freeze_layers",
+                value,
+                expected: "at most the model's layers",
+            });
+        }
+        let Trainable { places, numbers: mut weights, words } = load_trainable(dir)?;
+        let (hidden, outputs) = (places.sizes.hidden, options.objective.outputs());
+        let start = weights.len();
+        let weight = start..start + packed_len(outputs, hidden);
+        let bias = weight.end..weight.end + outputs;
+        weights.resize(bias.end, 0.0);
+        let head = LinearPlace { weight: weight.clone(), bias, inputs: hidden, outputs };
+        super::head::initialize(&head, options.seed, &mut weights);
+        let regions = regions(&places, &head, options.freeze_layers);
+        let zeros = || vec![0.0; weights.len()];
+        Ok(Trainer {
+            cpu: Cpu::detect(),
+            moments: Moments { first: zeros(), second: zeros() },
+            gradients: zeros(),
+            words: WordTable::new(Arc::new(words), hidden),
+            places: Arc::new(places),
+            steps: 0,
+            parts: Vec::new(),
+            transposes: Transposes::default(),
+            spec,
+            options,
+            head,
+            weights,
+            regions,
+        })
+    }
+
+    /// Returns what the model's directory says about the encoder.
+    pub fn spec(&self) -> &EncoderSpec {
+        &self.spec
+    }
+
+    /// Returns the steps done.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Returns the learning rate of the next step.
+    pub fn learning_rate(&self) -> f32 {
+        self.options.optimizer.rate(self.steps)
+    }
+
+    /// Learns from one batch, on the rayon pool of the calling thread.
+    ///
+    /// # Errors
+    /// `Diverged` where the loss or a gradient is no finite number: nothing has changed then. `SizeMismatch` for a token that the
+    /// model does not have.
+    pub fn step(&mut self, rows: &[TrainingRow]) -> Result<StepReport> {
+        let (loss, tokens) = self.add_gradients(rows)?;
+        let squares = squared_gradient(self.cpu, &self.regions, &self.gradients)
+            + self.words.squared_gradient(self.cpu);
+        if !loss.is_finite() || !squares.is_finite() {
+            let odd = self.odd_rows(rows.len());
+            self.gradients.fill(0.0);
+            self.words.clear_gradients();
+            return Err(ModelError::Diverged { step: self.steps + 1, rows: odd });
+        }
+        self.steps += 1;
+        let adamw = self.options.optimizer.step(self.steps, squares);
+        step(self.cpu, &adamw, &self.regions, &mut self.weights, &mut self.gradients, &mut self.moments);
+        if self.options.freeze_layers == 0 {
+            self.words.step(self.cpu, &adamw);
+        }
+        Ok(StepReport { loss, gradient_norm: squares.sqrt(), tokens })
+    }
+
+    /// Returns the rows of the last chunk whose loss is no finite number.
+    fn odd_rows(&self, rows: usize) -> Vec<usize> {
+        let odd = self.parts.iter().flat_map(|part| {
+            let outputs = part.head.outputs.chunks(self.head.outputs).enumerate();
+            outputs.filter(|(_, row)| row.iter().any(|x| !x.is_finite())).map(|(text, _)| part.first + text)
+        });
+        odd.filter(|row| *row < rows).collect()
+    }
+
+    /// Adds the gradients of a batch and returns its loss and its tokens.
+    pub(crate) fn add_gradients(&mut self, rows: &[TrainingRow]) -> Result<(f64, usize)> {
+        let total: f64 = rows.iter().map(|row| self.options.objective.weight(&row.target)).sum();
+        let seed =
+            SplitMix64::new(self.options.seed ^ u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03))
+                .next();
+        let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
+        let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
+        let Trainer {
+            cpu, spec, options, places, head, weights, words, gradients, parts, transposes, ..
+        } = self;
+        let pass = PassContext { cpu: *cpu, places, weights, noise };
+        let head = HeadContext::new(pass, head, spec.pooling, &options.objective);
+        let mut loss = 0.0;
+        for chunk in chunks(&lengths) {
+            parts.truncate(chunk.len());
+            parts.resize_with(chunk.len(), Part::default);
+            for (part, texts) in parts.iter_mut().zip(chunk) {
+                fill(part, rows, texts);
+            }
+            parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
+                pass.forward(words, part)?;
+                head.forward(part);
+                head.backward(rows, total, part);
+                Ok(())
+            })?;
+            loss += parts.iter().map(|part| part.head.loss).sum::<f64>();
+            head.add_gradients(parts, gradients);
+            for layer in (options.freeze_layers..places.layers.len()).rev() {
+                pass.transpose(layer, transposes);
+                parts
+                    .par_iter_mut()
+                    .with_max_len(1)
+                    .for_each(|part| pass.layer_backward(layer, transposes, part));
+                pass.add_layer_gradients(layer, parts, &mut gradients[places.layers[layer].all()]);
+                parts
+                    .iter_mut()
+                    .for_each(|part| std::mem::swap(&mut part.gradients.output, &mut part.gradients.input));
+            }
+            if options.freeze_layers == 0 {
+                pass.embeddings_backward(words, parts, gradients);
+            }
+        }
+        Ok((loss, lengths.iter().sum()))
+    }
+
+    /// Returns the head's outputs for rows, `[rows, outputs]`, without dropout, on the rayon pool of the calling thread.
+    ///
+    /// # Errors
+    /// `SizeMismatch` for a token that the model does not have.
+    pub fn outputs(&self, rows: &[TrainingRow]) -> Result<Vec<f32>> {
+        let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
+        let pass = PassContext { cpu: self.cpu, places: &self.places, weights: &self.weights, noise: None };
+        let head = HeadContext::new(pass, &self.head, self.spec.pooling, &self.options.objective);
+        let parts: Vec<_> = chunks(&lengths).concat();
+        let outputs = parts.into_par_iter().with_max_len(1).map_init(Part::default, |part, texts| {
+            fill(part, rows, texts);
+            pass.forward(&self.words, part)?;
+            head.forward(part);
+            Ok(part.head.outputs.clone())
+        });
+        Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gradients(&self) -> &[f32] {
+        &self.gradients
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gradient_tensors(&self) -> Vec<crate::tensor_file::NamedTensor> {
+        self.places.tensors(&self.gradients)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn region_ranges(&self) -> Vec<std::ops::Range<usize>> {
+        self.regions.iter().map(|region| region.numbers.clone()).collect()
+    }
+}
+
+fn fill(part: &mut Part, rows: &[TrainingRow], texts: std::ops::Range<usize>) {
+    part.clear(texts.start);
+    for row in &rows[texts] {
+        part.texts.ids.extend_from_slice(&row.ids);
+        part.texts.type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
+        part.texts.lengths.push(row.ids.len());
+    }
+}
+
+/// Returns the numbers that are trained, with their decay: none for biases and norms, as in BERT's own training.
+fn regions(places: &Places, head: &LinearPlace, freeze_layers: usize) -> Vec<Region> {
+    let mut regions = Vec::new();
+    let mut add = |numbers: &std::ops::Range<usize>, decays| {
+        regions.push(Region { numbers: numbers.clone(), decays });
+    };
+    if freeze_layers == 0 {
+        add(&places.positions, true);
+        add(&places.segments, true);
+        add(&places.embedding_norm.weight, false);
+        add(&places.embedding_norm.bias, false);
+    }
+    for layer in places.layers.iter().skip(freeze_layers) {
+        for product in layer.products() {
+            add(&product.weight, true);
+            add(&product.bias, false);
+        }
+        for norm in [&layer.attention_norm, &layer.output_norm] {
+            add(&norm.weight, false);
+            add(&norm.bias, false);
+        }
+    }
+    add(&head.weight, true);
+    add(&head.bias, false);
+    regions
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer")
+            .field("spec", &self.spec)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
