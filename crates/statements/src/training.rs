@@ -185,7 +185,7 @@ struct Run {
 
 impl Run {
     fn begin(context: &StatementContext, model: &str) -> Result<Self> {
-        let id = context.store.catalog().begin_training(model, &context.sql)?;
+        let id = context.store.catalog().begin_training(model, &context.sql, None)?;
         Ok(Self { id, store: context.store.clone(), open: true })
     }
 
