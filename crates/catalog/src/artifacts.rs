@@ -237,7 +237,7 @@ fn make_durable(path: &Path) -> Result<()> {
 }
 
 /// Brings a folder's entries to the disk, so that a rename survives a power cut.
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // Only Unix opens folders like files; elsewhere the file system's journal has to do.
     if cfg!(unix) {
         let folder = File::open(path).map_err(CatalogError::io("open", path))?;

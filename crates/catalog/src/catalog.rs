@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::error::{CatalogError, Result};
-use crate::runs::Owner;
+use crate::owner::Owner;
 use crate::schema::{self, Unfit};
 
 /// How long a statement waits for another process's transaction before it fails as busy.

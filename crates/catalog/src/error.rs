@@ -7,6 +7,7 @@ use nightjar_models::{Failure, ModelError};
 
 use crate::card::Task;
 use crate::ids::{Digest, RunId, VersionNumber, sql_name};
+use crate::runs::TrainingStatus;
 
 /// What this crate's functions return.
 pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
@@ -90,6 +91,12 @@ pub enum CatalogError {
     RunUnknown { run: RunId },
     #[error("training run {run} has ended: it is {status}")]
     RunEnded { run: RunId, status: String },
+    #[error("training run {run} of '{model}' is at work in another process or session")]
+    RunBusy { run: RunId, model: String },
+    #[error("training run {run} cannot be resumed: it is {status}")]
+    RunNotResumable { run: RunId, status: TrainingStatus },
+    #[error("'{name}' cannot be a file of training run {run}: a plain relative path was expected")]
+    RunFileInvalid { run: RunId, name: String },
 
     // Sources.
     #[error("'{text}' is not a model source: {reason}")]
@@ -185,6 +192,9 @@ impl Failure for CatalogError {
             TableExists { .. } => "table_exists",
             RunUnknown { .. } => "run_unknown",
             RunEnded { .. } => "run_ended",
+            RunBusy { .. } => "run_busy",
+            RunNotResumable { .. } => "run_not_resumable",
+            RunFileInvalid { .. } => "run_file_invalid",
             SourceInvalid { .. } | SourceUnknown { .. } | DirectoryInvalid { .. } => "source_invalid",
             FileMissing { .. } => "source_file_missing",
             FileDigest { .. } | FileSize { .. } => "source_file_differs",
@@ -206,7 +216,7 @@ impl Failure for CatalogError {
     fn retryable(&self) -> bool {
         use CatalogError::*;
         match self {
-            CatalogBusy { .. } | HubUnreachable { .. } | PipTimeout { .. } => true,
+            CatalogBusy { .. } | RunBusy { .. } | HubUnreachable { .. } | PipTimeout { .. } => true,
             HubRequest { retryable, .. } => *retryable,
             PullFailed { tried, .. } => tried.iter().any(|attempt| attempt.error.retryable()),
             Model(error) => error.retryable(),
@@ -265,6 +275,14 @@ impl Failure for CatalogError {
             NoDefault { .. } => "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …)".into(),
             TableUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             TableExists { .. } => "CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it as it is".into(),
+            RunBusy { model, .. } => {
+                let model = sql_name(model);
+                format!(
+                    "wait for it: SHOW TRAINING OF {model} says how far it is; or stop it, and then \
+                     RESUME TRAINING OF {model}"
+                )
+            }
+            RunNotResumable { .. } => "run the statement that began it again: it starts from the beginning".into(),
             SourceUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             SourceUnknown { text, .. } => format!(
                 "known models: {}; or write hf://org/repo, or a directory as ./{text}",

@@ -40,7 +40,10 @@ mod catalog;
 mod error;
 mod ids;
 mod manifest;
+mod metrics;
 mod models;
+mod owner;
+mod run_folder;
 mod runs;
 mod schema;
 mod sources;
@@ -54,8 +57,10 @@ pub use catalog::Catalog;
 pub use error::{CatalogError, Result, SourceAttempt};
 pub use ids::{Digest, ModelName, ModelReference, RunId, VersionNumber};
 pub use manifest::{Manifest, ManifestFile};
+pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
-pub use runs::{TrainingMetric, TrainingOutcome, TrainingRun, TrainingStatus};
+pub use run_folder::RunFolder;
+pub use runs::{TrainingOutcome, TrainingRun, TrainingStatus};
 pub use sources::{
     HubSettings, KNOWN_MODELS, KnownFile, KnownModel, KnownWheel, PullProgress, PullSettings, Pulled, Silent,
     Source, pull, pull_with,

@@ -17,7 +17,8 @@ pub struct NewModel {
     pub card: ModelCard,
     /// Its artifact: for a base model the body itself, for a tuned one the folder with the head.
     pub digest: Digest,
-    /// The training run that made it. The same transaction ends that run as done.
+    /// The training run that made it. The same transaction ends that run: as done, or as failed
+    /// where the model existed and was kept.
     pub run: Option<RunId>,
 }
 
@@ -160,6 +161,11 @@ impl Catalog {
                 if let Some(run) = new.run {
                     runs::finish(tx, run, &runs::TrainingOutcome::Done { version })?;
                 }
+            }
+            if let (CreateOutcome::Existed, Some(run)) = (outcome, new.run) {
+                // Someone was faster; the run has ended all the same.
+                let error = format!("model '{name}' was made by someone else in the meantime");
+                runs::finish(tx, run, &runs::TrainingOutcome::Failed { error })?;
             }
             let version = find(tx, &ModelReference::current(name))?;
             let is_default = default_name(tx, version.card.task)?.as_deref() == Some(name);

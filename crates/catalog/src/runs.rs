@@ -1,17 +1,14 @@
-//! Training runs and their metrics.
+//! Training runs: who is at them, how they ended, and which may be gone on with.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use rusqlite::{OptionalExtension, Transaction};
-use tempfile::NamedTempFile;
+use rusqlite::{OptionalExtension, Row, Transaction};
 
-use crate::catalog::{Catalog, Fault, lock, now};
+use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
-use crate::ids::{RunId, VersionNumber};
+use crate::ids::{Digest, RunId, VersionNumber};
+use crate::owner::lives;
 
 /// How a training run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +32,15 @@ pub enum TrainingOutcome {
 pub enum TrainingStatus {
     /// A living process is at it.
     Running,
+    /// It was stopped or its process died, and the same statement goes on from what its folder holds.
+    Resumable,
     /// It made a version.
     Done,
-    /// It failed.
+    /// It failed, for good.
     Failed,
-    /// Someone stopped it.
+    /// Someone stopped it, and it leaves nothing to go on from.
     Cancelled,
-    /// Its process died before it ended.
+    /// Its process died before it ended, and it leaves nothing to go on from.
     Interrupted,
 }
 
@@ -50,6 +49,7 @@ impl TrainingStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             TrainingStatus::Running => "running",
+            TrainingStatus::Resumable => "resumable",
             TrainingStatus::Done => "done",
             TrainingStatus::Failed => "failed",
             TrainingStatus::Cancelled => "cancelled",
@@ -79,7 +79,9 @@ pub struct TrainingRun {
     pub statement: String,
     /// When it began.
     pub started_at: i64,
-    /// When it ended; `None` for running and interrupted ones.
+    /// The digest of all that decides what the training does, for a run that can be resumed.
+    pub fingerprint: Option<Digest>,
+    /// When it ended or was stopped; `None` for running ones and those whose process died.
     pub finished_at: Option<i64>,
     /// Labelled rows, once counted.
     pub rows: Option<u64>,
@@ -87,89 +89,66 @@ pub struct TrainingRun {
     pub error: Option<String>,
 }
 
-/// One row of `nightjar.training_metrics`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainingMetric {
-    /// The run.
-    pub run_id: RunId,
-    /// Epoch or iteration.
-    pub step: i64,
-    /// E.g. `train_loss`.
-    pub name: String,
-    /// NaN where the metric is undefined.
-    pub value: f64,
-}
-
-/// The mark of a living process: a file beside the catalog that it holds locked. The system lets
-/// go of the lock when the process ends, however it ends; unlike a process id, a lock is not given
-/// to someone else later and does not survive a restart of the machine.
-pub(crate) struct Owner {
-    file: NamedTempFile,
-}
-
-impl Owner {
-    fn new(folder: &Path) -> Result<Owner> {
-        fs::create_dir_all(folder).map_err(CatalogError::io("create", folder))?;
-        sweep(folder);
-        let file = tempfile::Builder::new()
-            .prefix("process-")
-            .suffix(".lock")
-            .tempfile_in(folder)
-            .map_err(CatalogError::io("create a lock file in", folder))?;
-        // Fails only where the file system has no locks; `lives` knows of that.
-        let _ = file.as_file().try_lock();
-        Ok(Owner { file })
-    }
-
-    fn name(&self) -> String {
-        self.file.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-}
-
-/// Whether the process that holds `owner` lives. Readers share their try, so that they never take
-/// each other for the owner.
-fn lives(folder: &Path, owner: &str) -> bool {
-    let Ok(file) = File::open(folder.join(owner)) else {
-        return false;
-    };
-    match file.try_lock_shared() {
-        Ok(()) => false,
-        Err(TryLockError::WouldBlock) => true,
-        // A file system without locks can't tell; better to say nothing than that a run has died.
-        Err(TryLockError::Error(_)) => true,
-    }
-}
-
-/// Removes the marks of dead processes. A young mark may be about to be locked.
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
-        let old = modified.elapsed().unwrap_or_default() > Duration::from_secs(24 * 60 * 60);
-        if old && !lives(folder, &entry.file_name().to_string_lossy()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
 impl Catalog {
     /// Records that this process begins to train `model` by `statement`, and returns the run's
     /// number. The run is running until [`Catalog::finish_training`] or
     /// [`create_model`](Catalog::create_model) ends it, or this catalog is closed.
-    pub fn begin_training(&self, model: &str, statement: &str) -> Result<RunId> {
-        let owner = {
-            let mut owner = lock(&self.owner);
-            match owner.as_ref() {
-                Some(owner) => owner.name(),
-                None => owner.insert(Owner::new(&self.owners())?).name(),
-            }
-        };
+    ///
+    /// A run with a `fingerprint`, the digest of all that decides what the training does, is
+    /// resumable when it is cancelled or its process dies; one without has nothing to go on from.
+    pub fn begin_training(
+        &self,
+        model: &str,
+        statement: &str,
+        fingerprint: Option<&Digest>,
+    ) -> Result<RunId> {
+        let owner = self.this_owner()?;
         self.write("begin a training run", |tx| {
             tx.execute(
-                "INSERT INTO training_runs (model, status, statement, started_at, owner) \
-                 VALUES (?1, 'running', ?2, ?3, ?4)",
-                (model, statement, now(), owner),
+                "INSERT INTO training_runs (model, status, statement, started_at, owner, fingerprint) \
+                 VALUES (?1, 'running', ?2, ?3, ?4, ?5)",
+                (model, statement, now(), owner, fingerprint.map(Digest::to_string)),
             )?;
             Ok(RunId(tx.last_insert_rowid() as u64))
+        })
+    }
+
+    /// The newest resumable run of `model`, or of those that do what this fingerprint says.
+    pub fn resumable_run(&self, model: &str, fingerprint: Option<&Digest>) -> Result<Option<TrainingRun>> {
+        let fits = |run: &TrainingRun| {
+            run.model == model
+                && run.status == TrainingStatus::Resumable
+                && (fingerprint.is_none() || run.fingerprint.as_ref() == fingerprint)
+        };
+        Ok(self.training_runs()?.into_iter().rev().find(fits))
+    }
+
+    /// Makes a resumable run this process's own: it is running again.
+    ///
+    /// Of several processes that adopt a run at once exactly one succeeds, and while it lives the
+    /// others get [`CatalogError::RunBusy`]. Open the run's folder first: whoever has that knows
+    /// that nobody is still writing. Errors: a run that is done or failed, or has no fingerprint.
+    pub fn adopt_run(&self, run: RunId) -> Result<()> {
+        let (folder, owner) = (self.owners(), self.this_owner()?);
+        self.write("resume a training run", |tx| {
+            let found = tx
+                .query_row(&format!("{RUNS} WHERE run_id = ?1"), [run.0 as i64], |row| {
+                    Ok(training_run(row, |owner| lives(&folder, owner)))
+                })
+                .optional()?;
+            let found = found.ok_or(CatalogError::RunUnknown { run })??;
+            match found.status {
+                TrainingStatus::Resumable => (),
+                TrainingStatus::Running => {
+                    return Err(CatalogError::RunBusy { run, model: found.model }.into());
+                }
+                status => return Err(CatalogError::RunNotResumable { run, status }.into()),
+            }
+            tx.execute(
+                "UPDATE training_runs SET status = 'running', owner = ?2, finished_at = NULL WHERE run_id = ?1",
+                (run.0 as i64, owner),
+            )?;
+            Ok(())
         })
     }
 
@@ -184,27 +163,6 @@ impl Catalog {
         })
     }
 
-    /// Records a metric of a run at a step; a second value for the same step replaces the first.
-    pub fn record_metric(&self, run: RunId, step: i64, name: &str, value: f64) -> Result<()> {
-        self.record_metrics(run, step, &[(name, value)])
-    }
-
-    /// Records several metrics of a run at a step, in one transaction.
-    pub fn record_metrics(&self, run: RunId, step: i64, metrics: &[(&str, f64)]) -> Result<()> {
-        self.write("record a run's metrics", |tx| {
-            status(tx, run)?;
-            for (name, value) in metrics {
-                // SQLite has no NaN: NULL stands for it here and reads back as NaN.
-                let value = (!value.is_nan()).then_some(*value);
-                tx.execute(
-                    "INSERT OR REPLACE INTO training_metrics (run_id, step, name, value) VALUES (?1, ?2, ?3, ?4)",
-                    (run.0 as i64, step, name, value),
-                )?;
-            }
-            Ok(())
-        })
-    }
-
     /// Ends a run. Ending it a second time in the same way changes nothing; in another way is
     /// [`CatalogError::RunEnded`].
     pub fn finish_training(&self, run: RunId, outcome: &TrainingOutcome) -> Result<()> {
@@ -215,61 +173,48 @@ impl Catalog {
     pub fn training_runs(&self) -> Result<Vec<TrainingRun>> {
         let (folder, mut living) = (self.owners(), HashMap::new());
         self.read("list the training runs", |tx| {
-            let mut statement = tx.prepare(
-                "SELECT run_id, model, version, status, statement, started_at, finished_at, rows, error, owner \
-                 FROM training_runs ORDER BY run_id",
-            )?;
+            let mut statement = tx.prepare(&format!("{RUNS} ORDER BY run_id"))?;
             let mut rows = statement.query([])?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
-                let (run_id, counted): (i64, Option<i64>) = (row.get("run_id")?, row.get("rows")?);
-                let (stored, owner): (String, String) = (row.get("status")?, row.get("owner")?);
-                let mut lives = || *living.entry(owner.clone()).or_insert_with(|| lives(&folder, &owner));
-                let status = match stored.as_str() {
-                    "done" => TrainingStatus::Done,
-                    "failed" => TrainingStatus::Failed,
-                    "cancelled" => TrainingStatus::Cancelled,
-                    _ if lives() => TrainingStatus::Running,
-                    _ => TrainingStatus::Interrupted,
-                };
-                runs.push(TrainingRun {
-                    run_id: RunId(run_id as u64),
-                    model: row.get("model")?,
-                    version: row.get("version")?,
-                    status,
-                    statement: row.get("statement")?,
-                    started_at: row.get("started_at")?,
-                    finished_at: row.get("finished_at")?,
-                    rows: counted.map(|rows| rows as u64),
-                    error: row.get("error")?,
-                });
+                let lives =
+                    |owner: &str| *living.entry(owner.to_owned()).or_insert_with(|| lives(&folder, owner));
+                runs.push(training_run(row, lives)?);
             }
             Ok(runs)
         })
     }
+}
 
-    /// Every metric of every run, by run, step and name.
-    pub fn training_metrics(&self) -> Result<Vec<TrainingMetric>> {
-        self.read("list the training metrics", |tx| {
-            let mut statement = tx.prepare(
-                "SELECT run_id, step, name, value FROM training_metrics ORDER BY run_id, step, name",
-            )?;
-            let metrics = statement.query_map([], |row| {
-                let (run_id, value): (i64, Option<f64>) = (row.get(0)?, row.get(3)?);
-                Ok(TrainingMetric {
-                    run_id: RunId(run_id as u64),
-                    step: row.get(1)?,
-                    name: row.get(2)?,
-                    value: value.unwrap_or(f64::NAN),
-                })
-            })?;
-            Ok(metrics.collect::<rusqlite::Result<_>>()?)
-        })
-    }
+const RUNS: &str = "SELECT run_id, model, version, status, statement, fingerprint, started_at, finished_at, \
+    rows, error, owner FROM training_runs";
 
-    fn owners(&self) -> PathBuf {
-        self.path().with_file_name("running")
-    }
+fn training_run(row: &Row<'_>, lives: impl FnOnce(&str) -> bool) -> Result<TrainingRun, Fault> {
+    let (run_id, rows): (i64, Option<i64>) = (row.get("run_id")?, row.get("rows")?);
+    let fingerprint: Option<String> = row.get("fingerprint")?;
+    let fingerprint = fingerprint.map(|text| text.parse()).transpose()?;
+    let (stored, owner): (String, Option<String>) = (row.get("status")?, row.get("owner")?);
+    let resumable = fingerprint.is_some();
+    let status = match stored.as_str() {
+        "done" => TrainingStatus::Done,
+        "failed" => TrainingStatus::Failed,
+        "running" if owner.is_some_and(|owner| lives(&owner)) => TrainingStatus::Running,
+        _ if resumable => TrainingStatus::Resumable,
+        "cancelled" => TrainingStatus::Cancelled,
+        _ => TrainingStatus::Interrupted,
+    };
+    Ok(TrainingRun {
+        run_id: RunId(run_id as u64),
+        model: row.get("model")?,
+        version: row.get("version")?,
+        status,
+        statement: row.get("statement")?,
+        fingerprint,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+        rows: rows.map(|rows| rows as u64),
+        error: row.get("error")?,
+    })
 }
 
 /// Ends a run within a transaction.
@@ -279,7 +224,7 @@ pub(crate) fn finish(tx: &Transaction<'_>, run: RunId, outcome: &TrainingOutcome
         TrainingOutcome::Failed { error } => ("failed", None, Some(error.as_str())),
         TrainingOutcome::Cancelled => ("cancelled", None, None),
     };
-    let (status, made) = status(tx, run)?;
+    let (status, made) = stored(tx, run)?;
     if status == "running" {
         tx.execute(
             "UPDATE training_runs SET status = ?2, version = ?3, error = ?4, finished_at = ?5 WHERE run_id = ?1",
@@ -294,7 +239,7 @@ pub(crate) fn finish(tx: &Transaction<'_>, run: RunId, outcome: &TrainingOutcome
 }
 
 /// The stored status of a run, and the version that it made.
-fn status(tx: &Transaction<'_>, run: RunId) -> Result<(String, Option<VersionNumber>), Fault> {
+pub(crate) fn stored(tx: &Transaction<'_>, run: RunId) -> Result<(String, Option<VersionNumber>), Fault> {
     let sql = "SELECT status, version FROM training_runs WHERE run_id = ?1";
     let found = tx.query_row(sql, [run.0 as i64], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     found.ok_or_else(|| CatalogError::RunUnknown { run }.into())

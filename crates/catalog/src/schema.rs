@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -61,6 +61,19 @@ CREATE TABLE training_metrics (
     name TEXT NOT NULL,
     value REAL,
     PRIMARY KEY (run_id, step, name)
+) STRICT;
+";
+
+/// Training runs that can be resumed, and what the checks before a training found.
+const VERSION_2: &str = "
+ALTER TABLE training_runs ADD COLUMN fingerprint TEXT;
+CREATE TABLE training_warnings (
+    run_id INTEGER NOT NULL REFERENCES training_runs (run_id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    check_name TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (run_id, position)
 ) STRICT;
 ";
 
@@ -127,10 +140,14 @@ pub(crate) fn open(connection: &mut Connection, migrations: &[&str]) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Catalog;
 
     /// A catalog as version 1 wrote it, with a row in each table.
     fn version_1() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
+        fill_version_1(Connection::open_in_memory().unwrap())
+    }
+
+    fn fill_version_1(mut connection: Connection) -> Connection {
         open(&mut connection, &MIGRATIONS[..1]).unwrap();
         connection
             .execute_batch(
@@ -165,8 +182,36 @@ mod tests {
         assert_eq!(row, ("m".to_string(), "none".to_string()));
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(version, later.len() as i64);
+        let run: (String, Option<String>) = connection
+            .query_row("SELECT status, fingerprint FROM training_runs", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(run, ("done".to_string(), None));
         open(&mut connection, &later).unwrap();
         assert!(matches!(open(&mut connection, MIGRATIONS), Err(Unfit::Newer(found)) if found == version));
+    }
+
+    #[test]
+    fn a_file_of_version_1_opens_with_its_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.sqlite");
+        let written = fill_version_1(Connection::open(&path).unwrap());
+        written
+            .execute_batch(
+                "INSERT INTO training_runs (model, status, statement, started_at) VALUES ('m', 'cancelled', 's', 0);
+                 INSERT INTO training_runs (model, status, statement, started_at, owner)
+                 VALUES ('m', 'running', 's', 0, 'process-gone.lock');",
+            )
+            .unwrap();
+        drop(written);
+        let catalog = Catalog::open(&path).unwrap();
+        let statuses: Vec<_> =
+            catalog.training_runs().unwrap().iter().map(|run| run.status.to_string()).collect();
+        assert_eq!(statuses, ["done", "cancelled", "interrupted"]);
+        assert_eq!(catalog.resumable_run("m", None).unwrap(), None);
+        assert!(catalog.training_warnings().unwrap().is_empty());
+        assert_eq!(catalog.training_metrics().unwrap().len(), 1);
     }
 
     #[test]

@@ -134,7 +134,7 @@ mod tests {
         let error = match result {
             Err(error) => error,
             // Opening may need no write; the first change does.
-            Ok(store) => store.catalog().begin_training("m", "s").unwrap_err(),
+            Ok(store) => store.catalog().begin_training("m", "s", None).unwrap_err(),
         };
         assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
         assert!(error.hint().unwrap().contains("--store"), "{error:?}");

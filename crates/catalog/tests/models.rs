@@ -175,7 +175,7 @@ fn renaming_keeps_versions_numbers_and_the_default() {
     create(catalog, "a", Task::Classify, OnConflict::Fail);
     create(catalog, "a", Task::Classify, OnConflict::Replace);
     create(catalog, "b", Task::Embed, OnConflict::Fail);
-    let run = catalog.begin_training("a", "CREATE MODEL a").unwrap();
+    let run = catalog.begin_training("a", "CREATE MODEL a", None).unwrap();
     assert_eq!(catalog.rename_model("a", "b").unwrap_err().code(), "model_exists");
     assert_eq!(catalog.rename_model("a", "x@1").unwrap_err().code(), "model_name_invalid");
     catalog.rename_model("a", "c").unwrap();

@@ -15,7 +15,7 @@ fn a_run_from_beginning_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let catalog = store.catalog();
-    let run = catalog.begin_training("m", "CREATE MODEL m …").unwrap();
+    let run = catalog.begin_training("m", "CREATE MODEL m …", None).unwrap();
     catalog.record_rows(run, 500).unwrap();
     catalog.record_metric(run, 1, "loss", 0.5).unwrap();
     catalog.record_metric(run, 1, "loss", 0.25).unwrap();
@@ -48,8 +48,8 @@ fn failures_and_unknown_runs() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let catalog = store.catalog();
-    let failed = catalog.begin_training("m", "s").unwrap();
-    let cancelled = catalog.begin_training("m", "s").unwrap();
+    let failed = catalog.begin_training("m", "s", None).unwrap();
+    let cancelled = catalog.begin_training("m", "s", None).unwrap();
     let error = "the labels are all the same".to_string();
     catalog.finish_training(failed, &TrainingOutcome::Failed { error: error.clone() }).unwrap();
     catalog.finish_training(cancelled, &TrainingOutcome::Cancelled).unwrap();
@@ -84,7 +84,7 @@ fn the_run_of_a_killed_process_is_interrupted() {
     let run = &store.catalog().training_runs().unwrap()[0];
     assert_eq!((run.status, run.finished_at), (TrainingStatus::Interrupted, None));
     // A process that starts now isn't taken for the dead one.
-    store.catalog().begin_training("m", "s").unwrap();
+    store.catalog().begin_training("m", "s", None).unwrap();
     let statuses: Vec<_> = store.catalog().training_runs().unwrap().iter().map(|run| run.status).collect();
     assert_eq!(statuses, [TrainingStatus::Interrupted, TrainingStatus::Running]);
     drop(store);
@@ -96,7 +96,7 @@ fn the_run_of_a_killed_process_is_interrupted() {
 fn child_trains() {
     let Some(path) = common::argument() else { return };
     let store = Store::open(Some(&path)).unwrap();
-    store.catalog().begin_training("m", "s").unwrap();
+    store.catalog().begin_training("m", "s", None).unwrap();
     println!("\ntraining");
     // Until killed; the end of the input ends it should the parent fail.
     let _ = std::io::stdin().read_line(&mut String::new());

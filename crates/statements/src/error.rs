@@ -7,6 +7,8 @@ use nightjar_catalog::CatalogError;
 use nightjar_functions::FunctionError;
 use nightjar_models::{Failure, ModelError};
 
+use crate::contradiction::Contradiction;
+use crate::method::{DEFAULT_METHOD, Method, method_words};
 use crate::training_error::TrainingError;
 
 /// The result of this crate's functions.
@@ -60,15 +62,19 @@ pub enum StatementError {
     },
 
     /// The option exists in the dialect, but not for this method of training.
-    #[error("option {option} belongs to {belongs_to}, which method '{method}' does not do")]
+    #[error("option {option} is for method {}, and the method is '{method}'", method_words(methods))]
     OptionOfOtherMethod {
         /// The option's name.
         option: &'static str,
-        /// The kind of training that has the option.
-        belongs_to: &'static str,
+        /// The methods that have the option.
+        methods: &'static [Method],
         /// The method of this statement.
-        method: String,
+        method: Method,
     },
+
+    /// Options that can't be meant together.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
 
     /// Options of training in a statement that trains nothing.
     #[error("option {option} is for training, and the statement has no FINE_TUNE ON")]
@@ -123,6 +129,7 @@ impl Failure for StatementError {
             StatementError::RepeatedOption { .. } => "training_option_repeated",
             StatementError::OptionValue { .. } => "training_option_value",
             StatementError::OptionOfOtherMethod { .. } => "training_option_of_other_method",
+            StatementError::Contradiction(error) => error.code(),
             StatementError::OptionWithoutTraining { .. } => "training_option_without_training",
             StatementError::NotOne { .. } => "statement_not_one",
             StatementError::Training(error) => error.code(),
@@ -157,9 +164,11 @@ impl Failure for StatementError {
                 Some(format!("keep one of the two values of {option}"))
             }
             StatementError::OptionValue { .. } => None,
-            StatementError::OptionOfOtherMethod { option, method, .. } => {
-                Some(format!("leave {option} out: method '{method}' does not use it"))
+            StatementError::OptionOfOtherMethod { option, methods, .. } => {
+                let other = methods.first().copied().unwrap_or(DEFAULT_METHOD);
+                Some(format!("leave {option} out, or say method = '{other}'"))
             }
+            StatementError::Contradiction(error) => error.hint(),
             StatementError::OptionWithoutTraining { .. } => {
                 Some("add FINE_TUNE ON (SELECT text, label FROM …), or leave WITH out".to_string())
             }

@@ -11,6 +11,7 @@ use nightjar_models::{ClassificationReport, RegressionReport, classification_rep
 use crate::error::{Result, StatementError};
 use crate::head_training::with_unseen;
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
+use crate::method::Method;
 use crate::training_error::TrainingError;
 use crate::{StatementContext, TrainingData};
 
@@ -33,7 +34,7 @@ pub(crate) async fn evaluate(
     let rows = context.rows(data).await?;
     let schema = rows.schema().as_arrow().clone();
     let learned = version.card.target.as_deref().filter(|name| schema.column_with_name(name).is_some());
-    let roles = Roles::of(&schema, target.or(learned), Some(version.card.task))?;
+    let roles = Roles::of(&schema, target.or(learned), Some(version.card.task), Method::Head)?;
     let pinned = PinnedModel::from(version);
     let rows = LabelledRows::embed(context, rows, &roles, &pinned, "evaluate on").await?;
     if rows.skipped > 0 {

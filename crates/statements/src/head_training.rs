@@ -13,9 +13,8 @@ use nightjar_models::{
 
 use crate::Watch;
 use crate::error::{Result, StatementError};
-use crate::labelled_rows::{LabelledRows, Targets};
+use crate::labelled_rows::{LabelledRows, Targets, check_labels};
 use crate::split::Split;
-use crate::training_error::TrainingError;
 
 /// What the options say to this method.
 #[derive(Debug, Clone)]
@@ -252,17 +251,5 @@ pub(crate) fn check_classes(rows: &LabelledRows, target: &str) -> Result<()> {
     let Targets::Labels { labels, .. } = &rows.targets else {
         return Ok(());
     };
-    if let [label] = labels.as_slice() {
-        return Err(TrainingError::OneClass { rows: rows.len(), label: label.clone() }.into());
-    }
-    // A label that never repeats teaches nothing: this is an identifier, or a text.
-    if rows.len() > 20 && labels.len() == rows.len() {
-        return Err(TrainingError::TooManyClasses {
-            target: target.to_owned(),
-            classes: labels.len(),
-            rows: rows.len(),
-        }
-        .into());
-    }
-    Ok(())
+    check_labels(labels, rows.len(), target)
 }

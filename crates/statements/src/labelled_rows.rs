@@ -12,6 +12,7 @@ use nightjar_models::Embeddings;
 use std::sync::Arc;
 
 use crate::error::{Result, StatementError};
+use crate::method::Method;
 use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
 use crate::{StatementContext, plan_progress, truncated_texts};
@@ -20,6 +21,8 @@ use crate::{StatementContext, plan_progress, truncated_texts};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Roles {
     pub(crate) text: String,
+    /// The second text of a pair.
+    pub(crate) second: Option<String>,
     pub(crate) target: String,
     pub(crate) task: Task,
 }
@@ -28,10 +31,16 @@ pub(crate) struct Roles {
 const DEFAULT_TARGET: &str = "label";
 
 impl Roles {
-    /// Returns the roles of a query's columns: the target by name, the text as the one other column.
+    /// Returns the roles of a query's columns: the target by name, the text as the one other column. The methods that
+    /// move the encoder also read two texts, in the order of the columns.
     ///
     /// Text, boolean and integer targets are labels, floats are numbers; `task` overrides.
-    pub(crate) fn of(schema: &Schema, target: Option<&str>, task: Option<Task>) -> Result<Self> {
+    pub(crate) fn of(
+        schema: &Schema,
+        target: Option<&str>,
+        task: Option<Task>,
+        method: Method,
+    ) -> Result<Self> {
         let target = target.unwrap_or(DEFAULT_TARGET);
         let fields = schema.fields();
         let Some(field) = fields.iter().find(|field| field.name() == target) else {
@@ -58,9 +67,20 @@ impl Roles {
         }
         match texts.as_slice() {
             [] => Err(TrainingError::NoInput { target }.into()),
-            [text] => Ok(Self { text: text.clone(), target, task: task.unwrap_or(by_type) }),
-            _ => Err(TrainingError::SeveralTexts { columns: texts, target }.into()),
+            [text] => Ok(Self { text: text.clone(), second: None, target, task: task.unwrap_or(by_type) }),
+            [text, second] if method != Method::Head => Ok(Self {
+                text: text.clone(),
+                second: Some(second.clone()),
+                target,
+                task: task.unwrap_or(by_type),
+            }),
+            _ => Err(TrainingError::SeveralTexts { columns: texts, target, method }.into()),
         }
+    }
+
+    /// Returns the text columns.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.second.as_deref())
     }
 
     /// Returns the target as the task reads it: text for labels, Float64 for numbers.
@@ -262,8 +282,21 @@ fn labels(rows: &[Row]) -> Targets {
     Targets::Labels { labels, classes }
 }
 
+/// Refuses labels that a classifier can't be learned from.
+pub(crate) fn check_labels(labels: &[String], rows: usize, target: &str) -> Result<()> {
+    if let [label] = labels {
+        return Err(TrainingError::OneClass { rows, label: label.clone() }.into());
+    }
+    // A label that never repeats teaches nothing: this is an identifier, or a text.
+    if rows > 20 && labels.len() == rows {
+        let (target, classes) = (target.to_owned(), labels.len());
+        return Err(TrainingError::TooManyClasses { target, classes, rows }.into());
+    }
+    Ok(())
+}
+
 /// Sorts labels: as numbers where all are whole numbers, else as text.
-fn sort_labels(labels: &mut [String]) {
+pub(crate) fn sort_labels(labels: &mut [String]) {
     if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
         labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
     } else {

@@ -14,6 +14,7 @@
 //! # Ok::<(), nightjar_statements::StatementError>(())
 //! ```
 
+mod contradiction;
 mod error;
 mod training_error;
 
@@ -26,6 +27,8 @@ mod names;
 mod suggest;
 
 mod fine_tune;
+mod method;
+mod option_kind;
 mod option_values;
 mod options;
 mod training_data;
@@ -58,6 +61,7 @@ mod statement;
 pub use alter_model::{AlterAction, AlterModel};
 pub use complete::is_complete;
 pub use context::StatementContext;
+pub use contradiction::Contradiction;
 pub use create_model::CreateModel;
 pub use describe_model::DescribeModel;
 pub use drop_model::DropModel;
@@ -65,9 +69,11 @@ pub use error::{Result, StatementError};
 pub use evaluate_model::EvaluateModel;
 pub use explain_create_model::ExplainCreateModel;
 pub use fine_tune::FineTune;
+pub use method::{ClassWeights, DEFAULT_METHOD, LoraTargets, Method, Schedule};
 pub use names::{quote_identifier, quote_reference};
-pub use option_values::{ClassWeights, OptionValues};
-pub use options::{Kind, TRAINING_OPTIONS, TrainingOption};
+pub use option_kind::Kind;
+pub use option_values::OptionValues;
+pub use options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
 pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
 pub use reference::reference_markdown;

@@ -8,22 +8,9 @@ use nightjar_functions::PRECISION_OPTION;
 use nightjar_models::{Precision, nearest};
 
 use crate::error::{Result, StatementError};
-use crate::options::{GRADIENT_OPTIONS, TRAINING_OPTIONS, TrainingOption};
+use crate::method::{ClassWeights, DEFAULT_METHOD, LoraTargets, Method, Schedule};
+use crate::options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 use crate::with_clause::value_sql;
-
-/// The method of training if none is given.
-const DEFAULT_METHOD: &str = "head";
-const DEFAULT_VALIDATION_FRACTION: f64 = 0.1;
-const DEFAULT_SEED: u64 = 42;
-
-/// How classes are weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClassWeights {
-    /// Each row alike.
-    None,
-    /// Each class alike.
-    Balanced,
-}
 
 /// The values of the training options: those given, checked, and the defaults of the others.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -63,29 +50,116 @@ impl OptionValues {
     }
 
     fn find(&self, name: &str) -> Result<&'static TrainingOption> {
-        if let Some(option) = TRAINING_OPTIONS.iter().find(|option| option.name == name) {
-            return Ok(option);
+        let method = self.method();
+        match TrainingOption::named(name) {
+            Some(option) if option.methods.contains(&method) => Ok(option),
+            Some(TrainingOption { name: option, methods, .. }) => {
+                Err(StatementError::OptionOfOtherMethod { option, methods, method })
+            }
+            None => {
+                let known = TRAINING_OPTIONS.iter().map(|option| option.name);
+                Err(StatementError::UnknownOption { option: name.to_string(), nearest: nearest(name, known) })
+            }
         }
-        if let Some(option) = GRADIENT_OPTIONS.iter().find(|option| **option == name) {
-            let method = self.method().to_string();
-            return Err(StatementError::OptionOfOtherMethod {
-                option,
-                belongs_to: "gradient training",
-                method,
-            });
-        }
-        let known = TRAINING_OPTIONS.iter().map(|option| option.name);
-        Err(StatementError::UnknownOption { option: name.to_string(), nearest: nearest(name, known) })
     }
 
-    /// The method of training: `head`.
-    pub fn method(&self) -> &'static str {
-        self.word("method").unwrap_or(DEFAULT_METHOD)
+    /// The method of training.
+    pub fn method(&self) -> Method {
+        match self.given.get("method") {
+            Some(OptionValue::Word(word)) => Method::of(word).unwrap_or(DEFAULT_METHOD),
+            _ => DEFAULT_METHOD,
+        }
     }
 
-    /// The task, `classify` or `regress`, if it is given; otherwise the target's type decides.
+    /// The task, `classify`, `regress` or `embed`, if it is given; otherwise the target's type decides.
     pub fn task(&self) -> Option<&'static str> {
         self.word("task")
+    }
+
+    /// How often training reads all rows.
+    pub fn epochs(&self) -> u32 {
+        self.count("epochs")
+    }
+
+    /// The largest learning rate, above 0.
+    pub fn learning_rate(&self) -> f64 {
+        self.number("learning_rate")
+    }
+
+    /// How the learning rate falls.
+    pub fn schedule(&self) -> Schedule {
+        match self.word("schedule") {
+            Some("cosine") => Schedule::Cosine,
+            _ => Schedule::Linear,
+        }
+    }
+
+    /// The part of all steps that warm up, from 0 to below 1.
+    pub fn warmup_ratio(&self) -> f64 {
+        self.number("warmup_ratio")
+    }
+
+    /// The rows of a step.
+    pub fn batch_size(&self) -> usize {
+        self.count("batch_size")
+    }
+
+    /// The decoupled weight decay.
+    pub fn weight_decay(&self) -> f64 {
+        self.number("weight_decay")
+    }
+
+    /// The greatest norm of a gradient; `None` clips none.
+    pub fn gradient_clip(&self) -> Option<f64> {
+        Some(self.number("gradient_clip")).filter(|clip| *clip > 0.0)
+    }
+
+    /// The share of activations dropped, from 0 to below 1.
+    pub fn dropout(&self) -> f64 {
+        self.number("dropout")
+    }
+
+    /// The share of a label's probability that is spread, from 0 to below 1.
+    pub fn label_smoothing(&self) -> f64 {
+        self.number("label_smoothing")
+    }
+
+    /// How many lower layers stay as they are; above 0 the embeddings do too.
+    pub fn freeze_layers(&self) -> usize {
+        self.count("freeze_layers")
+    }
+
+    /// The rank of low-rank additions.
+    pub fn lora_rank(&self) -> usize {
+        self.count("lora_rank")
+    }
+
+    /// The scale of low-rank additions, times their rank.
+    pub fn lora_alpha(&self) -> f64 {
+        self.number("lora_alpha")
+    }
+
+    /// Where low-rank additions go.
+    pub fn lora_targets(&self) -> LoraTargets {
+        match self.word("lora_targets") {
+            Some("attention") => LoraTargets::Attention,
+            _ => LoraTargets::All,
+        }
+    }
+
+    /// The patience in epochs; 0 never stops early.
+    pub fn early_stopping(&self) -> u32 {
+        self.count("early_stopping")
+    }
+
+    /// The number of shards, at least 1.
+    pub fn shards(&self) -> usize {
+        self.count("shards")
+    }
+
+    /// The rounds of an epoch, at least 1; `None` is 'auto'.
+    pub fn rounds_per_epoch(&self) -> Option<usize> {
+        self.integer("rounds_per_epoch").and_then(|rounds| usize::try_from(rounds).ok())
     }
 
     /// The inverse strength C of the L2 penalty, above 0; `None` is 'auto'.
@@ -103,12 +177,12 @@ impl OptionValues {
 
     /// The part of the rows to set aside, at least 0 and below 0.9.
     pub fn validation_fraction(&self) -> f64 {
-        self.float("validation_fraction").unwrap_or(DEFAULT_VALIDATION_FRACTION)
+        self.number("validation_fraction")
     }
 
     /// The seed of everything random.
     pub fn seed(&self) -> u64 {
-        self.integer("seed").and_then(|seed| u64::try_from(seed).ok()).unwrap_or(DEFAULT_SEED)
+        self.count("seed")
     }
 
     /// The most tokens of a text, at least 4, if it is given; otherwise the model's window.
@@ -126,34 +200,55 @@ impl OptionValues {
         self.given.contains_key(name)
     }
 
-    /// Every option with its value as text, those not given with their default: what a model's card keeps.
+    /// Every option of the method with its value as text, those not given with their default: what a model's card
+    /// keeps.
     pub fn to_card(&self) -> BTreeMap<String, String> {
-        let text = |option: &TrainingOption| match self.given.get(option.name) {
-            Some(value) => value.to_string(),
-            None => option.default.trim_matches('\'').to_string(),
+        let method = self.method();
+        let text = |option: &TrainingOption| match (self.given.get(option.name), option.default) {
+            (Some(value), _) => value.to_string(),
+            (None, OptionDefault::Words(words)) => words.to_string(),
+            (None, default) => default.value(method).unwrap_or_default().to_string(),
         };
-        TRAINING_OPTIONS.iter().map(|option| (option.name.to_string(), text(option))).collect()
+        let options = TRAINING_OPTIONS.iter().filter(|option| option.methods.contains(&method));
+        options.map(|option| (option.name.to_string(), text(option))).collect()
+    }
+
+    /// The default of an option as text; none where the data or the model decides.
+    fn default_of(&self, name: &str) -> Option<&'static str> {
+        TrainingOption::named(name)?.default.value(self.method())
     }
 
     fn word(&self, name: &str) -> Option<&'static str> {
-        match self.given.get(name)? {
-            OptionValue::Word(word) => Some(word),
-            _ => None,
+        match self.given.get(name) {
+            Some(OptionValue::Word(word)) => Some(word),
+            Some(_) => None,
+            None => self.default_of(name),
         }
     }
 
     fn float(&self, name: &str) -> Option<f64> {
-        match self.given.get(name)? {
-            OptionValue::Float(number) => Some(*number),
-            _ => None,
+        match self.given.get(name) {
+            Some(OptionValue::Float(number)) => Some(*number),
+            Some(_) => None,
+            None => self.default_of(name)?.parse().ok(),
         }
     }
 
     fn integer(&self, name: &str) -> Option<i64> {
-        match self.given.get(name)? {
-            OptionValue::Integer(number) => Some(*number),
-            _ => None,
+        match self.given.get(name) {
+            Some(OptionValue::Integer(number)) => Some(*number),
+            Some(_) => None,
+            None => self.default_of(name)?.parse().ok(),
         }
+    }
+
+    /// A number of an option that always has one: a test reads every default.
+    fn number(&self, name: &str) -> f64 {
+        self.float(name).unwrap_or_default()
+    }
+
+    fn count<N: TryFrom<i64> + Default>(&self, name: &str) -> N {
+        self.integer(name).and_then(|number| N::try_from(number).ok()).unwrap_or_default()
     }
 }
 
@@ -188,14 +283,73 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_documented() {
-        let values = OptionValues::default();
-        let documented = |name| TRAINING_OPTIONS.iter().find(|option| option.name == name).unwrap().default;
-        assert_eq!(format!("'{}'", values.method()), documented("method"));
-        assert_eq!(values.validation_fraction().to_string(), documented("validation_fraction"));
-        assert_eq!(values.seed().to_string(), documented("seed"));
-        assert_eq!((values.task(), values.regularization(), values.max_length()), (None, None, None));
-        assert_eq!((values.class_weights(), documented("class_weights")), (ClassWeights::None, "'none'"));
+    fn every_default_is_a_value_that_its_option_takes() {
+        for option in TRAINING_OPTIONS {
+            for method in option.methods {
+                let Some(text) = option.default.value(*method) else {
+                    assert!(matches!(option.default, OptionDefault::Words(_)), "{}", option.name);
+                    continue;
+                };
+                let quoted = Value::SingleQuotedString(text.to_owned());
+                let plain = Value::Number(text.to_owned(), false);
+                let value = option.kind.read(&plain).or_else(|| option.kind.read(&quoted));
+                assert!(value.is_some(), "{} = {text}", option.name);
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_method() {
+        let values = |method| parse(&[("method", method)]).unwrap();
+        let (full, lora, head) = (values("'full'"), values("'lora'"), values("'head'"));
+        assert_eq!(OptionValues::default().method(), DEFAULT_METHOD);
+        assert_eq!((full.learning_rate(), lora.learning_rate()), (5e-5, 5e-4));
+        assert_eq!((full.epochs(), full.batch_size(), full.schedule()), (3, 32, Schedule::Linear));
+        assert_eq!((full.warmup_ratio(), full.weight_decay(), full.gradient_clip()), (0.1, 0.01, Some(1.0)));
+        assert_eq!((full.dropout(), full.label_smoothing(), full.freeze_layers()), (0.1, 0.0, 0));
+        assert_eq!((full.early_stopping(), full.shards(), full.rounds_per_epoch()), (0, 1, None));
+        assert_eq!((lora.lora_rank(), lora.lora_alpha(), lora.lora_targets()), (16, 32.0, LoraTargets::All));
+        assert_eq!((head.task(), head.regularization(), head.max_length()), (None, None, None));
+        assert_eq!((head.validation_fraction(), head.seed()), (0.1, 42));
+        assert_eq!((head.class_weights(), head.precision()), (ClassWeights::None, None));
+    }
+
+    #[test]
+    fn a_card_keeps_the_options_of_its_method() {
+        let card = |method| parse(&[("method", method)]).unwrap().to_card();
+        let (full, lora, head) = (card("'full'"), card("'lora'"), card("'head'"));
+        assert_eq!((full["learning_rate"].as_str(), lora["learning_rate"].as_str()), ("5e-5", "5e-4"));
+        assert_eq!(
+            (head["regularization"].as_str(), head["max_length"].as_str()),
+            ("auto", "the model's window")
+        );
+        assert!(
+            !head.contains_key("epochs")
+                && !full.contains_key("lora_rank")
+                && !lora.contains_key("regularization")
+        );
+    }
+
+    #[test]
+    fn options_of_gradient_training_are_read() {
+        let values = parse(&[
+            ("method", "'LoRA'"),
+            ("learning_rate", "0.001"),
+            ("schedule", "'Cosine'"),
+            ("gradient_clip", "0"),
+            ("lora_targets", "'attention'"),
+            ("rounds_per_epoch", "4"),
+            ("shards", "8"),
+            ("freeze_layers", "2"),
+        ])
+        .unwrap();
+        assert_eq!((values.method(), values.learning_rate()), (Method::Lora, 0.001));
+        assert_eq!((values.schedule(), values.gradient_clip()), (Schedule::Cosine, None));
+        assert_eq!((values.lora_targets(), values.rounds_per_epoch()), (LoraTargets::Attention, Some(4)));
+        assert_eq!((values.shards(), values.freeze_layers()), (8, 2));
+        assert_eq!(values.to_card()["learning_rate"], "0.001");
+        let auto = parse(&[("method", "'full'"), ("rounds_per_epoch", "'auto'")]).unwrap();
+        assert_eq!(auto.rounds_per_epoch(), None);
     }
 
     #[test]
@@ -210,7 +364,7 @@ mod tests {
             ("method", "'HEAD'"),
         ])
         .unwrap();
-        assert_eq!((values.method(), values.task()), ("head", Some("classify")));
+        assert_eq!((values.method(), values.task()), (Method::Head, Some("classify")));
         assert_eq!((values.regularization(), values.validation_fraction()), (Some(0.01), 0.0));
         assert_eq!((values.seed(), values.max_length()), (7, Some(128)));
         assert_eq!(values.class_weights(), ClassWeights::Balanced);
@@ -222,9 +376,9 @@ mod tests {
     #[test]
     fn wrong_values_name_what_is_taken() {
         for (name, value, allowed) in [
-            ("method", "'full'", "'head'"),
-            ("task", "'rank'", "'classify' or 'regress'"),
-            ("task", "1", "'classify' or 'regress'"),
+            ("method", "'magic'", "'full', 'lora' or 'head'"),
+            ("task", "'rank'", "'classify', 'regress' or 'embed'"),
+            ("task", "1", "'classify', 'regress' or 'embed'"),
             ("class_weights", "true", "'none' or 'balanced'"),
             ("regularization", "0", "a number above 0 or 'auto'"),
             ("regularization", "'best'", "a number above 0 or 'auto'"),
@@ -242,6 +396,22 @@ mod tests {
                 format!("option {name} cannot be {value}: it takes {allowed}")
             );
         }
+        for (name, value, allowed) in [
+            ("epochs", "0", "a whole number from 1 to 1000"),
+            ("learning_rate", "0", "a number above 0 to 1"),
+            ("batch_size", "'32'", "a whole number from 1 to 65536"),
+            ("dropout", "1", "a number from 0 to below 1"),
+            ("warmup_ratio", "-0.1", "a number from 0 to below 1"),
+            ("gradient_clip", "-1", "a number from 0"),
+            ("schedule", "'step'", "'linear' or 'cosine'"),
+            ("rounds_per_epoch", "0", "a whole number from 1 to 10000 or 'auto'"),
+            ("rounds_per_epoch", "'many'", "a whole number from 1 to 10000 or 'auto'"),
+        ] {
+            assert_eq!(
+                error(&[("method", "'full'"), (name, value)]),
+                format!("option {name} cannot be {value}: it takes {allowed}")
+            );
+        }
     }
 
     #[test]
@@ -254,10 +424,23 @@ mod tests {
         assert_eq!(error(&[("seed", "1"), ("seed", "1")]), "option seed is given twice");
         assert_eq!(
             error(&[("epochs", "2"), ("method", "'head'")]),
-            "option epochs belongs to gradient training, which method 'head' does not do"
+            "option epochs is for method 'full' or 'lora', and the method is 'head'"
         );
-        for option in GRADIENT_OPTIONS {
-            assert!(TRAINING_OPTIONS.iter().all(|known| known.name != *option));
+        assert_eq!(
+            error(&[("lora_rank", "2"), ("method", "'full'")]),
+            "option lora_rank is for method 'lora', and the method is 'full'"
+        );
+        let head = parse(&[("regularization", "2"), ("method", "'lora'")]).unwrap_err();
+        assert_eq!(head.hint().as_deref(), Some("leave regularization out, or say method = 'head'"));
+    }
+
+    #[test]
+    fn every_option_refuses_the_methods_that_lack_it() {
+        for option in TRAINING_OPTIONS {
+            for method in Method::ALL.iter().filter(|method| !option.methods.contains(method)) {
+                let found = parse(&[("method", method.sql()), (option.name, "1")]).unwrap_err();
+                assert_eq!(found.code(), "training_option_of_other_method", "{} {method}", option.name);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::method::method_words;
 use crate::options::TRAINING_OPTIONS;
 use crate::registry::STATEMENTS;
 
@@ -22,8 +23,13 @@ pub fn reference_markdown() -> String {
     for option in TRAINING_OPTIONS {
         let _ = write!(
             page,
-            "\n## {}\n\n{}\n\n- takes: {}\n- default: {}, because {}\n",
-            option.name, option.summary, option.kind, option.default, option.reason
+            "\n## {}\n\n{}\n\n- methods: {}\n- takes: {}\n- default: {}, because {}\n",
+            option.name,
+            option.summary,
+            method_words(option.methods),
+            option.kind,
+            option.default,
+            option.reason
         );
     }
     page

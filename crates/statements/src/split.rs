@@ -23,19 +23,26 @@ impl Split {
     }
 }
 
+/// Returns where a row stands for a seed: the first of each class are held out.
+pub(crate) fn place(seed: i64, key: &[u8]) -> Digest {
+    Digest::of(&[&seed.to_le_bytes(), key].concat())
+}
+
+/// Returns how many rows of a class are held out: never all.
+pub(crate) fn held_out(rows: usize, fraction: f64) -> usize {
+    ((rows as f64 * fraction).round() as usize).min(rows.saturating_sub(1))
+}
+
 fn stratified(keys: &[Digest], classes: &[u32], fraction: f64, seed: i64) -> Split {
     let count = classes.iter().max().map_or(0, |max| *max as usize + 1);
     let mut strata: Vec<Vec<(Digest, usize)>> = vec![Vec::new(); count];
     for (row, (key, class)) in keys.iter().zip(classes).enumerate() {
-        let mut bytes = seed.to_le_bytes().to_vec();
-        bytes.extend_from_slice(&key.0);
-        strata[*class as usize].push((Digest::of(&bytes), row));
+        strata[*class as usize].push((place(seed, &key.0), row));
     }
     let mut split = Split { train: Vec::new(), validation: Vec::new() };
     for mut stratum in strata {
         stratum.sort();
-        let held_out =
-            ((stratum.len() as f64 * fraction).round() as usize).min(stratum.len().saturating_sub(1));
+        let held_out = held_out(stratum.len(), fraction);
         split.validation.extend(stratum[..held_out].iter().map(|(_, row)| row));
         split.train.extend(stratum[held_out..].iter().map(|(_, row)| row));
     }

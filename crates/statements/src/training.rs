@@ -9,10 +9,13 @@ use nightjar_functions::{CARD_FILE, HEAD_FILE, PinnedModel};
 use nightjar_models::Precision;
 
 use crate::base_model::BaseModel;
+use crate::contradiction::Contradiction;
 use crate::error::{Result, StatementError};
 use crate::fine_tune::FineTune;
 use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
+use crate::method::Method;
+use crate::training_error::TrainingError;
 use crate::training_rows::TrainingRows;
 use crate::{OptionValues, StatementContext};
 
@@ -30,6 +33,10 @@ impl Training<'_> {
     ///
     /// A failure or a dropped future leaves no version, and the run in the catalog says which of the two it was.
     pub(crate) async fn run(self, context: &StatementContext) -> Result<DataFrame> {
+        self.check()?;
+        if self.options.method() != Method::Head {
+            return Err(TrainingError::MethodNotBuilt { method: self.options.method() }.into());
+        }
         let run = Run::begin(context, self.name)?;
         match self.train(context, run.id).await {
             Ok(rows) => {
@@ -69,11 +76,25 @@ impl Training<'_> {
         Ok(TrainingRows::trained(&created, &trained.metrics, embedded.len() as u64, rows_per_second)?)
     }
 
+    /// Refuses options that contradict each other or the base, before anything is run or recorded.
+    pub(crate) fn check(&self) -> Result<()> {
+        let validated = self.fine_tune.validate.is_some();
+        Ok(Contradiction::check(&self.options, validated, &self.base.name, self.base.card.encoder.layers)?)
+    }
+
     /// Returns what the query's columns are, and its rows to come.
     pub(crate) async fn roles(&self, context: &StatementContext) -> Result<(Roles, DataFrame)> {
         let rows = context.rows(&self.fine_tune.data).await?;
-        let roles = Roles::of(rows.schema().as_arrow(), self.fine_tune.target.as_deref(), self.task())?;
+        let target = self.fine_tune.target.as_deref();
+        let roles = Roles::of(rows.schema().as_arrow(), target, self.task(), self.options.method())?;
+        Contradiction::check_task(&self.options, roles.task)?;
         Ok((roles, rows))
+    }
+
+    /// Returns what the columns of other rows are, for the same target and task: those of VALIDATE ON.
+    pub(crate) fn roles_like(&self, roles: &Roles, rows: &DataFrame) -> Result<Roles> {
+        let (target, task) = (Some(roles.target.as_str()), Some(roles.task));
+        Roles::of(rows.schema().as_arrow(), target, task, self.options.method())
     }
 
     /// Returns how the plan names the base: its version, and the window and the precision that the options ask for.
@@ -99,6 +120,7 @@ impl Training<'_> {
         match self.options.task() {
             Some("classify") => Some(Task::Classify),
             Some("regress") => Some(Task::Regress),
+            Some("embed") => Some(Task::Embed),
             _ => None,
         }
     }
@@ -113,7 +135,7 @@ impl Training<'_> {
             return Ok(None);
         };
         let rows = context.rows(data).await?;
-        let validation = Roles::of(rows.schema().as_arrow(), Some(&roles.target), Some(roles.task))?;
+        let validation = self.roles_like(roles, &rows)?;
         Ok(Some(LabelledRows::embed(context, rows, &validation, model, "validate on").await?))
     }
 
@@ -154,7 +176,7 @@ impl Training<'_> {
             labels: trained.head.labels(),
             inputs: vec![roles.text.clone()],
             target: Some(roles.target.clone()),
-            method: Some(self.options.method().to_owned()),
+            method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
             metrics: trained.metrics.clone(),
             rows: rows.len() as u64,
@@ -185,7 +207,7 @@ struct Run {
 
 impl Run {
     fn begin(context: &StatementContext, model: &str) -> Result<Self> {
-        let id = context.store.catalog().begin_training(model, &context.sql)?;
+        let id = context.store.catalog().begin_training(model, &context.sql, None)?;
         Ok(Self { id, store: context.store.clone(), open: true })
     }
 

@@ -2,6 +2,8 @@
 
 use nightjar_models::{Failure, nearest};
 
+use crate::method::Method;
+
 /// Why rows can't be learned from or measured on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
@@ -38,12 +40,17 @@ pub enum TrainingError {
         target: String,
     },
     /// Two or more text columns.
-    #[error("the rows have {} text columns ({}); method 'head' reads one", columns.len(), list(columns))]
+    #[error(
+        "the rows have {} text columns ({}); method '{method}' reads {}",
+        columns.len(), list(columns), if *method == Method::Head { "one" } else { "one or two" }
+    )]
     SeveralTexts {
         /// The text columns.
         columns: Vec<String>,
         /// The target column.
         target: String,
+        /// The method.
+        method: Method,
     },
     /// The query gave no rows.
     #[error("the rows to {purpose} are none")]
@@ -99,6 +106,28 @@ pub enum TrainingError {
         /// The model as name@version.
         model: String,
     },
+    /// Shards that would have no row.
+    #[error("{shards} shards can't share {rows} rows to learn from")]
+    MoreShardsThanRows {
+        /// The shards asked for.
+        shards: usize,
+        /// The rows that are left after the split.
+        rows: u64,
+    },
+    /// The file system refused something in the run's folder.
+    #[error("{}: {source}", path.display())]
+    Folder {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A method of the dialect that nothing runs yet.
+    #[error("method '{method}' cannot train yet")]
+    MethodNotBuilt {
+        /// The method.
+        method: Method,
+    },
     /// ALTER MODEL FINE_TUNE with a task other than the model's.
     #[error("{model} is for the task '{found}', and the rows are for '{expected}'")]
     OtherTask {
@@ -133,6 +162,9 @@ impl Failure for TrainingError {
             Self::NotFinite { .. } => "training.not_finite",
             Self::BaseMissing { .. } => "training.base_missing",
             Self::NotEvaluable { .. } => "training.not_evaluable",
+            Self::MoreShardsThanRows { .. } => "training.more_shards_than_rows",
+            Self::Folder { .. } => "training.folder",
+            Self::MethodNotBuilt { .. } => "training.method_not_built",
             Self::OtherTask { .. } => "training.other_task",
         }
     }
@@ -151,7 +183,7 @@ impl Failure for TrainingError {
             Self::TargetType { target, .. } => format!("make it text: CAST({target} AS VARCHAR)"),
             Self::NoInput { target } => select("text", target),
             Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
-            Self::SeveralTexts { columns, target } => {
+            Self::SeveralTexts { columns, target, .. } => {
                 let joined = columns.join(" || ' ' || ");
                 format!("keep one, or join them: FINE_TUNE ON (SELECT {joined} AS text, {target} FROM …)")
             }
@@ -164,6 +196,12 @@ impl Failure for TrainingError {
             Self::NotFinite { target, .. } => format!("leave such rows out: WHERE NOT isnan({target})"),
             Self::BaseMissing { base } => format!("run: nightjar model pull '{base}'"),
             Self::NotEvaluable { .. } => "evaluate a model made with FINE_TUNE ON".to_owned(),
+            Self::MoreShardsThanRows { rows, .. } => format!("shards takes 1 to {rows} here"),
+            Self::Folder { .. } => {
+                "is the disk full, or the store's folder read-only? The run resumes where it stopped"
+                    .to_owned()
+            }
+            Self::MethodNotBuilt { .. } => "use WITH (method = 'head')".to_owned(),
             Self::OtherTask { .. } => "make another model: CREATE MODEL name FINE_TUNE ON …".to_owned(),
         })
     }

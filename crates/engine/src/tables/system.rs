@@ -30,6 +30,7 @@ static TABLES: &[SystemTable] = &[
     SystemTable { name: "model_versions", read: model_versions },
     SystemTable { name: "training_runs", read: training_runs },
     SystemTable { name: "training_metrics", read: training_metrics },
+    SystemTable { name: "training_warnings", read: training_warnings },
 ];
 
 /// Answers queries on the system tables of one store.
@@ -149,5 +150,15 @@ fn training_metrics(store: &Store) -> Result<Columns, CatalogError> {
         ("step", Arc::new(metrics.iter().map(|metric| Some(metric.step)).collect::<Int64Array>())),
         ("name", texts(metrics.iter().map(|metric| Some(&metric.name)))),
         ("value", Arc::new(metrics.iter().map(|metric| Some(metric.value)).collect::<Float64Array>())),
+    ])
+}
+
+fn training_warnings(store: &Store) -> Result<Columns, CatalogError> {
+    let warnings = store.catalog().training_warnings()?;
+    Ok(vec![
+        ("run_id", Arc::new(warnings.iter().map(|(run, _)| Some(run.0)).collect::<UInt64Array>())),
+        ("check_name", texts(warnings.iter().map(|(_, warning)| Some(&warning.check)))),
+        ("rows", Arc::new(warnings.iter().map(|(_, warning)| Some(warning.rows)).collect::<UInt64Array>())),
+        ("message", texts(warnings.iter().map(|(_, warning)| Some(&warning.message)))),
     ])
 }
