@@ -73,6 +73,39 @@ pub enum FunctionError {
         /// What it says.
         found: String,
     },
+    /// The plan of a training, in its run's folder, can't be read.
+    #[error("the plan of the training in '{}' can't be read: {reason}", path.display())]
+    Round {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The loss or a gradient of a training is no finite number.
+    #[error(
+        "training diverged: the loss of step {step} of shard {shard} is no finite number{}",
+        at_positions(positions)
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: u32,
+        /// The shard.
+        shard: u32,
+        /// The positions in the shard of rows whose outputs are no finite numbers.
+        positions: Vec<i64>,
+        /// The greatest learning rate.
+        learning_rate: f32,
+    },
+    /// Some shards of a round were not trained, or twice.
+    #[error("round {round} needs the shards {expected:?} once each, and got {found:?}")]
+    ShardsMissing {
+        /// The round, from 0.
+        round: u32,
+        /// The shards that have rows in it.
+        expected: Vec<u32>,
+        /// The shards that were trained.
+        found: Vec<u32>,
+    },
     /// A row holds bytes that aren't UTF-8.
     #[error("{function} got bytes that are not valid UTF-8 in row {row} of a batch")]
     InvalidUtf8 {
@@ -124,6 +157,15 @@ pub enum FunctionError {
     Internal(String),
 }
 
+/// Returns the positions of rows as a part of a message.
+fn at_positions(positions: &[i64]) -> String {
+    match positions {
+        [] => String::new(),
+        [position] => format!(", in the row at position {position}"),
+        several => format!(", in the rows at positions {several:?}"),
+    }
+}
+
 impl Failure for FunctionError {
     fn code(&self) -> &'static str {
         match self {
@@ -141,6 +183,9 @@ impl Failure for FunctionError {
             Self::Unbound { .. } => "function.unbound",
             Self::Catalog(error) => error.code(),
             Self::Model(error) => error.code(),
+            Self::Round { .. } => "function.round_plan",
+            Self::Diverged { .. } => "training.diverged",
+            Self::ShardsMissing { .. } => "training.shards_missing",
             Self::Internal(_) => "internal",
         }
     }
@@ -180,9 +225,15 @@ impl Failure for FunctionError {
             Self::Unbound { .. } => Some("use it in a DataFrame made by a nightjar Session".to_owned()),
             Self::Catalog(error) => error.hint(),
             Self::Model(error) => error.hint(),
+            Self::Diverged { learning_rate, .. } => Some(format!(
+                "lower the rate: WITH (learning_rate = {:e}); numbers or texts far from the others can also be the cause",
+                learning_rate / 5.0
+            )),
             Self::Arguments { .. }
             | Self::Dimensions { .. }
             | Self::Unresolved { .. }
+            | Self::Round { .. }
+            | Self::ShardsMissing { .. }
             | Self::Internal(_) => None,
         }
     }

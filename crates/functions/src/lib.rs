@@ -38,6 +38,7 @@ mod datafusion_error;
 pub mod expr_fn;
 pub mod reference;
 pub mod registry;
+pub mod rounds;
 
 pub use base_card::with_fidelity;
 pub use call::BoundCall;

@@ -160,6 +160,11 @@ impl Models {
         Ok((encoder, took))
     }
 
+    /// Returns the store that the models are in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Returns the tokenizer of a model without loading its weights.
     pub fn tokenizer(&self, card: &ModelCard) -> Result<Arc<TextTokenizer>> {
         let slot = Arc::clone(lock(&LOADED).tokenizers.entry(body_key(card)).or_default());

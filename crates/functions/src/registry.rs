@@ -1,8 +1,9 @@
 //! Every function, once. SQL registration, the executor's registry, SHOW FUNCTIONS and the reference page
 //! come from these lists: adding a function is one file and one line here.
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use crate::rounds::{RoundOutcome, TrainRound};
 use crate::udf::ModelFunction;
 use crate::vector_udf::{VectorFunction, VectorUdf};
 use crate::{FunctionDoc, ModelUdf, Models};
@@ -40,7 +41,13 @@ pub fn all(models: &Models) -> Vec<ScalarUDF> {
         }
     }
     functions.extend(VECTOR_FUNCTIONS.iter().map(|function| ScalarUDF::from(VectorUdf::new(function))));
+    functions.push(ScalarUDF::from(RoundOutcome::new(models.clone())));
     functions
+}
+
+/// Returns the aggregate that trains, bound to a store's models.
+pub fn train_round(models: &Models) -> AggregateUDF {
+    AggregateUDF::from(TrainRound::new(models.clone()))
 }
 
 #[cfg(test)]

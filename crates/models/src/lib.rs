@@ -55,6 +55,7 @@ pub use metrics::{ClassMetrics, ClassificationReport, classification_report};
 pub use nearest::nearest;
 pub use nightjar_kernels::{Cpu, Precision, UnknownPrecision};
 pub use pooling::Pooling;
+pub use random::shuffle;
 pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
 pub use spec::{BodySizes, EncoderSpec};
 pub use tokenizer::{TextTokenizer, TokenizedText};

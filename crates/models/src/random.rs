@@ -1,5 +1,10 @@
 //! A small seeded generator, the same on every platform and in every version.
 
+/// Shuffles `values` in an order that follows from the seed and their number.
+pub fn shuffle<T>(values: &mut [T], seed: u64) {
+    SplitMix64::new(seed).shuffle(values);
+}
+
 /// SplitMix64 (Steele, Lea and Flood 2014).
 #[derive(Debug, Clone)]
 pub(crate) struct SplitMix64(u64);

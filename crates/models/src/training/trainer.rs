@@ -129,6 +129,11 @@ impl Trainer {
         self.steps
     }
 
+    /// Replaces the seed of dropout; the head's first weights stay.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.options.seed = seed;
+    }
+
     /// Returns the learning rate of the next step.
     pub fn learning_rate(&self) -> f32 {
         self.options.optimizer.rate(self.steps)

@@ -1,0 +1,219 @@
+//! The plan of a training: all that its rounds need to know, written once into the run's folder.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use nightjar_catalog::Digest;
+use nightjar_models::{Objective, OptimizerOptions, Schedule, TrainerOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::{FunctionError, Result};
+
+/// What a training learns and how. Two trainings with equal plans on equal features have equal weights after each round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPlan {
+    /// The artifact of the encoder that it starts from.
+    pub body: Digest,
+    /// What the head learns.
+    pub task: RoundTask,
+    /// The rows of each shard.
+    pub shard_rows: Vec<u64>,
+    /// Rows of a step.
+    pub batch_size: usize,
+    /// How often every row is read.
+    pub epochs: u32,
+    /// How often the shards' weights are averaged in an epoch.
+    pub rounds_per_epoch: u32,
+    /// Decides about everything random.
+    pub seed: u64,
+    /// The share of activations dropped.
+    pub dropout: f32,
+    /// Lower layers that stay as they are.
+    pub freeze_layers: usize,
+    /// The greatest learning rate.
+    pub learning_rate: f32,
+    /// The decoupled decay of weights.
+    pub weight_decay: f32,
+    /// The share of the steps over which the rate rises.
+    pub warmup_ratio: f32,
+    /// Whether the rate falls along a cosine, or else in a straight line.
+    pub cosine: bool,
+    /// The greatest norm of a gradient; 0 for none.
+    pub gradient_clip: f32,
+    /// Low-rank additions instead of the weights themselves.
+    pub lora: Option<Lora>,
+}
+
+/// What the head learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundTask {
+    /// One of some classes.
+    Classify {
+        /// The number of classes.
+        classes: usize,
+        /// What a row of each class counts; empty for 1.
+        class_weights: Vec<f32>,
+        /// The share of a label's probability that is spread.
+        label_smoothing: f32,
+    },
+    /// A number, learned in units of its deviation from its mean.
+    Regress {
+        /// The mean of the targets.
+        mean: f64,
+        /// Their standard deviation, above 0.
+        deviation: f64,
+    },
+}
+
+/// Low-rank additions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lora {
+    /// The rank.
+    pub rank: usize,
+    /// The scale, times the rank.
+    pub alpha: f32,
+    /// Whether only the attention's projections have them.
+    pub attention_only: bool,
+}
+
+/// Which rows of each shard a round reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundRows {
+    /// Positions in the shards; beyond a shard's end there are none.
+    pub positions: Range<u64>,
+}
+
+impl TrainingPlan {
+    /// Reads the plan from a run's folder.
+    ///
+    /// # Errors
+    /// `Round` where there is none or it is not one.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(Self::FILE);
+        let invalid = |reason: String| FunctionError::Round { path: path.clone(), reason };
+        let bytes = std::fs::read(&path).map_err(|error| invalid(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// The plan's file in a run's folder.
+    pub const FILE: &str = "training.json";
+
+    /// Returns the number of shards.
+    pub fn shards(&self) -> u32 {
+        self.shard_rows.len() as u32
+    }
+
+    /// Returns the rounds of the whole training.
+    pub fn rounds(&self) -> u32 {
+        self.epochs * self.rounds_per_epoch
+    }
+
+    /// Returns which rows a round reads, by its number in the training.
+    pub fn rows_of(&self, round: u32) -> RoundRows {
+        let batch = self.batch_size as u64;
+        let most = self.shard_rows.iter().copied().max().unwrap_or(0);
+        let rows = most.div_ceil(batch).div_ceil(u64::from(self.rounds_per_epoch)).max(1) * batch;
+        let start = u64::from(round % self.rounds_per_epoch) * rows;
+        // The last round takes what is left, should rounding leave anything.
+        let end =
+            if (round + 1).is_multiple_of(self.rounds_per_epoch) { most.max(start) } else { start + rows };
+        RoundRows { positions: start..end }
+    }
+
+    /// Returns how many of a shard's rows a round reads.
+    pub fn rows_in(&self, shard: u32, round: u32) -> u64 {
+        let rows = self.shard_rows.get(shard as usize).copied().unwrap_or(0);
+        let Range { start, end } = self.rows_of(round).positions;
+        end.min(rows).saturating_sub(start)
+    }
+
+    /// Returns the steps of a round: those of the shard with the most rows.
+    pub fn steps_of(&self, round: u32) -> u32 {
+        let rows = (0..self.shards()).map(|shard| self.rows_in(shard, round)).max().unwrap_or(0);
+        rows.div_ceil(self.batch_size as u64) as u32
+    }
+
+    /// Returns the steps of the whole training.
+    pub fn total_steps(&self) -> u32 {
+        (0..self.rounds_per_epoch).map(|round| self.steps_of(round)).sum::<u32>() * self.epochs
+    }
+
+    /// Returns the file of the state after a round.
+    pub fn state_file(folder: &Path, round: u32) -> PathBuf {
+        folder.join(format!("states/round-{round:05}.safetensors"))
+    }
+
+    /// Returns the file of one shard's state after a round, before it is averaged.
+    pub(crate) fn shard_file(folder: &Path, round: u32, shard: u32) -> PathBuf {
+        folder.join(format!("states/round-{round:05}.shard-{shard:04}.safetensors"))
+    }
+
+    /// Returns what a trainer is made with.
+    pub(crate) fn trainer_options(&self) -> TrainerOptions {
+        let objective = match &self.task {
+            RoundTask::Classify { classes, class_weights, label_smoothing } => Objective::Classify {
+                classes: *classes,
+                class_weights: class_weights.clone(),
+                label_smoothing: *label_smoothing,
+            },
+            RoundTask::Regress { .. } => Objective::Regress,
+        };
+        TrainerOptions {
+            objective,
+            dropout: self.dropout,
+            freeze_layers: self.freeze_layers,
+            seed: self.seed,
+            optimizer: OptimizerOptions {
+                learning_rate: self.learning_rate,
+                weight_decay: self.weight_decay,
+                warmup_ratio: self.warmup_ratio,
+                schedule: if self.cosine { Schedule::Cosine } else { Schedule::Linear },
+                gradient_clip: self.gradient_clip,
+                total_steps: self.total_steps(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(shard_rows: Vec<u64>, rounds_per_epoch: u32) -> TrainingPlan {
+        TrainingPlan {
+            body: Digest::of(b"body"),
+            task: RoundTask::Regress { mean: 0.0, deviation: 1.0 },
+            shard_rows,
+            batch_size: 32,
+            epochs: 2,
+            rounds_per_epoch,
+            seed: 1,
+            dropout: 0.1,
+            freeze_layers: 0,
+            learning_rate: 1e-4,
+            weight_decay: 0.0,
+            warmup_ratio: 0.1,
+            cosine: false,
+            gradient_clip: 1.0,
+            lora: None,
+        }
+    }
+
+    #[test]
+    fn rounds_read_every_row_of_an_epoch_once() {
+        for (shard_rows, rounds) in
+            [(vec![100], 1), (vec![8135], 3), (vec![50, 49, 49], 4), (vec![33], 5), (vec![1, 0], 2)]
+        {
+            let plan = plan(shard_rows.clone(), rounds);
+            for (shard, rows) in shard_rows.iter().enumerate() {
+                let read: u64 = (rounds..2 * rounds).map(|round| plan.rows_in(shard as u32, round)).sum();
+                assert_eq!(read, *rows, "{shard_rows:?} in {rounds}");
+            }
+            let ends: Vec<_> = (0..rounds).map(|round| plan.rows_of(round).positions).collect();
+            assert!(ends.windows(2).all(|pair| pair[0].end == pair[1].start), "{ends:?}");
+        }
+        assert_eq!(plan(vec![8135], 3).total_steps(), 2 * 255);
+        assert_eq!(plan(vec![8135], 1).total_steps(), 2 * 255);
+    }
+}

@@ -1,0 +1,210 @@
+//! `train_round`: the aggregate that trains.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
+use datafusion::common::ScalarValue;
+use datafusion::common::utils::SingleRowListArrayBuilder;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use nightjar_models::TrainingRow;
+
+use super::features;
+use super::plan::TrainingPlan;
+use super::report::{RoundReport, ShardReport};
+use super::train_shard::{train_shard, unwritten, write_whole};
+use super::trainers::{Working, blocking};
+use crate::{FunctionError, Models, Result};
+
+/// `train_round(shard, position, ids, first_tokens, target, folder, round)`: trains each shard on its rows and averages the shards'
+/// weights, weighted by rows, in the order of shards. Returns a [`RoundReport`] as JSON; the averaged state is in the run's folder.
+///
+/// A partial accumulator trains the shards of its partition, the final one averages. Not for users: it is not in the reference.
+#[derive(Debug, Clone)]
+pub struct TrainRound {
+    models: Models,
+    signature: Signature,
+}
+
+impl TrainRound {
+    /// Returns the aggregate over a store's models.
+    pub fn new(models: Models) -> Self {
+        TrainRound { models, signature: Signature::any(7, Volatility::Volatile) }
+    }
+}
+
+impl PartialEq for TrainRound {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for TrainRound {}
+
+impl Hash for TrainRound {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl AggregateUDFImpl for TrainRound {
+    fn name(&self) -> &str {
+        "train_round"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
+        let reports = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+        Ok(vec![Arc::new(Field::new(format!("{}[reports]", args.name), reports, true))])
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        Ok(Box::new(Round::new(self.models.clone())))
+    }
+}
+
+/// The shards that one accumulator sees, and the reports of those that are trained.
+#[derive(Debug)]
+struct Round {
+    models: Models,
+    about: Option<About>,
+    shards: BTreeMap<i32, Vec<(i64, TrainingRow)>>,
+    bytes: usize,
+    reports: Vec<ShardReport>,
+}
+
+/// Which round of which run.
+#[derive(Debug, Clone)]
+struct About {
+    folder: PathBuf,
+    round: u32,
+    plan: TrainingPlan,
+}
+
+impl Round {
+    fn new(models: Models) -> Self {
+        Round { models, about: None, shards: BTreeMap::new(), bytes: 0, reports: Vec::new() }
+    }
+
+    fn train(&mut self) -> Result<()> {
+        let Some(About { folder, round, plan }) = self.about.clone() else {
+            return Ok(());
+        };
+        for (shard, rows) in std::mem::take(&mut self.shards) {
+            let report = blocking(|| train_shard(&self.models, &plan, &folder, round, shard as u32, rows))?;
+            self.reports.push(report);
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+
+    fn read(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let [shards, positions, features @ .., folders, rounds] = columns else {
+            return Err(FunctionError::Internal("train_round with other arguments".to_owned()));
+        };
+        if shards.is_empty() {
+            return Ok(());
+        }
+        if self.about.is_none() {
+            let text =
+                |column: &ArrayRef| ScalarValue::try_from_array(column, 0).map(|value| value.to_string());
+            let internal =
+                |error: datafusion::error::DataFusionError| FunctionError::Internal(error.to_string());
+            let folder = PathBuf::from(text(folders).map_err(internal)?);
+            let round = text(rounds).map_err(internal)?.parse().unwrap_or_default();
+            let plan = TrainingPlan::read(&folder)?;
+            self.about = Some(About { folder, round, plan });
+        }
+        let Some(about) = &self.about else { return Ok(()) };
+        let rows = features::rows(&about.plan.task, features)?;
+        let (shards, positions) = (shards.as_primitive::<Int32Type>(), positions.as_primitive::<Int64Type>());
+        for (index, row) in rows.into_iter().enumerate() {
+            self.bytes += size_of::<(i64, TrainingRow)>() + 4 * row.ids.len();
+            self.shards.entry(shards.value(index)).or_default().push((positions.value(index), row));
+        }
+        Ok(())
+    }
+
+    /// Averages the shards' states and returns what the round did.
+    fn finish(&mut self) -> Result<Option<RoundReport>> {
+        self.reports.sort_by_key(|report| report.shard);
+        let Some(first) = self.reports.first() else { return Ok(None) };
+        let (folder, round) = (first.folder.clone(), first.round);
+        let plan = TrainingPlan::read(&folder)?;
+        let expected: Vec<u32> = (0..plan.shards()).filter(|shard| plan.rows_in(*shard, round) > 0).collect();
+        let found: Vec<u32> = self.reports.iter().map(|report| report.shard).collect();
+        let rows = |shard: &ShardReport| shard.rows == plan.rows_in(shard.shard, round);
+        if found != expected || !self.reports.iter().all(rows) {
+            return Err(FunctionError::ShardsMissing { round, expected, found });
+        }
+        let report = RoundReport { round, shards: std::mem::take(&mut self.reports) };
+        blocking(|| average(&self.models, &plan, &folder, &report))?;
+        Ok(Some(report))
+    }
+}
+
+/// Writes the state after a round and removes the shards' own.
+fn average(models: &Models, plan: &TrainingPlan, folder: &Path, report: &RoundReport) -> Result<()> {
+    let state = TrainingPlan::state_file(folder, report.round);
+    let of_shard = |shard: &ShardReport| TrainingPlan::shard_file(folder, report.round, shard.shard);
+    match report.shards.as_slice() {
+        [only] => std::fs::rename(of_shard(only), &state).map_err(|error| unwritten(&state, error))?,
+        shards => {
+            let weighted: Vec<_> = shards.iter().map(|shard| (of_shard(shard), shard.rows as f64)).collect();
+            let working = Working::take(models, plan, folder, report.round.checked_sub(1))?;
+            write_whole(&state, |path| Ok(working.trainer()?.average_states(&weighted, path)?))?;
+        }
+    }
+    for file in report.shards.iter().map(of_shard) {
+        // What stays behind is found useless, and removed with the run.
+        let _ = std::fs::remove_file(file.with_extension("json"));
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
+impl Accumulator for Round {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> DataFusionResult<()> {
+        Ok(self.read(columns)?)
+    }
+
+    fn state(&mut self) -> DataFusionResult<Vec<ScalarValue>> {
+        self.train()?;
+        let json = |report: &ShardReport| serde_json::to_string(report).ok();
+        let reports: datafusion::arrow::array::StringArray = self.reports.iter().map(json).collect();
+        Ok(vec![SingleRowListArrayBuilder::new(Arc::new(reports)).build_list_scalar()])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> DataFusionResult<()> {
+        for list in states.iter().flat_map(|states| states.as_list::<i32>().iter()).flatten() {
+            for json in list.as_string::<i32>().iter().flatten() {
+                let report =
+                    serde_json::from_str(json).map_err(|error| FunctionError::Internal(error.to_string()))?;
+                self.reports.push(report);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> DataFusionResult<ScalarValue> {
+        self.train()?;
+        let report = self.finish()?;
+        Ok(ScalarValue::Utf8(report.and_then(|report| serde_json::to_string(&report).ok())))
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.bytes
+    }
+}

@@ -1,0 +1,103 @@
+//! One shard, one round: from the state after the round before to the shard's own.
+
+use std::fs::File;
+use std::path::Path;
+
+use nightjar_models::{ModelError, TrainingRow};
+
+use super::plan::TrainingPlan;
+use super::report::ShardReport;
+use super::trainers::{StepEvent, Working};
+use crate::{FunctionError, Models, Result};
+
+/// Trains a shard on the rows of a round, in an order that follows from seed, epoch, round and shard, and writes its state.
+///
+/// A shard that has been trained for the round is not trained again: its report is read.
+///
+/// # Errors
+/// `Diverged`; `Cancelled` once the session has ended; of loading, reading and writing.
+pub(super) fn train_shard(
+    models: &Models,
+    plan: &TrainingPlan,
+    folder: &Path,
+    round: u32,
+    shard: u32,
+    mut rows: Vec<(i64, TrainingRow)>,
+) -> Result<ShardReport> {
+    let state = TrainingPlan::shard_file(folder, round, shard);
+    let report_file = state.with_extension("json");
+    let known =
+        std::fs::read(&report_file).ok().and_then(|json| serde_json::from_slice::<ShardReport>(&json).ok());
+    if let Some(report) = known.filter(|report| state.exists() && report.rows == rows.len() as u64) {
+        return Ok(ShardReport { folder: folder.to_owned(), ..report });
+    }
+    rows.sort_by_key(|(position, _)| *position);
+    let order = shuffled(rows.len(), plan.seed, round, shard);
+    let mut working = Working::take(models, plan, folder, round.checked_sub(1))?;
+    let mut report = ShardReport {
+        folder: folder.to_owned(),
+        round,
+        shard,
+        rows: rows.len() as u64,
+        tokens: 0,
+        losses: Vec::new(),
+    };
+    let seed = plan.seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    working.change()?.set_seed(seed);
+    for batch in order.chunks(plan.batch_size) {
+        if working.is_stopped() {
+            return Err(ModelError::Cancelled.into());
+        }
+        let batch_rows: Vec<TrainingRow> = batch.iter().map(|row| rows[*row].1.clone()).collect();
+        let trainer = working.change()?;
+        let step = trainer.step(&batch_rows).map_err(|error| match error {
+            ModelError::Diverged { step, rows: odd } => {
+                let positions =
+                    odd.iter().filter_map(|row| batch.get(*row)).map(|row| rows[*row].0).collect();
+                FunctionError::Diverged { step, shard, positions, learning_rate: plan.learning_rate }
+            }
+            other => other.into(),
+        })?;
+        let number = trainer.steps();
+        report.losses.push(step.loss);
+        report.tokens += step.tokens as u64;
+        let (rows, tokens) = (batch.len() as u64, step.tokens as u64);
+        working.tell(StepEvent { shard, step: number, loss: step.loss, rows, tokens });
+    }
+    write_whole(&state, |path| Ok(working.trainer()?.save_state(path)?))?;
+    if plan.shards() == 1 {
+        working.holds(round);
+    }
+    let json = serde_json::to_vec(&report).map_err(|error| FunctionError::Internal(error.to_string()))?;
+    write_whole(&report_file, |path| std::fs::write(path, &json).map_err(|error| unwritten(path, error)))?;
+    Ok(report)
+}
+
+/// Returns row numbers in the order of a round.
+fn shuffled(rows: usize, seed: u64, round: u32, shard: u32) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    let name = u64::from(round) << 32 | u64::from(shard);
+    nightjar_models::shuffle(&mut order, seed ^ name.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    order
+}
+
+/// Writes a file so that it is whole, and on the disk, once it has its name.
+pub(super) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = path.with_file_name(format!(".unfinished-{name}"));
+    let settled = write(&unfinished).and_then(|()| {
+        let synced = File::open(&unfinished).and_then(|file| file.sync_all());
+        synced.and_then(|()| std::fs::rename(&unfinished, path)).map_err(|error| unwritten(path, error))
+    });
+    if settled.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    settled
+}
+
+/// Returns the error of a file of the run's folder.
+pub(super) fn unwritten(path: &Path, error: std::io::Error) -> FunctionError {
+    ModelError::FileAccess { path: path.to_owned(), action: "written", source: error }.into()
+}

@@ -1,0 +1,205 @@
+//! The trainers of a process: as many for a run as can work at once, used by whichever shard comes next.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use nightjar_models::Trainer;
+
+use super::plan::TrainingPlan;
+use crate::{FunctionError, Models, Result};
+
+/// A step that a shard has taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepEvent {
+    /// The shard.
+    pub shard: u32,
+    /// The step's number in the training, from 1.
+    pub step: u32,
+    /// The mean loss of its rows.
+    pub loss: f64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its tokens.
+    pub tokens: u64,
+}
+
+/// The run of this process's statement: it hears of each step, and stops the run's training when it is dropped.
+///
+/// Training that nobody has a session for, as on an executor, is heard by nobody and ends with its query.
+pub struct TrainingSession {
+    folder: PathBuf,
+}
+
+type Listener = Arc<dyn Fn(StepEvent) + Send + Sync>;
+
+#[derive(Default)]
+struct Process {
+    runs: HashMap<PathBuf, Arc<Run>>,
+}
+
+/// What a process keeps of a run.
+struct Run {
+    stopped: AtomicBool,
+    listener: Option<Listener>,
+    idle: Mutex<Idle>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Idle {
+    trainers: Vec<HeldTrainer>,
+    working: usize,
+}
+
+/// A trainer and the round whose state it holds; None for a state of its own.
+struct HeldTrainer {
+    trainer: Trainer,
+    holds: Option<u32>,
+}
+
+static PROCESS: LazyLock<Mutex<Process>> = LazyLock::new(Mutex::default);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl TrainingSession {
+    /// Returns the session of the run in `folder`; `listener` hears of each step, on the thread that takes it.
+    pub fn begin(folder: &Path, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Self {
+        lock(&PROCESS).runs.insert(folder.to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
+        TrainingSession { folder: folder.to_owned() }
+    }
+}
+
+impl Drop for TrainingSession {
+    fn drop(&mut self) {
+        if let Some(run) = lock(&PROCESS).runs.remove(&self.folder) {
+            run.stopped.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Run {
+    fn new(listener: Option<Listener>) -> Self {
+        Run { stopped: AtomicBool::new(false), listener, idle: Mutex::default(), freed: Condvar::new() }
+    }
+
+    fn of(folder: &Path) -> Arc<Run> {
+        Arc::clone(lock(&PROCESS).runs.entry(folder.to_owned()).or_insert_with(|| Arc::new(Run::new(None))))
+    }
+}
+
+/// A trainer at work.
+pub(super) struct Working {
+    run: Arc<Run>,
+    held: Option<HeldTrainer>,
+}
+
+impl Working {
+    /// Takes a trainer of the run that holds the state after `round` (None: before the first); waits while as many work as there are
+    /// cores. Called on a thread that may block.
+    pub(super) fn take(
+        models: &Models,
+        plan: &TrainingPlan,
+        folder: &Path,
+        round: Option<u32>,
+    ) -> Result<Self> {
+        let run = Run::of(folder);
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut idle = lock(&run.idle);
+        while idle.working >= most {
+            idle = run.freed.wait(idle).unwrap_or_else(PoisonError::into_inner);
+        }
+        idle.working += 1;
+        let fitting = idle.trainers.iter().position(|held| round.is_some() && held.holds == round);
+        let found = match fitting {
+            Some(fitting) => Some(idle.trainers.swap_remove(fitting)),
+            None => idle.trainers.pop(),
+        };
+        drop(idle);
+        let mut working = Working { run, held: None };
+        // Whatever fails from here on, `working` is dropped and gives its place back.
+        let held = match found {
+            Some(held) if round.is_some() => held,
+            // A training's first state is made by loading.
+            _ => {
+                let artifact = models.store().artifacts().open(&plan.body)?;
+                HeldTrainer { trainer: Trainer::load(&artifact.dir, plan.trainer_options())?, holds: None }
+            }
+        };
+        let held = working.held.insert(held);
+        if let Some(round) = round.filter(|round| held.holds != Some(*round)) {
+            held.holds = None;
+            held.trainer.restore_state(&TrainingPlan::state_file(folder, round))?;
+            held.holds = Some(round);
+        }
+        Ok(working)
+    }
+
+    /// Returns the trainer to change its state; afterwards it holds no round's.
+    pub(super) fn change(&mut self) -> Result<&mut Trainer> {
+        let held = self.held.as_mut().ok_or_else(missing)?;
+        held.holds = None;
+        Ok(&mut held.trainer)
+    }
+
+    /// Returns the trainer.
+    pub(super) fn trainer(&self) -> Result<&Trainer> {
+        self.held.as_ref().map(|held| &held.trainer).ok_or_else(missing)
+    }
+
+    /// Says that the trainer's state is that after a round.
+    pub(super) fn holds(&mut self, round: u32) {
+        self.held.iter_mut().for_each(|held| held.holds = Some(round));
+    }
+
+    /// Whether the run's session has ended.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.run.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Tells the run's session of a step.
+    pub(super) fn tell(&self, event: StepEvent) {
+        self.run.listener.iter().for_each(|listener| listener(event.clone()));
+    }
+}
+
+fn missing() -> FunctionError {
+    FunctionError::Internal("a trainer at work is missing".to_owned())
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let mut idle = lock(&self.run.idle);
+        idle.working -= 1;
+        idle.trainers.extend(self.held.take());
+        drop(idle);
+        self.run.freed.notify_one();
+    }
+}
+
+/// Calls `run` with a trainer that holds the state after `round`.
+///
+/// # Errors
+/// Those of `run`; of loading the model and the state.
+pub fn with_trainer<T>(
+    models: &Models,
+    folder: &Path,
+    round: u32,
+    run: impl FnOnce(&Trainer) -> Result<T>,
+) -> Result<T> {
+    let plan = TrainingPlan::read(folder)?;
+    let working = Working::take(models, &plan, folder, Some(round))?;
+    run(working.trainer()?)
+}
+
+/// Runs long work on the calling thread; other tasks of its runtime move to another thread where they can.
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
