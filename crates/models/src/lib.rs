@@ -56,5 +56,5 @@ pub use nightjar_kernels::{Cpu, Precision, UnknownPrecision};
 pub use pooling::Pooling;
 pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
 pub use spec::{BodySizes, EncoderSpec};
-pub use tokenizer::{TextTokenizer, TokenizedText};
+pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use weights::Weights;
