@@ -20,6 +20,27 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
+
+    /// The digest of bytes that come in parts: the same as that of the parts together.
+    pub fn of_parts() -> DigestOfParts {
+        DigestOfParts(Sha256::new())
+    }
+}
+
+/// A digest in the making.
+#[derive(Clone, Debug)]
+pub struct DigestOfParts(Sha256);
+
+impl DigestOfParts {
+    /// Adds the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes added.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
 }
 
 impl fmt::Display for Digest {
@@ -183,6 +204,9 @@ mod tests {
     #[test]
     fn digest_prints_and_parses() {
         let digest = Digest::of(b"hello");
+        let mut parts = Digest::of_parts();
+        [b"he".as_slice(), b"", b"llo"].iter().for_each(|part| parts.add(part));
+        assert_eq!(parts.finish(), digest);
         let text = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse::<Digest>().unwrap(), digest);

@@ -55,7 +55,7 @@ pub use artifacts::{Artifact, Artifacts};
 pub use card::{ModelCard, Task};
 pub use catalog::Catalog;
 pub use error::{CatalogError, Result, SourceAttempt};
-pub use ids::{Digest, ModelName, ModelReference, RunId, VersionNumber};
+pub use ids::{Digest, DigestOfParts, ModelName, ModelReference, RunId, VersionNumber};
 pub use manifest::{Manifest, ManifestFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};

@@ -58,7 +58,7 @@ pub use pooling::Pooling;
 pub use random::shuffle;
 pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
 pub use spec::{BodySizes, EncoderSpec};
-pub use tokenizer::{TextTokenizer, TokenizedText};
+pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use training::{
     HeadWeights, Objective, OptimizerOptions, Schedule, StepReport, Target, Trainer, TrainerOptions,
     TrainingRow, learning_rate,

@@ -22,6 +22,15 @@ pub struct TextTokenizer {
     lowercase: bool,
     separators: Option<Separators>,
     frame: Frame,
+    pair_frame: PairFrame,
+}
+
+/// The special tokens around two texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct PairFrame {
+    before: Vec<u32>,
+    between: Vec<u32>,
+    after: Vec<u32>,
 }
 
 /// The special tokens that stand around a text.
@@ -47,6 +56,17 @@ pub struct TokenizedText {
     /// Segment ids, one for each token.
     pub type_ids: Vec<u32>,
     /// Whether the text had more tokens than fit into the window.
+    pub truncated: bool,
+}
+
+/// Two texts as the encoder reads them, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct TokenizedPair {
+    /// Token ids, special tokens included, at most the window.
+    pub ids: Vec<u32>,
+    /// How many of them come before the second text: the first segment, where a model knows segments.
+    pub first: usize,
+    /// Whether the texts had more tokens than fit into the window.
     pub truncated: bool,
 }
 
@@ -78,12 +98,13 @@ impl TextTokenizer {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
         let frame = Frame::of(&tokenizer).map_err(invalid)?;
+        let pair_frame = PairFrame::of(&tokenizer).map_err(invalid)?;
         if window <= frame.len() {
             let special = frame.len();
             return Err(invalid(format!("{special} special tokens leave no room in a window of {window}")));
         }
         let separators = Separators::of(&json);
-        Ok(TextTokenizer { tokenizer, window, lowercase: false, separators, frame })
+        Ok(TextTokenizer { tokenizer, window, lowercase: false, separators, frame, pair_frame })
     }
 
     /// Returns the most tokens that a text may have, special tokens included.
@@ -104,6 +125,35 @@ impl TextTokenizer {
     /// separators.
     pub fn encode(&self, text: &str) -> TokenizedText {
         let room = self.window - self.frame.len();
+        let mut content = self.content(text, room);
+        let truncated = content.len() > room;
+        content.truncate(room);
+        self.frame.around(content, truncated)
+    }
+
+    /// Returns the tokens of two texts that the encoder reads as one: `[CLS] first [SEP] second [SEP]` with BERT's
+    /// tokenizer. Where both do not fit into the window, the longer one is cut first.
+    ///
+    /// Cost: as for [`TextTokenizer::encode`].
+    pub fn encode_pair(&self, first: &str, second: &str) -> TokenizedPair {
+        let PairFrame { before, between, after } = &self.pair_frame;
+        let room = self.window.saturating_sub(before.len() + between.len() + after.len());
+        let (mut first, mut second) = (self.content(first, room), self.content(second, room));
+        let truncated = first.len() + second.len() > room;
+        if truncated {
+            let shorter = first.len().min(second.len()).min(room / 2);
+            let longer = room - shorter;
+            let (a, b) = if first.len() > second.len() { (longer, shorter) } else { (shorter, longer) };
+            first.truncate(a);
+            second.truncate(b);
+        }
+        let ids = [before, &first, between].into_iter().flatten().copied().collect::<Vec<_>>();
+        let start = ids.len();
+        TokenizedPair { ids: [ids, second, after.clone()].concat(), first: start, truncated }
+    }
+
+    /// Returns the text's own tokens: all if there are at most `room`, else more than `room`.
+    fn content(&self, text: &str, room: usize) -> Vec<u32> {
         let mut content = Vec::new();
         for encoding in self.pieces(text) {
             content.extend_from_slice(encoding.get_ids());
@@ -111,9 +161,7 @@ impl TextTokenizer {
                 break;
             }
         }
-        let truncated = content.len() > room;
-        content.truncate(room);
-        self.frame.around(content, truncated)
+        content
     }
 
     /// Returns the tokens of the whole text, not truncated and without the special tokens around it.
@@ -186,6 +234,28 @@ impl Frame {
             type_ids: [type_ids(&self.before), middle, type_ids(&self.after)].concat(),
             truncated,
         }
+    }
+}
+
+impl PairFrame {
+    /// Returns what the post-processor puts around two probe texts.
+    fn of(tokenizer: &Tokenizer) -> Result<PairFrame, String> {
+        let encode = |text| tokenizer.encode_fast(text, false).map_err(|error| error.to_string());
+        let (first, second) = (encode("a")?, encode("b")?);
+        let framed = tokenizer.encode_fast(("a", "b"), true).map_err(|error| error.to_string())?;
+        let ids = framed.get_ids();
+        let find = |inner: &[u32], from: usize| {
+            let found = ids[from..].windows(inner.len().max(1)).position(|window| window == inner);
+            found.map(|start| (from + start, from + start + inner.len()))
+        };
+        let changed = "the post-processor changes the tokens of a pair";
+        let (start, end) = find(first.get_ids(), 0).ok_or(changed)?;
+        let (next, last) = find(second.get_ids(), end).ok_or(changed)?;
+        Ok(PairFrame {
+            before: ids[..start].to_vec(),
+            between: ids[end..next].to_vec(),
+            after: ids[last..].to_vec(),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::DataFusionError;
-use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::OnConflict;
 use std::fmt;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use crate::base_model::find_base;
 use crate::labelled_rows::LabelledRows;
+use crate::method::Method;
+use crate::prepare::prepare_plans;
 use crate::training::Training;
 use crate::{OptionValues, StatementContext};
 
@@ -69,6 +71,15 @@ impl Statement for ExplainCreateModel {
         };
         let training =
             Training { name: &create.name, base, fine_tune, options, on_conflict: OnConflict::Fail };
+        training.check()?;
+        if training.options.method() != Method::Head {
+            let plans = prepare_plans(context, &training).await?;
+            let text = |plan: &dyn ExecutionPlan| displayable(plan).indent(false).to_string();
+            return phases(
+                context,
+                plans.iter().map(|(phase, plan)| (*phase, text(plan.as_ref()))).collect(),
+            );
+        }
         let (roles, rows) = training.roles(context).await?;
         let prepare = LabelledRows::plan(context, rows, &roles, &training.pinned())?;
         let plan = prepare.create_physical_plan().await?;

@@ -38,6 +38,9 @@ mod base_model;
 mod evaluation;
 mod head_training;
 mod labelled_rows;
+// The rounds of training, which call it, are not built yet.
+#[cfg_attr(not(test), allow(dead_code))]
+mod prepare;
 mod split;
 mod training;
 mod training_rows;
@@ -76,6 +79,7 @@ pub use option_values::OptionValues;
 pub use options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
 pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
+pub use prepare::{FeatureFile, Prepared, TrainingWarning};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
 pub use show_models::ShowModels;

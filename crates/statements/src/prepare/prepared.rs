@@ -1,0 +1,127 @@
+//! What preparing leaves: the feature files, and what is known of them.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use nightjar_catalog::{Digest, Task};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, StatementError};
+
+/// The file that says that a folder's features are complete: written last.
+const PREPARED_FILE: &str = "prepared.json";
+
+/// The features of a training, in files that are complete and stay as they are.
+///
+/// Columns of each file: `shard` Int32 (0 in the validation file), `position` Int64 (0, 1, 2 … the order of the rows),
+/// `ids` List\<Int32\> (what the model reads, special tokens included), `first_tokens` Int32 for text pairs only (the
+/// tokens up to the end of the first text, special tokens included), `target` (Int32, the index of the label; Float64
+/// for numbers), `truncated` Boolean, `text_hash` and `plain_hash` Int64, `excerpt` Utf8.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Labels or numbers.
+    pub task: Task,
+    /// Whether the rows have two texts.
+    pub pairs: bool,
+    /// The labels of the training query's rows in sorted order; none for numbers.
+    pub labels: Vec<String>,
+    /// The rows of each label in the training files; none for numbers.
+    pub class_counts: Vec<u64>,
+    /// A file for each shard.
+    pub train: Vec<FeatureFile>,
+    /// The rows to validate on. The target of a label that training never sees is -1: such a row counts as wrong.
+    pub validation: Option<FeatureFile>,
+    /// The rows of the training query that can be learned from, those that were split off to validate on included.
+    pub rows: u64,
+    /// Rows left out, of both queries, because a text or the target is NULL.
+    pub skipped: u64,
+    /// Rows, of both queries, with more tokens than the window.
+    pub truncated: u64,
+    /// The digest of the training query's rows, whatever their order: the one that a head on them would have.
+    pub data_digest: Digest,
+    /// What the user should know of the rows.
+    pub warnings: Vec<TrainingWarning>,
+}
+
+/// A file of features.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// The token ids of all its rows.
+    pub tokens: u64,
+    /// Its length, by which a file cut short is told.
+    pub bytes: u64,
+}
+
+/// Something in the rows that makes a training worse than it looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainingWarning {
+    /// The check that found it.
+    pub check: String,
+    /// How many rows it is about.
+    pub rows: u64,
+    /// What it is, with an example.
+    pub message: String,
+}
+
+/// What `prepared.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    fingerprint: String,
+    prepared: Prepared,
+}
+
+impl Prepared {
+    /// Returns what an earlier call has prepared in `folder` for the same fingerprint; none if anything is missing.
+    pub(crate) fn find(folder: &Path, fingerprint: &str) -> Option<Prepared> {
+        let bytes = fs::read(folder.join(PREPARED_FILE)).ok()?;
+        let record: Record = serde_json::from_slice(&bytes).ok()?;
+        let mut prepared = record.prepared;
+        for file in prepared.train.iter_mut().chain(&mut prepared.validation) {
+            // Names on disk, so that a folder that has moved is found complete.
+            file.path = folder.join(&file.path);
+            let whole = fs::metadata(&file.path).is_ok_and(|found| found.len() == file.bytes);
+            if !whole {
+                return None;
+            }
+        }
+        (record.fingerprint == fingerprint).then_some(prepared)
+    }
+
+    /// Writes `prepared.json`, at once or not at all.
+    pub(crate) fn save(&self, folder: &Path, fingerprint: &str) -> Result<()> {
+        let mut prepared = self.clone();
+        for file in prepared.train.iter_mut().chain(&mut prepared.validation) {
+            file.path = file.path.file_name().map(PathBuf::from).unwrap_or_default();
+        }
+        let record = Record { fingerprint: fingerprint.to_owned(), prepared };
+        let json = serde_json::to_vec_pretty(&record)
+            .map_err(|error| StatementError::Internal(format!("writing {PREPARED_FILE}: {error}")))?;
+        let part = folder.join(format!("{PREPARED_FILE}.part"));
+        let written = || -> std::io::Result<()> {
+            let mut file = File::create(&part)?;
+            file.write_all(&json)?;
+            file.sync_all()?;
+            fs::rename(&part, folder.join(PREPARED_FILE))?;
+            File::open(folder)?.sync_all()
+        };
+        written().map_err(|error| file_error(folder, error))
+    }
+
+    /// Removes the word that a folder is complete, before its files are written anew.
+    pub(crate) fn forget(folder: &Path) -> Result<()> {
+        match fs::remove_file(folder.join(PREPARED_FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(folder, error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error of the file system in a run's folder.
+pub(crate) fn file_error(path: &Path, source: std::io::Error) -> StatementError {
+    crate::training_error::TrainingError::Folder { path: path.to_owned(), source }.into()
+}

@@ -1,0 +1,111 @@
+//! The functions by which rows are told apart and put in order.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, BinaryBuilder};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use nightjar_catalog::Digest;
+use nightjar_functions::TextColumn;
+
+/// `row_key(target, text [, second])`: the digest of a row's texts and target; NULL where one of them is.
+///
+/// A number counts by its bits, not by its digits: the digest is exact.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RowKey {
+    signature: Signature,
+}
+
+/// Returns `row_key` for rows with so many texts.
+pub(crate) fn row_key(texts: usize) -> ScalarUDF {
+    ScalarUDF::from(RowKey { signature: Signature::any(texts + 1, Volatility::Immutable) })
+}
+
+impl ScalarUDFImpl for RowKey {
+    fn name(&self) -> &'static str {
+        "row_key"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Binary)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [target, texts @ ..] = arrays.as_slice() else {
+            return Err(DataFusionError::Internal("row_key without a target".to_owned()));
+        };
+        let texts = texts.iter().map(|text| TextColumn::read("token_ids", text, false));
+        let texts = texts.collect::<nightjar_functions::Result<Vec<_>>>()?;
+        let numbers = target.as_primitive_opt::<Float64Type>();
+        let labels = match numbers {
+            Some(_) => None,
+            None => Some(TextColumn::read("label", target, false)?),
+        };
+        let mut keys = BinaryBuilder::with_capacity(target.len(), target.len() * size_of::<Digest>());
+        let mut bytes = Vec::new();
+        for row in 0..target.len() {
+            bytes.clear();
+            let mut complete = true;
+            for text in &texts {
+                complete &= text.get(row).is_some();
+                bytes.extend_from_slice(text.get(row).unwrap_or_default().as_bytes());
+                bytes.push(0);
+            }
+            match (numbers, &labels) {
+                (Some(numbers), _) if numbers.is_valid(row) => {
+                    bytes.extend_from_slice(format!("{:016x}", numbers.value(row).to_bits()).as_bytes());
+                }
+                (None, Some(labels)) if labels.get(row).is_some() => {
+                    bytes.extend_from_slice(labels.get(row).unwrap_or_default().as_bytes());
+                }
+                _ => complete = false,
+            }
+            keys.append_option(complete.then(|| Digest::of(&bytes).0));
+        }
+        Ok(ColumnarValue::Array(Arc::new(keys.finish())))
+    }
+}
+
+/// `row_place(key)`: where a row stands for a seed; rows come in the order of their places.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RowPlace {
+    seed: i64,
+    signature: Signature,
+}
+
+/// Returns `row_place` for a seed.
+pub(crate) fn row_place(seed: i64) -> ScalarUDF {
+    let signature = Signature::exact(vec![DataType::Binary], Volatility::Immutable);
+    ScalarUDF::from(RowPlace { seed, signature })
+}
+
+impl ScalarUDFImpl for RowPlace {
+    fn name(&self) -> &'static str {
+        "row_place"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Binary)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let keys = args.args[0].to_array(args.number_rows)?;
+        let mut places = BinaryBuilder::with_capacity(keys.len(), keys.len() * size_of::<Digest>());
+        for key in keys.as_binary::<i32>() {
+            places.append_option(key.map(|key| crate::split::place(self.seed, key).0));
+        }
+        Ok(ColumnarValue::Array(Arc::new(places.finish())))
+    }
+}
