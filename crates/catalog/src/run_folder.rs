@@ -187,7 +187,7 @@ impl RunFolder {
 
     /// Removes what only going on would need, once the run is done or failed: all but the event
     /// files and the JSON files beside them.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(&self) -> Result<()> {
         for name in self.files()?.iter().filter(|name| !is_kept(name)) {
             self.remove(name)?;
         }

@@ -139,6 +139,11 @@ impl TrainingPlan {
         (0..self.rounds_per_epoch).map(|round| self.steps_of(round)).sum::<u32>() * self.epochs
     }
 
+    /// Returns the learning rate of a step, from 0.
+    pub fn learning_rate_at(&self, step: u32) -> f32 {
+        self.trainer_options().optimizer.rate(step)
+    }
+
     /// Returns the file of the state after a round.
     pub fn state_file(folder: &Path, round: u32) -> PathBuf {
         folder.join(format!("states/round-{round:05}.safetensors"))

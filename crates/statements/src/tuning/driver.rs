@@ -1,0 +1,204 @@
+//! The driver: prepare, rounds and validations in turn, commit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::arrow::array::RecordBatch;
+use nightjar_catalog::Digest;
+use nightjar_functions::rounds::{RoundReport, StepEvent, TrainingPlan, TrainingSession};
+
+use super::history::History;
+use super::plan::plan;
+use super::progress::Progress;
+use super::queries;
+use super::tuning_run::TuningRun;
+use crate::StatementContext;
+use crate::error::{Result, StatementError};
+use crate::prepare::{Prepared, prepare};
+use crate::tensorboard::EventFile;
+use crate::training::Training;
+use crate::training_rows::TrainingRows;
+
+/// Steps whose losses the catalog keeps at most: a longer training's are means over several.
+const KEPT_LOSSES: u32 = 500;
+
+/// Returns the digest of all that decides what the training does: base, rows as written, options. Two statements with equal ones
+/// are one training.
+pub(super) fn fingerprint(training: &Training<'_>) -> Digest {
+    let fine_tune = training.fine_tune;
+    let validate = fine_tune.validate.as_ref().map(|data| data.sql());
+    let parts = format!(
+        "{}\n{:?}\n{:?}\n{:?}\n{:?}",
+        training.base.card.body,
+        fine_tune.data.sql(),
+        validate,
+        fine_tune.target,
+        training.options.to_card(),
+    );
+    Digest::of(parts.as_bytes())
+}
+
+impl Training<'_> {
+    /// Trains by rounds and commits the version; returns the epochs' metrics as rows.
+    ///
+    /// A dropped future, a dead process and errors that pass leave a run that can be resumed: the same statement goes on with it.
+    pub(crate) async fn tune(&self, context: &StatementContext) -> Result<RecordBatch> {
+        let run = TuningRun::open(context, self)?;
+        match self.tune_run(context, &run).await {
+            Ok(rows) => {
+                run.ended();
+                Ok(rows)
+            }
+            Err(error) => {
+                run.fail(&error)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn tune_run(&self, context: &StatementContext, run: &TuningRun) -> Result<RecordBatch> {
+        let catalog = context.store.catalog();
+        let features = run.folder.folder().join("features");
+        std::fs::create_dir_all(&features).map_err(|error| crate::prepare::file_error(&features, error))?;
+        let prepared = prepare(context, self, &features, &run.fingerprint).await?;
+        catalog.record_rows(run.id, prepared.rows)?;
+        catalog.record_warnings(run.id, &prepared.catalog_warnings())?;
+        let plan = self.written_plan(context, run, &prepared).await?;
+        let mut rounds = Rounds::begin(context, self, run, &plan, &prepared)?;
+        while !rounds.are_done() {
+            rounds.next().await?;
+        }
+        let history = rounds.history;
+        let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
+        Ok(TrainingRows::epochs(&created, history.epochs.iter().map(|epoch| &epoch.metrics), prepared.rows)?)
+    }
+
+    /// Returns the plan, which is in the run's folder from then on.
+    async fn written_plan(
+        &self,
+        context: &StatementContext,
+        run: &TuningRun,
+        prepared: &Prepared,
+    ) -> Result<TrainingPlan> {
+        let plan = plan(context, self, prepared).await?;
+        let json = serde_json::to_vec_pretty(&plan)
+            .map_err(|error| StatementError::Internal(format!("writing the plan: {error}")))?;
+        run.folder.write_atomically(TrainingPlan::FILE, &json)?;
+        Ok(plan)
+    }
+}
+
+/// The rounds of a run, one after the other.
+struct Rounds<'a> {
+    context: &'a StatementContext,
+    training: &'a Training<'a>,
+    run: &'a TuningRun,
+    plan: &'a TrainingPlan,
+    prepared: &'a Prepared,
+    history: History,
+    events: EventFile,
+    /// Stops the run's training when it is dropped.
+    _session: TrainingSession,
+}
+
+impl<'a> Rounds<'a> {
+    fn begin(
+        context: &'a StatementContext,
+        training: &'a Training<'a>,
+        run: &'a TuningRun,
+        plan: &'a TrainingPlan,
+        prepared: &'a Prepared,
+    ) -> Result<Self> {
+        let history = History::read(&run.folder)?;
+        let step = (0..history.rounds).map(|round| plan.steps_of(round)).sum::<u32>();
+        let events = EventFile::open(run.folder.folder(), i64::from(step) + 1)?;
+        let progress = Arc::new(Progress::begin(&context.watch, plan, history.rounds));
+        let told = move |event: StepEvent| progress.step(&event);
+        let session = TrainingSession::begin(run.folder.folder(), told);
+        Ok(Rounds { context, training, run, plan, prepared, history, events, _session: session })
+    }
+
+    fn are_done(&self) -> bool {
+        self.history.stopped || (self.history.rounds == self.plan.rounds() && !self.history.epoch_ends(self.plan))
+    }
+
+    /// Runs the next round, or measures the epoch that an earlier process has trained.
+    async fn next(&mut self) -> Result<()> {
+        if !self.history.epoch_ends(self.plan) {
+            self.train().await?;
+        }
+        if self.history.epoch_ends(self.plan) {
+            self.measure().await?;
+        }
+        self.history.write(&self.run.folder)?;
+        self.remove_old_states()
+    }
+
+    async fn train(&mut self) -> Result<()> {
+        let round = self.history.rounds;
+        let begun = Instant::now();
+        let query = queries::round(self.context, self.plan, self.prepared, self.run.folder.folder(), round).await?;
+        let report = queries::run_round(query).await?;
+        self.history.add(self.plan, &report, begun.elapsed().as_secs_f64());
+        self.record_steps(&report)?;
+        // Before the measuring: what was trained is not trained again.
+        self.history.write(&self.run.folder)
+    }
+
+    /// Keeps the losses of a round's steps.
+    fn record_steps(&mut self, report: &RoundReport) -> Result<()> {
+        let before = (0..report.round).map(|round| self.plan.steps_of(round)).sum::<u32>();
+        let stride = self.plan.total_steps().div_ceil(KEPT_LOSSES).max(1);
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (step, loss) in (before + 1..).zip(report.losses()) {
+            let rate = f64::from(self.plan.learning_rate_at(step - 1));
+            self.events.scalars(i64::from(step), &[("loss", loss), ("learning_rate", rate)])?;
+            (sum, count) = (sum + loss, count + 1.0);
+            if step.is_multiple_of(stride) {
+                let catalog = self.context.store.catalog();
+                catalog.record_metrics(self.run.id, i64::from(step), &[("loss", sum / count)])?;
+                (sum, count) = (0.0, 0.0);
+            }
+        }
+        self.events.sync()
+    }
+
+    /// Validates the epoch that has ended and decides whether another one follows.
+    async fn measure(&mut self) -> Result<()> {
+        let (folder, round) = (self.run.folder.folder(), self.history.rounds - 1);
+        let query = queries::validation(self.context, self.prepared, folder, round).await?;
+        let metrics = match query {
+            Some(query) => queries::run_validation(query).await?,
+            None => Vec::new(),
+        };
+        let step = (0..self.history.rounds).map(|round| self.plan.steps_of(round)).sum::<u32>();
+        let epoch = self.history.close(self.plan, step, metrics);
+        let metrics: Vec<(&str, f64)> =
+            epoch.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.events.scalars(i64::from(step), &metrics)?;
+        self.events.sync()?;
+        self.context.store.catalog().record_metrics(self.run.id, i64::from(step), &metrics)?;
+        let patience = self.training.options.early_stopping();
+        let since_best = self.history.best(self.prepared.task).map_or(0, |best| self.history.epochs.len() - 1 - best);
+        if patience > 0 && since_best >= patience as usize && self.history.epochs.len() < self.plan.epochs as usize {
+            self.history.stopped = true;
+            let best = self.history.epochs.len() - since_best;
+            self.context.watch.note(&format!("no better for {since_best} epochs: stopped, with the weights of epoch {best}"));
+        }
+        Ok(())
+    }
+
+    /// Removes the states that neither the next round nor the commit can need.
+    fn remove_old_states(&self) -> Result<()> {
+        let patience = self.training.options.early_stopping();
+        let chosen = self.history.chosen(self.prepared.task, patience).map(|epoch| epoch.round);
+        let kept = [self.history.rounds.checked_sub(1), chosen];
+        let kept: Vec<_> = kept.into_iter().flatten().map(|round| TrainingPlan::state_file(self.run.folder.folder(), round)).collect();
+        for name in self.run.folder.list()?.iter().filter(|name| name.starts_with("states/")) {
+            if !kept.contains(&self.run.folder.folder().join(name)) {
+                self.run.folder.remove(name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! What a training has done so far: the file by which it goes on.
+
+use std::collections::BTreeMap;
+
+use nightjar_catalog::{RunFolder, Task};
+use nightjar_functions::rounds::{RoundReport, TrainingPlan};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, StatementError};
+
+/// The history's file in the run's folder.
+const FILE: &str = "history.json";
+
+/// The rounds and epochs done. Written after each round, when its state is on the disk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct History {
+    /// Rounds done.
+    pub(super) rounds: u32,
+    /// Sums over the rounds of the epoch at hand.
+    pub(super) open: EpochSums,
+    /// Epochs done and measured.
+    pub(super) epochs: Vec<Epoch>,
+    /// Whether early stopping has ended the training.
+    pub(super) stopped: bool,
+}
+
+/// What the rounds of an epoch sum up to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct EpochSums {
+    pub(super) rows: u64,
+    pub(super) tokens: u64,
+    /// The losses of rows.
+    pub(super) loss: f64,
+    /// Time spent in rounds.
+    pub(super) seconds: f64,
+}
+
+/// An epoch and what was measured after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Epoch {
+    /// The last of its rounds.
+    pub(super) round: u32,
+    /// The optimizer's step at its end.
+    pub(super) step: u32,
+    /// By name.
+    pub(super) metrics: BTreeMap<String, f64>,
+}
+
+impl History {
+    /// Reads the history of a run; an empty one where none was written.
+    pub(super) fn read(folder: &RunFolder) -> Result<Self> {
+        let Some(json) = folder.read(FILE)? else {
+            return Ok(Self::default());
+        };
+        serde_json::from_slice(&json)
+            .map_err(|error| StatementError::Internal(format!("reading {FILE} of run {}: {error}", folder.run())))
+    }
+
+    /// Writes the history.
+    pub(super) fn write(&self, folder: &RunFolder) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|error| StatementError::Internal(format!("writing {FILE}: {error}")))?;
+        folder.write_atomically(FILE, &json)?;
+        Ok(())
+    }
+
+    /// Adds a round that took so long.
+    pub(super) fn add(&mut self, plan: &TrainingPlan, report: &RoundReport, seconds: f64) {
+        self.rounds = report.round + 1;
+        self.open.rows += report.rows();
+        self.open.tokens += report.tokens();
+        self.open.seconds += seconds;
+        for shard in &report.shards {
+            let mut left = shard.rows;
+            for loss in &shard.losses {
+                let rows = left.min(plan.batch_size as u64);
+                self.open.loss += loss * rows as f64;
+                left -= rows;
+            }
+        }
+    }
+
+    /// Whether the last round was an epoch's last, and the epoch is not closed yet.
+    pub(super) fn epoch_ends(&self, plan: &TrainingPlan) -> bool {
+        self.rounds == (self.epochs.len() as u32 + 1) * plan.rounds_per_epoch
+    }
+
+    /// Closes the epoch with what was measured of it.
+    pub(super) fn close(&mut self, plan: &TrainingPlan, step: u32, validation: Vec<(String, f64)>) -> &Epoch {
+        let sums = std::mem::take(&mut self.open);
+        let mut metrics: BTreeMap<String, f64> = validation.into_iter().collect();
+        metrics.insert("train_loss".to_owned(), sums.loss / sums.rows.max(1) as f64);
+        metrics.insert("rows_per_second".to_owned(), sums.rows as f64 / sums.seconds);
+        metrics.insert("tokens_per_second".to_owned(), sums.tokens as f64 / sums.seconds);
+        let rate = plan.learning_rate_at(step.saturating_sub(1));
+        metrics.insert("learning_rate".to_owned(), f64::from(rate));
+        self.epochs.push(Epoch { round: self.rounds - 1, step, metrics });
+        &self.epochs[self.epochs.len() - 1]
+    }
+
+    /// Returns the epoch, from 0, whose metric is best; the first of equals. Without validation, the last.
+    pub(super) fn best(&self, task: Task) -> Option<usize> {
+        let last = self.epochs.len().checked_sub(1)?;
+        let score = |epoch: &Epoch| match task {
+            Task::Regress => epoch.metrics.get("rmse").map(|rmse| -rmse),
+            _ => epoch.metrics.get("accuracy").copied(),
+        };
+        let mut best = None;
+        for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?))) {
+            if best.is_none_or(|(_, known)| score > known) {
+                best = Some((epoch, score));
+            }
+        }
+        Some(best.map_or(last, |(epoch, _)| epoch))
+    }
+
+    /// Returns the epoch whose weights the model gets: the best one where early stopping is on, else the last.
+    pub(super) fn chosen(&self, task: Task, patience: u32) -> Option<&Epoch> {
+        if patience > 0 { self.epochs.get(self.best(task)?) } else { self.epochs.last() }
+    }
+}

@@ -1,0 +1,97 @@
+//! From options and prepared rows to the plan of the training.
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Float64Type;
+use nightjar_catalog::Task;
+use nightjar_functions::rounds::{Lora, RoundTask, TrainingPlan};
+
+use super::queries::features;
+use crate::error::Result;
+use crate::method::{ClassWeights, LoraTargets, Method, Schedule};
+use crate::prepare::Prepared;
+use crate::training::Training;
+use crate::{OptionValues, StatementContext};
+
+/// Tokens of a round where one shard trains: a minute or two on two cores, which is what a crash loses.
+const ROUND_TOKENS: u64 = 200_000;
+
+/// Steps of a round where several shards train: the more, the further their weights drift apart between two averages; the fewer, the more
+/// often states are written.
+const ROUND_STEPS: u64 = 24;
+
+/// Returns the plan of the training.
+///
+/// # Errors
+/// Of the query that measures the targets of a regression.
+pub(super) async fn plan(
+    context: &StatementContext,
+    training: &Training<'_>,
+    prepared: &Prepared,
+) -> Result<TrainingPlan> {
+    let options = &training.options;
+    let task = match prepared.task {
+        Task::Regress => moments(context, prepared).await?,
+        _ => RoundTask::Classify {
+            classes: prepared.labels.len(),
+            class_weights: class_weights(options, &prepared.class_counts),
+            label_smoothing: options.label_smoothing() as f32,
+        },
+    };
+    let lora = (options.method() == Method::Lora).then(|| Lora {
+        rank: options.lora_rank(),
+        alpha: options.lora_alpha() as f32,
+        attention_only: options.lora_targets() == LoraTargets::Attention,
+    });
+    Ok(TrainingPlan {
+        body: training.base.card.body,
+        task,
+        shard_rows: prepared.train.iter().map(|file| file.rows).collect(),
+        batch_size: options.batch_size(),
+        epochs: options.epochs(),
+        rounds_per_epoch: rounds_per_epoch(options, prepared),
+        seed: options.seed(),
+        dropout: options.dropout() as f32,
+        freeze_layers: options.freeze_layers(),
+        learning_rate: options.learning_rate() as f32,
+        weight_decay: options.weight_decay() as f32,
+        warmup_ratio: options.warmup_ratio() as f32,
+        cosine: options.schedule() == Schedule::Cosine,
+        gradient_clip: options.gradient_clip().unwrap_or(0.0) as f32,
+        lora,
+    })
+}
+
+fn rounds_per_epoch(options: &OptionValues, prepared: &Prepared) -> u32 {
+    let rows = prepared.train.iter().map(|file| file.rows).max().unwrap_or(0);
+    let steps = rows.div_ceil(options.batch_size() as u64).max(1);
+    let rounds = match options.rounds_per_epoch() {
+        Some(rounds) => rounds as u64,
+        None if prepared.train.len() > 1 => steps.div_ceil(ROUND_STEPS),
+        None => prepared.train.iter().map(|file| file.tokens).sum::<u64>().div_ceil(ROUND_TOKENS),
+    };
+    // A round without a step would only copy the state.
+    rounds.clamp(1, steps) as u32
+}
+
+/// Returns what a row of each class counts: with 'balanced', each class counts as much as any other, and rows 1 on average.
+fn class_weights(options: &OptionValues, counts: &[u64]) -> Vec<f32> {
+    if options.class_weights() == ClassWeights::None {
+        return Vec::new();
+    }
+    let rows: u64 = counts.iter().sum();
+    counts.iter().map(|count| (rows as f64 / (counts.len() as f64 * (*count).max(1) as f64)) as f32).collect()
+}
+
+/// Returns mean and deviation of the targets.
+async fn moments(context: &StatementContext, prepared: &Prepared) -> Result<RoundTask> {
+    let files = prepared.train.iter().map(|file| file.path.as_path());
+    let query = "SELECT avg(target), stddev_pop(target) FROM features";
+    let rows = features(context, files, 1).await?.sql(query).await?.collect().await?;
+    let number = |column: usize| {
+        let first = rows.first().map(|row| row.column(column).as_primitive::<Float64Type>().value(0));
+        first.unwrap_or_default()
+    };
+    // Targets that are all alike are learned as they are.
+    let deviation = Some(number(1)).filter(|deviation| *deviation > 0.0).unwrap_or(1.0);
+    Ok(RoundTask::Regress { mean: number(0), deviation })
+}
