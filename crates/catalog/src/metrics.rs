@@ -1,5 +1,7 @@
 //! What a training run leaves to look at: its metrics, and what the checks before it found.
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::ids::RunId;
@@ -20,7 +22,7 @@ pub struct TrainingMetric {
 
 /// What a check of the rows before a training found; with its run, one row of
 /// `nightjar.training_warnings`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingWarning {
     /// The check, e.g. `conflicting_labels`.
     pub check: String,

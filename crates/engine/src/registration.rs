@@ -97,6 +97,7 @@ impl BuildWithFunctions for SessionStateBuilder {
                 aggregates.push(udaf);
             }
         }
+        aggregates.extend(registry::aggregates().map(Arc::new));
         aggregates.push(Arc::new(registry::train_round(models)));
         let windows: &mut Vec<Arc<WindowUDF>> = self.window_functions().get_or_insert_default();
         for udwf in datafusion_spark::all_default_window_functions() {

@@ -13,6 +13,7 @@ mod architecture;
 mod bert;
 mod cholesky;
 mod config;
+mod confusion;
 mod embeddings;
 mod encoder;
 mod error;
@@ -29,6 +30,7 @@ mod pooling;
 mod preconditioner;
 mod random;
 mod regression;
+mod regression_metrics;
 mod regularization;
 mod separators;
 mod softmax_loss;
@@ -41,6 +43,7 @@ mod weights;
 
 pub use architecture::{ARCHITECTURES, Architecture, Backend, Body, PackedTexts};
 pub use config::ConfigFile;
+pub use confusion::{ClassCounts, ConfusionMatrix};
 pub use embeddings::Embeddings;
 pub use encoder::{EncoderOptions, TextEncoder};
 pub use error::{ModelError, Result};
@@ -51,12 +54,13 @@ pub use job::EncodeJob;
 pub use logistic::{
     ClassWeights, FitPhase, FitProgress, LogisticFit, LogisticOptions, Progress, fit_logistic,
 };
-pub use metrics::{ClassMetrics, ClassificationReport, classification_report};
+pub use metrics::{ClassMetrics, ClassificationReport, classification_report, roc_auc, row_log_loss};
 pub use nearest::nearest;
 pub use nightjar_kernels::{Cpu, Precision, UnknownPrecision};
 pub use pooling::Pooling;
 pub use random::shuffle;
-pub use regression::{RegressionHead, RegressionReport, RidgeFit, fit_ridge, regression_report};
+pub use regression::{RegressionHead, RidgeFit, fit_ridge};
+pub use regression_metrics::{RegressionMoments, RegressionReport, regression_report, spearman};
 pub use spec::{BodySizes, EncoderSpec};
 pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use training::{

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, Result};
+use crate::confusion::ratio;
+use crate::{ClassCounts, ModelError, Result};
 
 /// The quality of one class's predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,63 +66,83 @@ pub fn classification_report(
         return Err(ModelError::SizeMismatch { what: "the true class", expected: classes - 1, found: class });
     }
     let rows = || truth.iter().copied().zip(probabilities.chunks_exact(classes));
-    let (mut hits, mut predicted, mut support) =
-        (vec![0usize; classes], vec![0usize; classes], vec![0usize; classes]);
+    let mut counts = vec![ClassCounts::default(); classes];
     for (class, row) in rows() {
         let guess = (0..classes).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-        support[class] += 1;
-        predicted[guess] += 1;
-        hits[class] += usize::from(class == guess);
+        counts[class].support += 1;
+        counts[guess].predicted += 1;
+        counts[class].hits += u64::from(class == guess);
     }
-    let metrics = |(i, label): (usize, &String)| {
-        let (precision, recall) = (ratio(hits[i], predicted[i]), ratio(hits[i], support[i]));
-        let f1 = ratio(2 * hits[i], predicted[i] + support[i]);
-        ClassMetrics { label: label.clone(), precision, recall, f1, support: support[i] }
+    let counts: Vec<_> = labels.iter().cloned().zip(counts).collect();
+    let log_loss =
+        rows().map(|(class, row)| row_log_loss(row[class].into())).sum::<f64>() / truth.len() as f64;
+    let score_of = |positive: bool| {
+        rows()
+            .filter(move |row| (row.0 == 1) == positive)
+            .map(|(_, row)| f64::from(row[1]))
+            .collect::<Vec<_>>()
     };
-    let per_class: Vec<_> = labels.iter().enumerate().map(metrics).collect();
-    let mean = |value: fn(&ClassMetrics) -> f64| per_class.iter().map(value).sum::<f64>() / classes as f64;
-    Ok(ClassificationReport {
-        rows: truth.len(),
-        accuracy: ratio(hits.iter().sum(), truth.len()),
-        macro_precision: mean(|class| class.precision),
-        macro_recall: mean(|class| class.recall),
-        macro_f1: mean(|class| class.f1),
-        log_loss: rows().map(|(class, row)| log_loss(row, class)).sum::<f64>() / truth.len() as f64,
-        roc_auc: (classes == 2)
-            .then(|| roc_auc(rows().map(|(class, row)| (row[1], class == 1)).collect()))
-            .flatten(),
-        per_class,
-    })
+    let roc_auc = (classes == 2).then(|| roc_auc(&mut score_of(true), &mut score_of(false))).flatten();
+    Ok(ClassificationReport::of_counts(&counts, log_loss, roc_auc))
 }
 
-fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+impl ClassificationReport {
+    /// Returns the report of classes whose rows have been counted, in the order given; every class counts in the macro
+    /// averages.
+    pub fn of_counts(classes: &[(String, ClassCounts)], log_loss: f64, roc_auc: Option<f64>) -> Self {
+        let per_class: Vec<_> = classes
+            .iter()
+            .map(|(label, counts)| ClassMetrics {
+                label: label.clone(),
+                precision: counts.precision(),
+                recall: counts.recall(),
+                f1: counts.f1(),
+                support: counts.support as usize,
+            })
+            .collect();
+        let mean =
+            |value: fn(&ClassMetrics) -> f64| per_class.iter().map(value).sum::<f64>() / classes.len() as f64;
+        let sum = |value: fn(&ClassCounts) -> u64| classes.iter().map(|class| value(&class.1)).sum::<u64>();
+        let rows = sum(|counts| counts.support);
+        Self {
+            rows: rows as usize,
+            accuracy: ratio(sum(|counts| counts.hits), rows),
+            macro_precision: mean(|class| class.precision),
+            macro_recall: mean(|class| class.recall),
+            macro_f1: mean(|class| class.f1),
+            log_loss,
+            roc_auc,
+            per_class,
+        }
+    }
 }
 
-fn log_loss(row: &[f32], class: usize) -> f64 {
+/// Returns the log loss of one row: `-ln` of the probability given to its true class, clipped at f32's epsilon.
+pub fn row_log_loss(probability: f64) -> f64 {
     const EPSILON: f64 = f32::EPSILON as f64;
     // scikit-learn clips in the input's own precision, where 1 - epsilon is a number of its own.
-    -f64::from(row[class]).clamp(EPSILON, 1.0 - EPSILON).ln()
+    -probability.clamp(EPSILON, 1.0 - EPSILON).ln()
 }
 
-/// Returns the probability that a positive row scores above a negative one, ties counting one half
-/// (Mann-Whitney U).
-fn roc_auc(mut scores: Vec<(f32, bool)>) -> Option<f64> {
-    let positives = scores.iter().filter(|(_, positive)| *positive).count();
-    let negatives = scores.len() - positives;
-    if positives == 0 || negatives == 0 {
+/// Returns the area under the ROC curve: the probability that a positive row scores above a negative one, ties counting
+/// one half (Mann-Whitney U). None unless there are rows of both; NaN where a score is. Sorts the scores.
+pub fn roc_auc(positives: &mut [f64], negatives: &mut [f64]) -> Option<f64> {
+    if positives.is_empty() || negatives.is_empty() {
         return None;
     }
-    scores.sort_by(|a, b| a.0.total_cmp(&b.0));
-    // Twice the number of won pairs, so that a tie is a whole number.
-    let (mut won, mut below) = (0u128, 0u128);
-    for ties in scores.chunk_by(|a, b| a.0 == b.0) {
-        let hits = ties.iter().filter(|(_, positive)| *positive).count() as u128;
-        let misses = ties.len() as u128 - hits;
-        won += hits * (2 * below + misses);
-        below += misses;
+    if positives.iter().chain(negatives.iter()).any(|score| score.is_nan()) {
+        return Some(f64::NAN);
     }
-    Some(won as f64 / 2.0 / (positives as f64 * negatives as f64))
+    positives.sort_unstable_by(f64::total_cmp);
+    negatives.sort_unstable_by(f64::total_cmp);
+    // Twice the number of won pairs, so that a tie is a whole number.
+    let (mut won, mut below, mut up_to) = (0u128, 0, 0);
+    for score in positives.iter() {
+        below += negatives[below..].iter().take_while(|negative| *negative < score).count();
+        up_to += negatives[up_to..].iter().take_while(|negative| *negative <= score).count();
+        won += (below + up_to) as u128;
+    }
+    Some(won as f64 / 2.0 / (positives.len() as f64 * negatives.len() as f64))
 }
 
 #[cfg(test)]
@@ -197,6 +218,15 @@ mod tests {
     fn impossible_truths_are_clipped() {
         let report = classification_report(&[0, 1], &[0.0, 1.0, 0.0, 1.0], &labels(&["a", "b"])).unwrap();
         near(report.log_loss, 7.971_192_419_5);
+    }
+
+    // -0 and 0 are one score.
+    #[test]
+    fn odd_scores_have_a_defined_area() {
+        assert_eq!(roc_auc(&mut [0.0, 1.0], &mut [-0.0, -1.0]), Some(0.875));
+        assert_eq!(roc_auc(&mut [f64::INFINITY], &mut [f64::NEG_INFINITY]), Some(1.0));
+        assert!(roc_auc(&mut [0.5], &mut [f64::NAN]).is_some_and(f64::is_nan));
+        assert_eq!(roc_auc(&mut [], &mut [1.0]), None);
     }
 
     #[test]

@@ -1,9 +1,7 @@
-//! Regression heads: ridge regression on embeddings, and its metrics.
+//! Regression heads: ridge regression on embeddings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-
-use serde::{Deserialize, Serialize};
 
 use crate::cholesky::Cholesky;
 use crate::embeddings::dot;
@@ -167,95 +165,9 @@ impl Moments {
     }
 }
 
-/// The quality of a regression on labelled rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RegressionReport {
-    /// Labelled rows.
-    pub rows: usize,
-    /// The root of the mean squared error.
-    pub rmse: f64,
-    /// The mean absolute error.
-    pub mae: f64,
-    /// The share of the target's variance that is explained; 0 where the target is constant.
-    pub r2: f64,
-    /// The linear correlation; 0 where either side is constant.
-    pub pearson: f64,
-    /// The correlation of ranks, ties sharing their mean rank; 0 where either side is constant.
-    pub spearman: f64,
-}
-
-/// Returns the metrics of `predicted` against `truth`.
-///
-/// # Errors
-/// `TrainingData` without rows, `SizeMismatch` where lengths disagree.
-pub fn regression_report(truth: &[f64], predicted: &[f64]) -> Result<RegressionReport> {
-    let (expected, found) = (truth.len(), predicted.len());
-    if expected != found {
-        return Err(ModelError::SizeMismatch { what: "the number of predictions", expected, found });
-    }
-    if truth.is_empty() {
-        return Err(ModelError::training("it has no labelled rows"));
-    }
-    let rows = truth.len() as f64;
-    let mean = truth.iter().sum::<f64>() / rows;
-    let pairs = || truth.iter().zip(predicted);
-    let squares: f64 = pairs().map(|(t, p)| (t - p).powi(2)).sum();
-    let spread: f64 = truth.iter().map(|t| (t - mean).powi(2)).sum();
-    Ok(RegressionReport {
-        rows: truth.len(),
-        rmse: (squares / rows).sqrt(),
-        mae: pairs().map(|(t, p)| (t - p).abs()).sum::<f64>() / rows,
-        r2: if spread == 0.0 { 0.0 } else { 1.0 - squares / spread },
-        pearson: correlation(truth, predicted),
-        spearman: correlation(&ranks(truth), &ranks(predicted)),
-    })
-}
-
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (a_mean, b_mean) = (mean(a), mean(b));
-    let product: f64 = a.iter().zip(b).map(|(a, b)| (a - a_mean) * (b - b_mean)).sum();
-    let spread = |values: &[f64], mean: f64| values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-    let scale = (spread(a, a_mean) * spread(b, b_mean)).sqrt();
-    if scale == 0.0 { 0.0 } else { product / scale }
-}
-
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    for ties in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let rank = start as f64 + (ties.len() as f64 + 1.0) / 2.0;
-        ties.iter().for_each(|&row| ranks[row] = rank);
-        start += ties.len();
-    }
-    ranks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    // t = [3.0, -0.5, 2.0, 7.0, 2.0]; p = [2.5, 0.0, 2.0, 8.0, 1.5]
-    // mean_squared_error(t, p) ** .5, mean_absolute_error(t, p), r2_score(t, p), pearsonr(t, p)[0],
-    // spearmanr(t, p)[0]
-    //   -> 0.5916079783099616 0.5 0.9412751677852349 0.9808107217942781 0.9746794344808963
-    #[test]
-    fn metrics_agree_with_scikit_learn_and_scipy() {
-        let report = regression_report(&[3.0, -0.5, 2.0, 7.0, 2.0], &[2.5, 0.0, 2.0, 8.0, 1.5]).unwrap();
-        let found = [report.rmse, report.mae, report.r2, report.pearson, report.spearman];
-        let expected = [
-            0.591_607_978_309_961_6,
-            0.5,
-            0.941_275_167_785_234_9,
-            0.980_810_721_794_278_1,
-            0.974_679_434_480_896_3,
-        ];
-        for (found, expected) in found.into_iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
-        }
-    }
 
     // X = [[((i*7+j*3)%11)/11 - 0.4 for j in range(3)] for i in range(12)] as float32; y = [0.5*i - (i%3) for
     // i in range(12)] Ridge(alpha=0.7).fit(X, y) -> coef_ [0.48095834, -1.58015667, -0.2568968], intercept_

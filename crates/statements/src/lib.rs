@@ -38,12 +38,12 @@ mod base_model;
 mod evaluation;
 mod head_training;
 mod labelled_rows;
-// The rounds of training, which call it, are not built yet.
-#[cfg_attr(not(test), allow(dead_code))]
 mod prepare;
 mod split;
+mod tensorboard;
 mod training;
 mod training_rows;
+mod tuning;
 
 mod alter_model;
 mod create_model;
@@ -79,7 +79,7 @@ pub use option_values::OptionValues;
 pub use options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
 pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
-pub use prepare::{FeatureFile, Prepared, TrainingWarning};
+pub use prepare::{FeatureFile, Prepared};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
 pub use show_models::ShowModels;

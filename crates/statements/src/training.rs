@@ -15,7 +15,6 @@ use crate::fine_tune::FineTune;
 use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
 use crate::method::Method;
-use crate::training_error::TrainingError;
 use crate::training_rows::TrainingRows;
 use crate::{OptionValues, StatementContext};
 
@@ -35,7 +34,7 @@ impl Training<'_> {
     pub(crate) async fn run(self, context: &StatementContext) -> Result<DataFrame> {
         self.check()?;
         if self.options.method() != Method::Head {
-            return Err(TrainingError::MethodNotBuilt { method: self.options.method() }.into());
+            return Ok(context.session.read_batch(self.tune(context).await?)?);
         }
         let run = Run::begin(context, self.name)?;
         match self.train(context, run.id).await {

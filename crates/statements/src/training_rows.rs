@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::error::Result;
 use nightjar_catalog::Created;
 
@@ -21,6 +23,21 @@ impl TrainingRows {
         rows_per_second: f64,
     ) -> Result<RecordBatch> {
         Self::row(created, Some(1), metrics, Some(rows), Some(rows_per_second.round()))
+    }
+
+    /// Returns the rows of a training by gradient, one for each epoch.
+    pub(crate) fn epochs<'a>(
+        created: &Created,
+        epochs: impl Iterator<Item = &'a BTreeMap<String, f64>>,
+        rows: u64,
+    ) -> Result<RecordBatch> {
+        let epochs = epochs.zip(1..).map(|(metrics, epoch)| {
+            let rate = metrics.get("rows_per_second").map(|rate| rate.round());
+            Self::row(created, Some(epoch), metrics, Some(rows), rate)
+        });
+        let epochs = epochs.collect::<Result<Vec<_>>>()?;
+        let schema = epochs.first().map(RecordBatch::schema).unwrap_or_else(|| Arc::new(Schema::empty()));
+        Ok(concat_batches(&schema, &epochs)?)
     }
 
     /// Returns the row of a model that was made without training.

@@ -11,10 +11,10 @@ use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
 use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
-use nightjar_catalog::Task;
+use nightjar_catalog::{Task, TrainingWarning};
 
 use super::deal::Unseen;
-use super::prepared::{Prepared, TrainingWarning};
+use super::prepared::Prepared;
 use crate::error::Result;
 
 /// Fewer rows than this teach a class by chance.

@@ -20,8 +20,8 @@ mod stage;
 mod text_features;
 
 pub(crate) use plans::prepare_plans;
-pub use prepared::{FeatureFile, Prepared, TrainingWarning};
-#[cfg_attr(not(test), allow(unused_imports))]
+pub(crate) use prepared::file_error;
+pub use prepared::{FeatureFile, Prepared};
 pub(crate) use run::prepare;
 
 #[cfg(test)]

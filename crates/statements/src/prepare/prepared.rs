@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use nightjar_catalog::{Digest, Task};
+use nightjar_catalog::{Digest, Task, TrainingWarning};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StatementError};
@@ -55,17 +55,6 @@ pub struct FeatureFile {
     pub tokens: u64,
     /// Its length, by which a file cut short is told.
     pub bytes: u64,
-}
-
-/// Something in the rows that makes a training worse than it looks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrainingWarning {
-    /// The check that found it.
-    pub check: String,
-    /// How many rows it is about.
-    pub rows: u64,
-    /// What it is, with an example.
-    pub message: String,
 }
 
 /// What `prepared.json` holds.

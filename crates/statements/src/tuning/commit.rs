@@ -32,10 +32,13 @@ impl Training<'_> {
         history: &History,
     ) -> Result<Created> {
         let chosen = history.chosen(prepared.task, self.options.early_stopping());
-        let chosen = chosen.ok_or_else(|| StatementError::Internal("a training without epochs".to_owned()))?;
-        let (models, store, folder) = (context.models.clone(), context.store.clone(), run.folder.folder().to_owned());
+        let chosen =
+            chosen.ok_or_else(|| StatementError::Internal("a training without epochs".to_owned()))?;
+        let (models, store, folder) =
+            (context.models.clone(), context.store.clone(), run.folder.folder().to_owned());
         let (body, round) = (plan.body, chosen.round);
-        let publishing = tokio::task::spawn_blocking(move || publish_encoder(&models, &store, folder, &body, round));
+        let publishing =
+            tokio::task::spawn_blocking(move || publish_encoder(&models, &store, folder, &body, round));
         let tuned = publishing
             .await
             .map_err(|stopped| StatementError::Internal(format!("publishing stopped: {stopped}")))??;
@@ -106,7 +109,8 @@ fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: Pat
     debug_assert_eq!(prepared.task == Task::Regress, matches!(task, RoundTask::Regress { .. }));
     match task {
         RoundTask::Classify { .. } => {
-            Ok(ClassifierHead { labels: prepared.labels.clone(), weight: head.weight, bias: head.bias }.save(&path)?)
+            Ok(ClassifierHead { labels: prepared.labels.clone(), weight: head.weight, bias: head.bias }
+                .save(&path)?)
         }
         RoundTask::Regress { mean, deviation } => {
             let weight = head.weight.iter().map(|weight| (f64::from(*weight) * deviation) as f32).collect();

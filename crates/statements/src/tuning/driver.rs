@@ -14,7 +14,7 @@ use super::queries;
 use super::tuning_run::TuningRun;
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, file_error, prepare};
 use crate::tensorboard::EventFile;
 use crate::training::Training;
 use crate::training_rows::TrainingRows;
@@ -59,10 +59,10 @@ impl Training<'_> {
     async fn tune_run(&self, context: &StatementContext, run: &TuningRun) -> Result<RecordBatch> {
         let catalog = context.store.catalog();
         let features = run.folder.folder().join("features");
-        std::fs::create_dir_all(&features).map_err(|error| crate::prepare::file_error(&features, error))?;
+        std::fs::create_dir_all(&features).map_err(|error| file_error(&features, error))?;
         let prepared = prepare(context, self, &features, &run.fingerprint).await?;
         catalog.record_rows(run.id, prepared.rows)?;
-        catalog.record_warnings(run.id, &prepared.catalog_warnings())?;
+        catalog.record_warnings(run.id, &prepared.warnings)?;
         let plan = self.written_plan(context, run, &prepared).await?;
         let mut rounds = Rounds::begin(context, self, run, &plan, &prepared)?;
         while !rounds.are_done() {
@@ -119,7 +119,8 @@ impl<'a> Rounds<'a> {
     }
 
     fn are_done(&self) -> bool {
-        self.history.stopped || (self.history.rounds == self.plan.rounds() && !self.history.epoch_ends(self.plan))
+        self.history.stopped
+            || (self.history.rounds == self.plan.rounds() && !self.history.epoch_ends(self.plan))
     }
 
     /// Runs the next round, or measures the epoch that an earlier process has trained.
@@ -137,7 +138,8 @@ impl<'a> Rounds<'a> {
     async fn train(&mut self) -> Result<()> {
         let round = self.history.rounds;
         let begun = Instant::now();
-        let query = queries::round(self.context, self.plan, self.prepared, self.run.folder.folder(), round).await?;
+        let query =
+            queries::round(self.context, self.plan, self.prepared, self.run.folder.folder(), round).await?;
         let report = queries::run_round(query).await?;
         self.history.add(self.plan, &report, begun.elapsed().as_secs_f64());
         self.record_steps(&report)?;
@@ -179,11 +181,17 @@ impl<'a> Rounds<'a> {
         self.events.sync()?;
         self.context.store.catalog().record_metrics(self.run.id, i64::from(step), &metrics)?;
         let patience = self.training.options.early_stopping();
-        let since_best = self.history.best(self.prepared.task).map_or(0, |best| self.history.epochs.len() - 1 - best);
-        if patience > 0 && since_best >= patience as usize && self.history.epochs.len() < self.plan.epochs as usize {
+        let since_best =
+            self.history.best(self.prepared.task).map_or(0, |best| self.history.epochs.len() - 1 - best);
+        if patience > 0
+            && since_best >= patience as usize
+            && self.history.epochs.len() < self.plan.epochs as usize
+        {
             self.history.stopped = true;
             let best = self.history.epochs.len() - since_best;
-            self.context.watch.note(&format!("no better for {since_best} epochs: stopped, with the weights of epoch {best}"));
+            self.context.watch.note(&format!(
+                "no better for {since_best} epochs: stopped, with the weights of epoch {best}"
+            ));
         }
         Ok(())
     }
@@ -193,7 +201,11 @@ impl<'a> Rounds<'a> {
         let patience = self.training.options.early_stopping();
         let chosen = self.history.chosen(self.prepared.task, patience).map(|epoch| epoch.round);
         let kept = [self.history.rounds.checked_sub(1), chosen];
-        let kept: Vec<_> = kept.into_iter().flatten().map(|round| TrainingPlan::state_file(self.run.folder.folder(), round)).collect();
+        let kept: Vec<_> = kept
+            .into_iter()
+            .flatten()
+            .map(|round| TrainingPlan::state_file(self.run.folder.folder(), round))
+            .collect();
         for name in self.run.folder.list()?.iter().filter(|name| name.starts_with("states/")) {
             if !kept.contains(&self.run.folder.folder().join(name)) {
                 self.run.folder.remove(name)?;

@@ -52,8 +52,9 @@ impl History {
         let Some(json) = folder.read(FILE)? else {
             return Ok(Self::default());
         };
-        serde_json::from_slice(&json)
-            .map_err(|error| StatementError::Internal(format!("reading {FILE} of run {}: {error}", folder.run())))
+        serde_json::from_slice(&json).map_err(|error| {
+            StatementError::Internal(format!("reading {FILE} of run {}: {error}", folder.run()))
+        })
     }
 
     /// Writes the history.
@@ -106,7 +107,8 @@ impl History {
             _ => epoch.metrics.get("accuracy").copied(),
         };
         let mut best = None;
-        for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?))) {
+        for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))
+        {
             if best.is_none_or(|(_, known)| score > known) {
                 best = Some((epoch, score));
             }

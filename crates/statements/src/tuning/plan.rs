@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::Float64Type;
 use nightjar_catalog::Task;
 use nightjar_functions::rounds::{Lora, RoundTask, TrainingPlan};
 
-use super::queries::features;
+use super::queries::{aggregates, features};
 use crate::error::Result;
 use crate::method::{ClassWeights, LoraTargets, Method, Schedule};
 use crate::prepare::Prepared;
@@ -85,8 +85,9 @@ fn class_weights(options: &OptionValues, counts: &[u64]) -> Vec<f32> {
 /// Returns mean and deviation of the targets.
 async fn moments(context: &StatementContext, prepared: &Prepared) -> Result<RoundTask> {
     let files = prepared.train.iter().map(|file| file.path.as_path());
-    let query = "SELECT avg(target), stddev_pop(target) FROM features";
-    let rows = features(context, files, 1).await?.sql(query).await?.collect().await?;
+    let rows = features(context, files, 1).await?;
+    let rows =
+        aggregates(rows, &[("mean", "avg(target)"), ("deviation", "stddev_pop(target)")])?.collect().await?;
     let number = |column: usize| {
         let first = rows.first().map(|row| row.column(column).as_primitive::<Float64Type>().value(0));
         first.unwrap_or_default()

@@ -1,10 +1,12 @@
 //! The queries of a training: a round, a validation.
 
+use std::ops::Range;
 use std::path::Path;
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::common::DataFusionError;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
@@ -33,28 +35,35 @@ const REGRESSION: &[(&str, &str)] = &[
     ("spearman", "spearman(label, prediction)"),
 ];
 
-/// Returns a session of the context's functions where the files are the table `features`, a partition each: a file is read in its order and
-/// by one task.
+/// Returns the rows of feature files, a partition each: a file is read in its order and by one task.
 pub(super) async fn features<'a>(
     context: &StatementContext,
     files: impl Iterator<Item = &'a Path>,
     partitions: usize,
-) -> Result<SessionContext> {
+) -> Result<DataFrame> {
     let state = context.session.state();
     let mut config = state.config().clone().with_target_partitions(partitions);
     let options = config.options_mut();
     options.optimizer.repartition_file_scans = false;
     options.optimizer.enable_round_robin_repartition = false;
     options.execution.enable_file_stream_work_stealing = false;
-    let state = datafusion::execution::session_state::SessionStateBuilder::new_from_existing(state)
-        .with_config(config)
-        .build();
-    let session = SessionContext::new_with_state(state);
+    let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
     let paths: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
-    let table = session.read_parquet(paths, ParquetReadOptions::default()).await?;
-    // A table of this session alone: the names of the user's tables don't reach here.
-    session.register_table(datafusion::sql::TableReference::bare("features"), table.into_view())?;
-    Ok(session)
+    Ok(SessionContext::new_with_state(state).read_parquet(paths, ParquetReadOptions::default()).await?)
+}
+
+/// Returns the rows' columns, as SQL.
+pub(super) fn columns(rows: DataFrame, columns: &[(&str, String)]) -> Result<DataFrame> {
+    let parsed = columns.iter().map(|(name, sql)| Ok(rows.parse_sql_expr(sql)?.alias(*name)));
+    let parsed = parsed.collect::<Result<Vec<_>>>()?;
+    Ok(rows.select(parsed)?)
+}
+
+/// Returns aggregates over all rows, as SQL.
+pub(super) fn aggregates(rows: DataFrame, aggregates: &[(&str, &str)]) -> Result<DataFrame> {
+    let parsed = aggregates.iter().map(|(name, sql)| Ok(rows.parse_sql_expr(sql)?.alias(*name)));
+    let parsed = parsed.collect::<Result<Vec<_>>>()?;
+    Ok(rows.aggregate(Vec::new(), parsed)?)
 }
 
 /// Returns the query that trains a round.
@@ -66,17 +75,12 @@ pub(super) async fn round(
     round: u32,
 ) -> Result<DataFrame> {
     let files = prepared.train.iter().map(|file| file.path.as_path());
-    let session = features(context, files, prepared.train.len()).await?;
-    let positions = plan.rows_of(round).positions;
-    let query = format!(
-        "SELECT train_round(shard, position, ids, {}, target, {}, {round}) AS report FROM features \
-         WHERE position >= {} AND position < {}",
-        first_tokens(prepared),
-        quote_literal(&folder.to_string_lossy()),
-        positions.start,
-        positions.end,
-    );
-    Ok(session.sql(&query).await?)
+    let rows = features(context, files, prepared.train.len()).await?;
+    let Range { start, end } = plan.rows_of(round).positions;
+    let of_round = rows.parse_sql_expr(&format!("position >= {start} AND position < {end}"))?;
+    let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
+    let train = format!("train_round(shard, position, ids, {first_tokens}, target, {folder}, {round})");
+    aggregates(rows.filter(of_round)?, &[("report", &train)])
 }
 
 /// Runs a round and returns what it did.
@@ -86,8 +90,10 @@ pub(super) async fn run_round(query: DataFrame) -> Result<RoundReport> {
         let reports = rows.column(0).as_string::<i32>();
         reports.iter().flatten().next().map(str::to_owned)
     });
-    let report = report.ok_or_else(|| StatementError::Internal("a round of training without rows".to_owned()))?;
-    serde_json::from_str(&report).map_err(|error| StatementError::Internal(format!("a round's report: {error}")))
+    let report =
+        report.ok_or_else(|| StatementError::Internal("a round of training without rows".to_owned()))?;
+    serde_json::from_str(&report)
+        .map_err(|error| StatementError::Internal(format!("a round's report: {error}")))
 }
 
 /// Returns the query that measures the state after a round on the rows to validate on, if there are any.
@@ -100,24 +106,17 @@ pub(super) async fn validation(
     let Some(file) = prepared.validation.as_ref().filter(|file| file.rows > 0) else {
         return Ok(None);
     };
-    let session = features(context, std::iter::once(file.path.as_path()), 1).await?;
-    let metrics = match prepared.task {
-        Task::Regress => REGRESSION,
-        _ => CLASSIFICATION,
+    let rows = features(context, std::iter::once(file.path.as_path()), 1).await?;
+    let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
+    let outcome = format!("round_outcome(ids, {first_tokens}, target, {folder}, {round})");
+    let rows = columns(rows, &[("label", "target".to_owned()), ("outcome", outcome)])?;
+    let (prediction, metrics) = match prepared.task {
+        Task::Regress => ("outcome['prediction']", REGRESSION),
+        _ => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
     };
-    let metrics: Vec<String> = metrics.iter().map(|(name, sql)| format!("{sql} AS {name}")).collect();
-    let prediction = match prepared.task {
-        Task::Regress => "outcome['prediction']",
-        _ => "CAST(outcome['prediction'] AS INT)",
-    };
-    let query = format!(
-        "SELECT {} FROM (SELECT target AS label, {prediction} AS prediction, outcome['loss'] AS loss FROM \
-         (SELECT target, round_outcome(ids, {}, target, {}, {round}) AS outcome FROM features))",
-        metrics.join(", "),
-        first_tokens(prepared),
-        quote_literal(&folder.to_string_lossy()),
-    );
-    Ok(Some(session.sql(&query).await?))
+    let parts = [("label", "label"), ("prediction", prediction), ("loss", "outcome['loss']")];
+    let rows = columns(rows, &parts.map(|(name, sql)| (name, sql.to_owned())))?;
+    Ok(Some(aggregates(rows, metrics)?))
 }
 
 /// Runs a validation and returns its metrics by name; one that is undefined is left out.

@@ -42,7 +42,9 @@ impl TuningRun {
             Some(run) => {
                 let folder = store.run_folder(run.run_id)?;
                 catalog.adopt_run(run.run_id)?;
-                context.watch.note(&format!("run {} of {} goes on where it stopped", run.run_id, training.name));
+                context
+                    .watch
+                    .note(&format!("run {} of {} goes on where it stopped", run.run_id, training.name));
                 (run.run_id, folder)
             }
             None => {
