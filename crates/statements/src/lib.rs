@@ -17,6 +17,7 @@
 mod error;
 mod training_error;
 
+mod chart;
 mod context;
 mod plan_progress;
 mod watch;
@@ -36,6 +37,7 @@ mod evaluation;
 mod head_training;
 mod labelled_rows;
 mod split;
+mod tensorboard;
 mod training;
 mod training_rows;
 
@@ -45,6 +47,7 @@ mod describe_model;
 mod drop_model;
 mod evaluate_model;
 mod explain_create_model;
+mod resume_training;
 mod show_models;
 mod show_training;
 mod show_versions;
@@ -56,6 +59,7 @@ mod registry;
 mod statement;
 
 pub use alter_model::{AlterAction, AlterModel};
+pub use chart::{Chart, Series};
 pub use complete::is_complete;
 pub use context::StatementContext;
 pub use create_model::CreateModel;
@@ -72,10 +76,12 @@ pub use parse::{Parsed, ParsedStatement, parse_statements};
 pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
+pub use resume_training::ResumeTraining;
 pub use show_models::ShowModels;
 pub use show_training::ShowTraining;
 pub use show_versions::ShowVersions;
 pub use statement::{Statement, StatementKind};
+pub use tensorboard::EventFile;
 pub use training_data::{TableOrQuery, TrainingData};
 pub use training_error::TrainingError;
 pub use watch::{Unwatched, Watch, WatchPull};

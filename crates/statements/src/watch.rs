@@ -10,6 +10,13 @@ pub trait Watch: Send + Sync {
     fn phase(&self, name: &str, unit: &str, total: Option<u64>);
     /// The phase has got this far, in units from its begin.
     fn position(&self, done: u64);
+    /// The phase begins with this much done by an earlier process: it counts as done, but not as speed.
+    fn resumed(&self, done: u64) {
+        self.position(done);
+    }
+    /// How it goes at this position, in a few words that the next ones replace, such as `epoch 2/3 · loss 0.3121`.
+    /// A phase that says so is shown by these words and the time it has left.
+    fn detail(&self, _text: &str) {}
     /// Something worth reading that is no error.
     fn note(&self, message: &str);
     /// Something that the user should act on although the statement goes on.
