@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar};
+use indicatif::{HumanCount, HumanDuration, ProgressBar};
 use nightjar_statements::Watch;
 use parking_lot::Mutex;
 
@@ -39,6 +39,10 @@ struct Phase {
     unit: String,
     total: Option<u64>,
     began: Instant,
+    /// How much of it an earlier process did.
+    resumed: u64,
+    /// How it goes, in the statement's own words.
+    detail: Option<String>,
     /// On a terminal, once it is shown.
     bar: Option<ProgressBar>,
     /// Elsewhere: when the last line was written.
@@ -95,6 +99,8 @@ impl Watch for Progress {
             unit: unit.to_owned(),
             total,
             began: now,
+            resumed: 0,
+            detail: None,
             bar: None,
             last_line: now,
         };
@@ -119,6 +125,30 @@ impl Watch for Progress {
         }
     }
 
+    fn resumed(&self, done: u64) {
+        if let Some(phase) = &mut self.state.lock().phase {
+            phase.resumed = done;
+        }
+        self.position(done);
+    }
+
+    fn detail(&self, text: &str) {
+        let mut state = self.state.lock();
+        let Some(phase) = &mut state.phase else { return };
+        let first = phase.detail.replace(text.to_owned()).is_none();
+        match &phase.bar {
+            // The bar that was there has no place for words.
+            Some(bar) if first => {
+                let done = bar.position();
+                bar.finish_and_clear();
+                phase.bar = None;
+                phase.bar().set_position(done);
+            }
+            Some(bar) => bar.set_prefix(text.to_owned()),
+            None => {}
+        }
+    }
+
     fn note(&self, message: &str) {
         self.tell(&format!("note: {message}"));
     }
@@ -132,10 +162,13 @@ impl Watch for Progress {
 impl Phase {
     fn bar(&mut self) -> &ProgressBar {
         self.bar.get_or_insert_with(|| {
-            if self.unit == BYTES {
-                progress_bar::download(&self.name, self.total, self.began.elapsed())
-            } else {
-                progress_bar::counted(&self.name, &self.unit, self.total, self.began.elapsed())
+            let elapsed = self.began.elapsed();
+            match &self.detail {
+                Some(text) => {
+                    progress_bar::described(&self.name, text.clone(), self.total, self.resumed, elapsed)
+                }
+                None if self.unit == BYTES => progress_bar::download(&self.name, self.total, elapsed),
+                None => progress_bar::counted(&self.name, &self.unit, self.total, self.resumed, elapsed),
             }
         })
     }
@@ -143,7 +176,13 @@ impl Phase {
     /// Returns the phase's state as a line of a log.
     fn line(&self, done: u64) -> String {
         let Self { name, unit, total, .. } = self;
-        let rate = progress_bar::rate(done, self.began.elapsed());
+        if let Some(text) = &self.detail {
+            let left =
+                total.and_then(|total| progress_bar::left(total, done, self.resumed, self.began.elapsed()));
+            let left = left.map(|left| format!(", {} left", HumanDuration(left))).unwrap_or_default();
+            return format!("{name}: {text}{left}");
+        }
+        let rate = progress_bar::rate(done.saturating_sub(self.resumed), self.began.elapsed());
         let rate = HumanCount(rate as u64);
         let done = HumanCount(done);
         match total {
@@ -165,11 +204,21 @@ mod tests {
             unit: "rows".to_owned(),
             total: Some(10_000),
             began: began.checked_sub(Duration::from_secs(10)).unwrap_or(began),
+            resumed: 0,
+            detail: None,
             bar: None,
             last_line: began,
         };
         assert_eq!(phase.line(2_005), "embedding: 2,005 of 10,000 rows, 200 rows/s");
         phase.total = None;
         assert_eq!(phase.line(2_005), "embedding: 2,005 rows, 200 rows/s");
+        // What an earlier process did is done, and tells nothing of this one's speed.
+        phase.resumed = 1_005;
+        assert_eq!(phase.line(2_005), "embedding: 2,005 rows, 100 rows/s");
+        phase.detail = Some("epoch 2/3 · loss 0.3121".to_owned());
+        assert_eq!(phase.line(2_005), "embedding: epoch 2/3 · loss 0.3121");
+        phase.total = Some(10_005);
+        assert_eq!(phase.line(2_005), "embedding: epoch 2/3 · loss 0.3121, 80 seconds left");
+        assert_eq!(phase.line(1_005), "embedding: epoch 2/3 · loss 0.3121");
     }
 }

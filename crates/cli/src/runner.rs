@@ -9,15 +9,16 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use nightjar_engine::{EngineError, Session};
-use nightjar_statements::{Parsed, ParsedStatement, Watch, plan_progress, truncated_texts};
+use nightjar_statements::{Chart, Parsed, ParsedStatement, Watch, plan_progress, truncated_texts};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::args::Args;
+use crate::console;
 use crate::error::{CliError, Result};
 use crate::interrupt::Interrupt;
 use crate::launch;
-use crate::output::{Format, Printer};
+use crate::output::{self, Format, Printer};
 use crate::progress::Progress;
 use crate::script::Script;
 
@@ -44,6 +45,7 @@ enum Event {
 /// What is known when the last row is out.
 struct Finished {
     truncated_texts: usize,
+    chart: Option<Chart>,
 }
 
 impl Runner {
@@ -118,7 +120,8 @@ impl Runner {
         let began = Instant::now();
         let (sender, mut events) = mpsc::channel(1);
         // A task of its own: while it computes, this one hears Ctrl-C.
-        let work = work(self.session.clone(), Arc::clone(&self.progress), statement, sender);
+        let width = self.format.chart_width();
+        let work = work(self.session.clone(), Arc::clone(&self.progress), statement, sender, width.is_some());
         let mut task = Aborting(tokio::spawn(work));
         let mut printer: Option<Box<dyn Printer>> = None;
         let mut rows = 0;
@@ -141,14 +144,19 @@ impl Runner {
             }
         }
         let cut = printer.as_ref().is_some_and(|printer| printer.is_full());
+        let mut chart = None;
         if !cut {
             let finished = task.join().await?;
             self.warn_of_truncation(finished.truncated_texts);
+            chart = finished.chart.zip(width);
         }
         match &mut printer {
             Some(printer) => self.print(|out| printer.finish(out))?,
             None if self.confirm => self.progress.tell("ok"),
             None => {}
+        }
+        if let Some((chart, width)) = chart {
+            self.write_out(output::chart::draw(&chart, width, console::stdout_is_coloured()).as_bytes())?;
         }
         if cut {
             rows = rows.min(crate::output::TERMINAL_ROWS);
@@ -201,7 +209,9 @@ async fn work(
     progress: Arc<Progress>,
     statement: ParsedStatement,
     events: mpsc::Sender<Event>,
+    draw: bool,
 ) -> Result<Finished, EngineError> {
+    let chart = if draw { session.chart(&statement)? } else { None };
     let ours = matches!(statement.parsed, Parsed::Nightjar(_));
     let mut running = session.start(statement).await?;
     if !ours {
@@ -209,7 +219,7 @@ async fn work(
         let unit = if models { "texts" } else { "rows" };
         progress.phase("running", unit, plan_progress(running.plan.as_ref()).1);
     }
-    let finished = Finished { truncated_texts: 0 };
+    let finished = Finished { truncated_texts: 0, chart: None };
     // The receiver is gone when nobody wants more rows.
     if events.send(Event::Columns(running.schema())).await.is_err() {
         return Ok(finished);
@@ -219,7 +229,7 @@ async fn work(
             return Ok(finished);
         }
     }
-    Ok(Finished { truncated_texts: truncated_texts(running.plan.as_ref()) })
+    Ok(Finished { truncated_texts: truncated_texts(running.plan.as_ref()), chart })
 }
 
 fn count_of(plan: &dyn ExecutionPlan, name: &str) -> usize {

@@ -11,7 +11,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nightjar_catalog::Store;
 use nightjar_functions::Models;
-use nightjar_statements::{Parsed, ParsedStatement, StatementContext, Unwatched, Watch, execute_watched};
+use nightjar_statements::{
+    Chart, Parsed, ParsedStatement, StatementContext, Unwatched, Watch, execute_watched,
+};
 
 use crate::dataframe::DataFrame;
 use crate::definitions;
@@ -140,6 +142,14 @@ impl Session {
         Ok(Running { plan, rows, _watched: watched })
     }
 
+    /// Returns what may be drawn under a statement's rows, if it has anything to draw.
+    pub fn chart(&self, statement: &ParsedStatement) -> Result<Option<Chart>> {
+        match &statement.parsed {
+            Parsed::Nightjar(ours) => Ok(ours.chart(&self.statement_context(statement.sql.clone()))?),
+            Parsed::Sql(_) => Ok(None),
+        }
+    }
+
     pub(crate) fn models(&self) -> &Models {
         &self.models
     }
@@ -151,6 +161,7 @@ impl Session {
             models: self.models.clone(),
             watch: Arc::clone(&self.watch),
             sql,
+            resuming: None,
         }
     }
 }

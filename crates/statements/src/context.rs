@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use nightjar_catalog::Store;
+use nightjar_catalog::{Digest, RunId, Store, TrainingRun};
 use nightjar_functions::{Models, NightjarOptions};
 
 use crate::error::Result;
+use crate::training_error::TrainingError;
 use crate::{TrainingData, Watch};
 
 /// The session, the store and the listener of one statement.
@@ -23,6 +24,8 @@ pub struct StatementContext {
     pub watch: Arc<dyn Watch>,
     /// The statement as the user wrote it, for the catalog's history.
     pub sql: String,
+    /// The training run that the statement has to go on with; `None` where it may also begin one.
+    pub resuming: Option<RunId>,
 }
 
 impl StatementContext {
@@ -30,6 +33,21 @@ impl StatementContext {
     pub fn options(&self) -> NightjarOptions {
         let config = self.session.copied_config();
         config.options().extensions.get::<NightjarOptions>().cloned().unwrap_or_default()
+    }
+
+    /// Returns the resumable run of `model` with this fingerprint, if there is one.
+    ///
+    /// # Errors
+    /// When RESUME TRAINING asked for a run that had another fingerprint: to begin anew was not asked for.
+    pub fn resumable_run(&self, model: &str, fingerprint: &Digest) -> Result<Option<TrainingRun>> {
+        let found = self.store.catalog().resumable_run(model, Some(fingerprint))?;
+        match self.resuming {
+            Some(run) if found.as_ref().is_none_or(|found| found.run_id != run) => {
+                let (model, statement) = (model.to_owned(), self.sql.clone());
+                Err(TrainingError::RunDiffers { model, run, statement }.into())
+            }
+            _ => Ok(found),
+        }
     }
 
     /// Returns the rows of a system query.

@@ -18,6 +18,7 @@ mod contradiction;
 mod error;
 mod training_error;
 
+mod chart;
 mod context;
 mod plan_progress;
 mod watch;
@@ -51,6 +52,7 @@ mod describe_model;
 mod drop_model;
 mod evaluate_model;
 mod explain_create_model;
+mod resume_training;
 mod show_models;
 mod show_training;
 mod show_versions;
@@ -62,6 +64,7 @@ mod registry;
 mod statement;
 
 pub use alter_model::{AlterAction, AlterModel};
+pub use chart::{Chart, Series};
 pub use complete::is_complete;
 pub use context::StatementContext;
 pub use contradiction::Contradiction;
@@ -82,10 +85,12 @@ pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_t
 pub use prepare::{FeatureFile, Prepared};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
+pub use resume_training::ResumeTraining;
 pub use show_models::ShowModels;
 pub use show_training::ShowTraining;
 pub use show_versions::ShowVersions;
 pub use statement::{Statement, StatementKind};
+pub use tensorboard::EventFile;
 pub use training_data::{TableOrQuery, TrainingData};
 pub use training_error::TrainingError;
 pub use watch::{Unwatched, Watch, WatchPull};

@@ -8,8 +8,8 @@ use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use crate::StatementContext;
 use crate::error::Result;
+use crate::{Chart, StatementContext};
 
 /// A statement of ours.
 ///
@@ -21,6 +21,11 @@ pub trait Statement: Any + Display + Debug + Send + Sync {
 
     /// Runs the statement and returns its rows; it is done when this returns.
     async fn run(&self, context: &StatementContext) -> Result<DataFrame>;
+
+    /// Returns what may be drawn under the rows where somebody looks at them; most statements have nothing to draw.
+    fn chart(&self, _context: &StatementContext) -> Result<Option<Chart>> {
+        Ok(None)
+    }
 }
 
 impl dyn Statement {

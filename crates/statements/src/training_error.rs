@@ -1,8 +1,10 @@
 //! What can be wrong with the rows and the base of a training or an evaluation.
 
+use nightjar_catalog::{RunId, TrainingStatus};
 use nightjar_models::{Failure, nearest};
 
 use crate::method::Method;
+use crate::names::quote_identifier;
 
 /// Why rows can't be learned from or measured on.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +140,36 @@ pub enum TrainingError {
         /// The task of the rows.
         expected: String,
     },
+    /// RESUME TRAINING of a model that has no run.
+    #[error("there is nothing to resume: model '{model}' was never trained")]
+    NeverTrained {
+        /// The model.
+        model: String,
+    },
+    /// RESUME TRAINING of a model none of whose runs is resumable.
+    #[error("there is nothing to resume: the last training of '{model}', run {run}, is {status}")]
+    NothingToResume {
+        /// The model.
+        model: String,
+        /// Its last run.
+        run: RunId,
+        /// Where that stands.
+        status: TrainingStatus,
+        /// The statement that began it.
+        statement: String,
+    },
+    /// RESUME TRAINING of a run that would no longer do the same.
+    #[error(
+        "training run {run} of '{model}' cannot go on: its rows, its base or its options are not what they were"
+    )]
+    RunDiffers {
+        /// The model.
+        model: String,
+        /// The run.
+        run: RunId,
+        /// The statement that began it.
+        statement: String,
+    },
 }
 
 fn list(columns: &[String]) -> String {
@@ -166,6 +198,9 @@ impl Failure for TrainingError {
             Self::Folder { .. } => "training.folder",
             Self::MethodNotBuilt { .. } => "training.method_not_built",
             Self::OtherTask { .. } => "training.other_task",
+            Self::NeverTrained { .. } => "training.never_trained",
+            Self::NothingToResume { .. } => "training.nothing_to_resume",
+            Self::RunDiffers { .. } => "training.run_differs",
         }
     }
 
@@ -203,6 +238,23 @@ impl Failure for TrainingError {
             }
             Self::MethodNotBuilt { .. } => "use WITH (method = 'head')".to_owned(),
             Self::OtherTask { .. } => "make another model: CREATE MODEL name FINE_TUNE ON …".to_owned(),
+            Self::NeverTrained { model } => {
+                format!("train it: ALTER MODEL {} FINE_TUNE ON …", quote_identifier(model))
+            }
+            Self::NothingToResume { model, status, statement, .. } => {
+                let model = quote_identifier(model);
+                match status {
+                    TrainingStatus::Running => {
+                        format!("another process is at it: SHOW TRAINING OF {model} says how far it is")
+                    }
+                    TrainingStatus::Done => format!("train it once more: ALTER MODEL {model} FINE_TUNE ON …"),
+                    TrainingStatus::Failed => format!(
+                        "SHOW TRAINING OF {model} says why it failed; that mended, start it anew: {statement}"
+                    ),
+                    _ => format!("start it anew: {statement}"),
+                }
+            }
+            Self::RunDiffers { statement, .. } => format!("start it anew: {statement}"),
         })
     }
 }

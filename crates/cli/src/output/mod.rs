@@ -1,6 +1,7 @@
 //! Results on stdout, in the format asked for.
 
 mod cells;
+pub(crate) mod chart;
 mod csv;
 mod json;
 mod markdown;
@@ -45,6 +46,11 @@ impl Format {
     /// Returns the format of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::from_str(name, true).ok()
+    }
+
+    /// Returns how wide a chart may be drawn under a result, where one may: under a table that somebody looks at.
+    pub(crate) fn chart_width(self) -> Option<usize> {
+        console::stdout_width().filter(|_| self == Self::Table)
     }
 
     /// Returns what prints one result.

@@ -108,6 +108,8 @@ fn slips_bring_the_nearest_form() {
         ("SHOW MODEL", "did you mean SHOW MODELS?"),
         ("SHOW VERSION OF m", "did you mean SHOW VERSIONS?"),
         ("SHOW TRAININGS OF m", "did you mean SHOW TRAINING?"),
+        ("RESUME TRANING OF m", "did you mean RESUME TRAINING?"),
+        ("RESUME TRAINING OF m@2", "write m"),
         ("CREATE MODEL m FORM 'x'", "did you mean FROM?"),
         ("CREATE MODEL m FINETUNE ON t", "did you mean FINE_TUNE ON?"),
         ("CREATE MODEL m FINE TUNE ON t", "did you mean FINE_TUNE ON?"),

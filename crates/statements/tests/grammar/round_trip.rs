@@ -172,6 +172,7 @@ proptest! {
     fn named_models(model in model(), if_exists in any::<bool>()) {
         prints_back(&ShowVersions { model: model.name.clone() });
         prints_back(&ShowTraining { model: model.name.clone() });
+        prints_back(&ResumeTraining { model: model.name.clone() });
         prints_back(&DropModel { if_exists, model: model.clone() });
         prints_back(&DescribeModel { model });
     }

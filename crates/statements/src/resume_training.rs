@@ -1,0 +1,118 @@
+//! `RESUME TRAINING OF`.
+
+use async_trait::async_trait;
+use datafusion::prelude::DataFrame;
+use nightjar_catalog::{CatalogError, TrainingRun};
+use std::fmt;
+
+use crate::{AlterAction, AlterModel, CreateModel, StatementContext};
+
+use datafusion::sql::parser::DFParser;
+
+use crate::error::{Result, StatementError};
+use crate::grammar::{at, expect, expect_end};
+use crate::names::{parse_model_name, quote_identifier};
+use crate::parse::{Parsed, parse_statements};
+use crate::statement::{Statement, StatementKind};
+use crate::training_error::TrainingError;
+
+pub(crate) static KIND: StatementKind = StatementKind {
+    name: "RESUME TRAINING",
+    syntax: "RESUME TRAINING OF name",
+    summary: "Goes on with the newest training of a model that was interrupted or cancelled and can be resumed: runs \
+        the statement that began it again, which goes on from the last state in the run's folder and ends with the \
+        model that an undisturbed training would have made. Returns what that statement returns. \
+        `nightjar.training_runs` has the status `resumable` for such runs.",
+    example: "RESUME TRAINING OF sentiment",
+    starts: |parser| at(parser, &["RESUME", "TRAINING"]),
+    parse: |parser| Ok(Box::new(ResumeTraining::parse(parser)?)),
+};
+
+/// Goes on with a model's training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResumeTraining {
+    /// The model's name.
+    pub model: String,
+}
+
+impl ResumeTraining {
+    /// Reads the statement.
+    ///
+    /// # Errors
+    /// At the first token that does not fit.
+    pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
+        let parser = &mut parser.parser;
+        expect(parser, &["RESUME", "TRAINING", "OF"])?;
+        let model = parse_model_name(parser)?;
+        expect_end(parser, &[])?;
+        Ok(ResumeTraining { model })
+    }
+
+    /// Returns the run to go on with.
+    fn find(&self, context: &StatementContext) -> Result<TrainingRun> {
+        let catalog = context.store.catalog();
+        if let Some(run) = catalog.resumable_run(&self.model, None)? {
+            return Ok(run);
+        }
+        let runs = catalog.training_runs()?;
+        let Some(last) = runs.into_iter().rev().find(|run| run.model == self.model) else {
+            // A model that does not exist is another error than one that was never trained.
+            catalog.versions(&self.model)?;
+            return Err(TrainingError::NeverTrained { model: self.model.clone() }.into());
+        };
+        let (run, status, statement) = (last.run_id, last.status, last.statement);
+        Err(TrainingError::NothingToResume { model: self.model.clone(), run, status, statement }.into())
+    }
+
+    /// Returns the statement that began the run, and its text. A model that was renamed since is
+    /// trained under its new name.
+    fn statement(&self, run: TrainingRun) -> Result<(Box<dyn Statement>, String)> {
+        let unreadable = |reason: String| {
+            StatementError::from(CatalogError::RecordInvalid {
+                what: "statement of a training run",
+                name: self.model.clone(),
+                reason,
+            })
+        };
+        let parsed = parse_statements(&run.statement).map_err(|error| unreadable(error.to_string()))?;
+        let Ok([statement]) = <[_; 1]>::try_from(parsed) else {
+            return Err(unreadable(format!("'{}' is not one statement", run.statement)));
+        };
+        let Parsed::Nightjar(statement) = statement.parsed else {
+            return Err(unreadable(format!("'{}' trains nothing", run.statement)));
+        };
+        let renamed: Box<dyn Statement> = if let Some(create) = statement.downcast_ref::<CreateModel>() {
+            Box::new(CreateModel { name: self.model.clone(), ..create.clone() })
+        } else if let Some(alter) = statement.downcast_ref::<AlterModel>()
+            && matches!(alter.action, AlterAction::FineTune { .. })
+        {
+            Box::new(AlterModel { name: self.model.clone(), ..alter.clone() })
+        } else {
+            return Err(unreadable(format!("'{}' trains nothing", run.statement)));
+        };
+        // The text as it was typed, unless it is no longer what runs.
+        let text =
+            if renamed.to_string() == statement.to_string() { run.statement } else { renamed.to_string() };
+        Ok((renamed, text))
+    }
+}
+
+impl fmt::Display for ResumeTraining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RESUME TRAINING OF {}", quote_identifier(&self.model))
+    }
+}
+
+#[async_trait]
+impl Statement for ResumeTraining {
+    fn kind(&self) -> &'static StatementKind {
+        &KIND
+    }
+
+    async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
+        let run = self.find(context)?;
+        let resuming = Some(run.run_id);
+        let (statement, sql) = self.statement(run)?;
+        statement.run(&StatementContext { sql, resuming, ..context.clone() }).await
+    }
+}
