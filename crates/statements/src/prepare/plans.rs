@@ -25,7 +25,7 @@ use crate::training::Training;
 /// The memory of the sort of staged rows; what is more spills to the folder.
 const SORT_BYTES: usize = 256 << 20;
 /// Few, because each sorts in its part of that memory; the same on every machine, so that EXPLAIN is.
-const SORT_PARTITIONS: usize = 4;
+const SORT_PARTITIONS: usize = 2;
 /// The token ids of a batch: few, because a sort holds some batches whole.
 const SORT_BATCH_BYTES: usize = 2 << 20;
 
