@@ -103,6 +103,11 @@ impl Training<'_> {
         PinnedModel { window, precision, ..self.base.pinned.clone() }
     }
 
+    /// Returns the most tokens that are read of a row.
+    pub(crate) fn window(&self) -> usize {
+        self.pinned().window.unwrap_or(self.base.card.encoder.window)
+    }
+
     /// Returns what the fit will do, for EXPLAIN.
     pub(crate) fn describe_fit(&self, roles: &Roles) -> String {
         let what =
@@ -163,7 +168,7 @@ impl Training<'_> {
 
     fn card(&self, roles: &Roles, rows: &LabelledRows, trained: &TrainedHead) -> ModelCard {
         let mut encoder = self.base.card.encoder.clone();
-        encoder.window = self.pinned().window.unwrap_or(encoder.window);
+        encoder.window = self.window();
         ModelCard {
             task: match rows.targets {
                 Targets::Labels { .. } => Task::Classify,

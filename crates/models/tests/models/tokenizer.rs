@@ -50,6 +50,29 @@ fn tokens_are_the_librarys() {
     assert_eq!(ours.count(""), 2);
 }
 
+/// Returns the pair's ids, how many of them the library puts into the first segment, and whether any are missing.
+fn library_pair(dir: &std::path::Path, window: usize, first: &str, second: &str) -> (Vec<u32>, usize, bool) {
+    let cut = library(dir, Some(window)).encode((first, second), true).unwrap();
+    let whole = library(dir, None).encode((first, second), true).unwrap();
+    let segment = cut.get_type_ids().iter().filter(|id| **id == 0).count();
+    (cut.get_ids().to_vec(), segment, whole.len() > window)
+}
+
+#[test]
+fn pairs_are_the_librarys() {
+    let (dir, encoder) = tiny(1);
+    let ours = encoder.tokenizer();
+    let lengths = [0, 1, 2, 20, 29, 30, 31, 32, 33, 60, 61, 62, 100, 3000];
+    for first in lengths {
+        for second in lengths {
+            let (a, b) = (some_text(first, 1), some_text(second, 2));
+            let found = ours.encode_pair(&a, &b);
+            let expected = library_pair(dir.path(), ours.window(), &a, &b);
+            assert!((found.ids, found.first, found.truncated) == expected, "{first} and {second} words");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 

@@ -24,10 +24,10 @@ use crate::training::Training;
 
 /// The memory of the sort of staged rows; what is more spills to the folder.
 const SORT_BYTES: usize = 256 << 20;
-/// Few, because each sorts in its part of that memory.
-const SORT_PARTITIONS: usize = 4;
-/// Small, because a sort holds some batches whole: 1,024 rows of 512 tokens are 2 MiB.
-const SORT_BATCH_ROWS: usize = 1024;
+/// Few, because each sorts in its part of that memory; the same on every machine, so that EXPLAIN is.
+const SORT_PARTITIONS: usize = 2;
+/// The token ids of a batch: few, because a sort holds some batches whole.
+const SORT_BATCH_BYTES: usize = 2 << 20;
 
 /// Returns the statement's rows with their keys, places and features: the columns of [`staged_schema`].
 pub(crate) fn read(
@@ -82,23 +82,23 @@ pub(crate) fn ordered(staged: DataFrame) -> Result<DataFrame> {
     Ok(staged.sort(vec![col("place").sort(true, false)])?)
 }
 
-/// Returns a session for plans over staged rows, whose sorts have a bounded memory and spill to `folder`.
-pub(crate) fn staged_session(folder: &Path) -> Result<SessionContext> {
-    let mut config = SessionConfig::new()
-        .with_batch_size(SORT_BATCH_ROWS)
-        .with_target_partitions(SORT_PARTITIONS.min(threads()));
+/// Returns a session for plans over staged rows of at most `window` tokens, whose sorts have a bounded memory and spill
+/// to `folder`.
+pub(crate) fn staged_session(folder: &Path, window: usize) -> Result<SessionContext> {
+    bounded_session(folder, window, SORT_BYTES)
+}
+
+fn bounded_session(folder: &Path, window: usize, sort_bytes: usize) -> Result<SessionContext> {
+    let batch_rows = (SORT_BATCH_BYTES / size_of::<i32>() / window.max(1)).clamp(16, 1024);
+    let mut config = SessionConfig::new().with_batch_size(batch_rows).with_target_partitions(SORT_PARTITIONS);
     // Columns come back in the types that were written.
     config.options_mut().execution.parquet.schema_force_view_types = false;
     let spill = DiskManagerMode::Directories(vec![folder.to_owned()]);
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(SORT_BYTES)))
+        .with_memory_pool(Arc::new(FairSpillPool::new(sort_bytes)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
         .build_arc()?;
     Ok(SessionContext::new_with_config_rt(config, runtime))
-}
-
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Returns the rows of a file of ours.
@@ -123,7 +123,7 @@ pub(crate) async fn prepare_plans(
         let plan = read(context, training, rows, &roles)?.create_physical_plan().await?;
         plans.push(("prepare: read validation", plan));
     }
-    let session = staged_session(&std::env::temp_dir())?;
+    let session = staged_session(&std::env::temp_dir(), training.window())?;
     let empty = MemTable::try_new(staged_schema(&roles), vec![vec![]])?;
     let staged = session.read_table(Arc::new(empty))?;
     if roles.task != Task::Regress {
@@ -131,4 +131,48 @@ pub(crate) async fn prepare_plans(
     }
     plans.push(("prepare: deal", ordered(staged)?.create_physical_plan().await?));
     Ok(plans)
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, AsArray, BinaryArray, Int32Array, RecordBatch};
+    use datafusion::physical_plan::collect;
+    use nightjar_catalog::Digest;
+
+    use super::*;
+
+    fn spills(plan: &dyn ExecutionPlan) -> usize {
+        let own = plan.metrics().and_then(|metrics| metrics.spill_count());
+        own.unwrap_or(0) + plan.children().into_iter().map(|child| spills(child.as_ref())).sum::<usize>()
+    }
+
+    #[tokio::test]
+    async fn rows_beyond_the_memory_of_a_sort_are_sorted_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = bounded_session(folder.path(), 2048, 48 << 20).unwrap();
+        // 96 MB of rows, each 4 kB wide.
+        let batch = |number: u32| {
+            let places = (0..128).map(|row| Digest::of(&(number * 128 + row).to_le_bytes()).0);
+            let places: ArrayRef = Arc::new(BinaryArray::from_iter_values(places));
+            let ids = Int32Array::from_iter_values(0..128 * 1024);
+            let ids = datafusion::arrow::array::FixedSizeListArray::new(
+                Arc::new(Field::new("item", DataType::Int32, true)),
+                1024,
+                Arc::new(ids),
+                None,
+            );
+            RecordBatch::try_from_iter([("place", places), ("ids", Arc::new(ids) as ArrayRef)]).unwrap()
+        };
+        let batches: Vec<RecordBatch> = (0..192).map(batch).collect();
+        let table = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
+        let rows = ordered(session.read_table(Arc::new(table)).unwrap()).unwrap();
+        let context = Arc::new(rows.task_ctx());
+        let plan = rows.create_physical_plan().await.unwrap();
+        let sorted = collect(Arc::clone(&plan), context).await.unwrap();
+        assert!(spills(plan.as_ref()) > 0);
+        let places: Vec<&[u8]> =
+            sorted.iter().flat_map(|batch| batch.column(0).as_binary::<i32>().iter().flatten()).collect();
+        assert_eq!(places.len(), 192 * 128);
+        assert!(places.is_sorted());
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn prepare(
     let (roles, rows) = training.roles(context).await?;
     let rows = plans::read(context, training, rows, &roles)?;
     let staged = Staged::write(context, rows, &roles, "learn from", &folder.join("rows.parquet")).await?;
-    let session = plans::staged_session(folder)?;
+    let session = plans::staged_session(folder, training.window())?;
     let open = || plans::open(&session, &staged.path);
     let classes = match roles.task {
         Task::Regress => Classes::numbers(staged.rows),
@@ -83,8 +83,7 @@ pub(crate) async fn prepare(
         unseen = given.dealt.unseen;
     }
     warn_of_nulls(context, &prepared, &roles);
-    let window = training.pinned().window.unwrap_or(training.base.card.encoder.window);
-    prepared.warnings = check(&session, &prepared, &unseen, window).await?;
+    prepared.warnings = check(&session, &prepared, &unseen, training.window()).await?;
     prepared.warnings.iter().for_each(|warning| context.watch.warn(&warning.message));
     prepared.save(folder, fingerprint)?;
     Ok(prepared)
