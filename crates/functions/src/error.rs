@@ -19,6 +19,32 @@ pub enum FunctionError {
         /// The types that it was given.
         found: String,
     },
+    /// An argument is of a type that the function does not take there.
+    #[error("argument {position} of {function} must be {expected}, got {found}")]
+    ArgumentType {
+        /// The function's name.
+        function: String,
+        /// The argument's position, from 1.
+        position: usize,
+        /// What it takes, in words.
+        expected: String,
+        /// The type found.
+        found: String,
+    },
+    /// A label of two classes that is neither the positive nor the negative one.
+    #[error("{function} got the label '{label}', which is neither true nor false, nor 1 or 0")]
+    NotBinary {
+        /// The function's name.
+        function: String,
+        /// The label.
+        label: String,
+    },
+    /// DISTINCT in an aggregate that counts every row.
+    #[error("{function} does not take DISTINCT: each row counts")]
+    Distinct {
+        /// The function's name.
+        function: String,
+    },
     /// An argument that must be text is of another type.
     #[error("argument {position} of {function} must be text, got {found}")]
     NotText {
@@ -51,12 +77,12 @@ pub enum FunctionError {
         /// The second vector's length.
         right: usize,
     },
-    /// The model or the labels are an expression instead of a constant.
+    /// The model, the labels or the class are an expression instead of a constant.
     #[error("the {what} of {function} must be a constant, got an expression")]
     NotConstant {
         /// The function's name.
         function: String,
-        /// 'model' or 'labels'.
+        /// 'model', 'labels' or 'class'.
         what: &'static str,
     },
     /// A zero-shot call without a usable list of labels.
@@ -128,6 +154,9 @@ impl Failure for FunctionError {
     fn code(&self) -> &'static str {
         match self {
             Self::Arguments { .. } => "function.arguments",
+            Self::ArgumentType { .. } => "function.argument_type",
+            Self::NotBinary { .. } => "function.not_binary",
+            Self::Distinct { .. } => "function.distinct",
             Self::NotText { .. } => "function.not_text",
             Self::NotVector { .. } => "function.not_vector",
             Self::Dimensions { .. } => "function.dimensions",
@@ -159,6 +188,16 @@ impl Failure for FunctionError {
             Self::NotVector { .. } => {
                 Some("vectors are lists, FLOAT[] or the result of embed(text)".to_owned())
             }
+            Self::NotBinary { function, label } => {
+                let label = label.replace('\'', "''");
+                Some(format!("say which label is the positive one: {function}(label = '{label}', score)"))
+            }
+            Self::Distinct { .. } => {
+                Some("leave DISTINCT out, or take the metric of a SELECT DISTINCT".to_owned())
+            }
+            Self::NotConstant { function, what: "class" } => {
+                Some(format!("write a literal: {function}(label, …, 'good')"))
+            }
             Self::NotConstant { .. } => Some(
                 "write a literal: classify(review, 'sentiment') or classify(review, ['a', 'b'])".to_owned(),
             ),
@@ -181,6 +220,7 @@ impl Failure for FunctionError {
             Self::Catalog(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Arguments { .. }
+            | Self::ArgumentType { .. }
             | Self::Dimensions { .. }
             | Self::Unresolved { .. }
             | Self::Internal(_) => None,

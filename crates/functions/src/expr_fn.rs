@@ -2,9 +2,10 @@
 //!
 //! An expression knows no store: the session's `DataFrame` binds it when the expression enters a plan.
 
-use datafusion::logical_expr::{Expr, ScalarUDF, lit};
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, lit};
 
 use crate::ModelUdf;
+use crate::metrics::{MetricFunction, MetricUdaf};
 use crate::udf::ModelFunction;
 use crate::vector_udf::{VectorFunction, VectorUdf};
 
@@ -14,6 +15,10 @@ fn call(function: &'static ModelFunction, args: Vec<Expr>) -> Expr {
 
 fn vector_call(function: &'static VectorFunction, a: Expr, b: Expr) -> Expr {
     ScalarUDF::from(VectorUdf::new(function)).call(vec![a, b])
+}
+
+fn metric(function: &'static MetricFunction, args: Vec<Expr>) -> Expr {
+    AggregateUDF::from(MetricUdaf::new(function)).call(args)
 }
 
 fn labels_list(labels: &[&str]) -> Expr {
@@ -93,4 +98,85 @@ pub fn dot_product(a: Expr, b: Expr) -> Expr {
 /// Returns the Euclidean distance of two vectors.
 pub fn l2_distance(a: Expr, b: Expr) -> Expr {
     vector_call(&crate::l2_distance::L2_DISTANCE, a, b)
+}
+
+/// Returns the share of rows whose prediction is their label.
+pub fn accuracy(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::accuracy::ACCURACY, vec![label, prediction])
+}
+
+/// Returns the mean of the classes' precision.
+pub fn precision(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::per_class::PRECISION, vec![label, prediction])
+}
+
+/// Returns the precision of one class.
+pub fn precision_of(label: Expr, prediction: Expr, class: &str) -> Expr {
+    metric(&crate::metrics::per_class::PRECISION, vec![label, prediction, lit(class)])
+}
+
+/// Returns the mean of the classes' recall.
+pub fn recall(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::per_class::RECALL, vec![label, prediction])
+}
+
+/// Returns the recall of one class.
+pub fn recall_of(label: Expr, prediction: Expr, class: &str) -> Expr {
+    metric(&crate::metrics::per_class::RECALL, vec![label, prediction, lit(class)])
+}
+
+/// Returns the mean of the classes' F1.
+pub fn f1(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::per_class::F1, vec![label, prediction])
+}
+
+/// Returns the F1 of one class.
+pub fn f1_of(label: Expr, prediction: Expr, class: &str) -> Expr {
+    metric(&crate::metrics::per_class::F1, vec![label, prediction, lit(class)])
+}
+
+/// Returns how many rows have each pair of label and prediction.
+pub fn confusion_matrix(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::confusion_matrix::CONFUSION_MATRIX, vec![label, prediction])
+}
+
+/// Returns the mean of -ln of the probability that `scores`, the result of `classify_scores` or a probability of true, gives to
+/// the label.
+pub fn log_loss(label: Expr, scores: Expr) -> Expr {
+    metric(&crate::metrics::log_loss::LOG_LOSS, vec![label, scores])
+}
+
+/// Returns the area under the ROC curve of a score, for labels that are true or false.
+pub fn roc_auc(label: Expr, score: Expr) -> Expr {
+    metric(&crate::metrics::roc_auc::ROC_AUC, vec![label, score])
+}
+
+/// Returns the area under the ROC curve of one class, of what `classify_scores` returns.
+pub fn roc_auc_of(label: Expr, scores: Expr, class: &str) -> Expr {
+    metric(&crate::metrics::roc_auc::ROC_AUC, vec![label, scores, lit(class)])
+}
+
+/// Returns the root of the mean squared error.
+pub fn rmse(truth: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::regression::RMSE, vec![truth, prediction])
+}
+
+/// Returns the mean absolute error.
+pub fn mae(truth: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::regression::MAE, vec![truth, prediction])
+}
+
+/// Returns the share of the truth's variance that is explained.
+pub fn r2(truth: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::regression::R2, vec![truth, prediction])
+}
+
+/// Returns the linear correlation.
+pub fn pearson(truth: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::regression::PEARSON, vec![truth, prediction])
+}
+
+/// Returns the correlation of ranks.
+pub fn spearman(truth: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::spearman::SPEARMAN, vec![truth, prediction])
 }

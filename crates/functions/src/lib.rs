@@ -3,7 +3,8 @@
 //! A *model function* ([`ModelFunction`]) is data: its documentation, what it accepts, and the arithmetic
 //! that turns embeddings or tokens into its result. [`ModelUdf`] makes a DataFusion function of it;
 //! [`BoundCall`] is one call with its model pinned, ready to run; [`EncodePass`] runs one encoder pass for
-//! any number of calls over the same body. A *vector function* is plain arithmetic on list columns.
+//! any number of calls over the same body. A *vector function* is plain arithmetic on list columns, and a *metric*
+//! ([`MetricFunction`]) an aggregate over labels and predictions.
 //!
 //! Which model a call means is settled while planning, by [`Models::resolve`], which reads cards and never
 //! weights; from there on the call carries a [`PinnedModel`] and needs only the artifact store.
@@ -34,6 +35,8 @@ mod l2_distance;
 mod vector_column;
 mod vector_udf;
 
+mod metrics;
+
 mod datafusion_error;
 pub mod expr_fn;
 pub mod reference;
@@ -43,6 +46,7 @@ pub use base_card::with_fidelity;
 pub use call::BoundCall;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
+pub use metrics::{MetricFunction, confusion_matrix_of};
 pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
 pub use pass::EncodePass;

@@ -14,7 +14,8 @@ pub fn functions_markdown() -> String {
         "\nEach model function has a `try_` form, which gives NULL where the plain one fails for that row \
          (bytes that are not UTF-8). `model` is a string literal, `name` or `name@version`; without one the \
          session's or the catalog's default for the task answers. Text beyond the model's window is truncated, \
-         and counted in EXPLAIN ANALYZE and in a warning at the end.\n",
+         and counted in EXPLAIN ANALYZE and in a warning at the end.\n\n\
+         The aggregates work with GROUP BY, FILTER and OVER, and merge over partitions. They refuse DISTINCT.\n",
     );
     out
 }

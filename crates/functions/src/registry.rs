@@ -1,8 +1,9 @@
 //! Every function, once. SQL registration, the executor's registry, SHOW FUNCTIONS and the reference page
 //! come from these lists: adding a function is one file and one line here.
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use crate::metrics::{MetricFunction, MetricUdaf};
 use crate::udf::ModelFunction;
 use crate::vector_udf::{VectorFunction, VectorUdf};
 use crate::{FunctionDoc, ModelUdf, Models};
@@ -25,13 +26,35 @@ pub static VECTOR_FUNCTIONS: &[&VectorFunction] = &[
     &crate::l2_distance::L2_DISTANCE,
 ];
 
-/// Returns the documentation of every function, model functions first.
+/// The aggregates over labels and predictions.
+pub static METRIC_FUNCTIONS: &[&MetricFunction] = &[
+    &crate::metrics::accuracy::ACCURACY,
+    &crate::metrics::per_class::PRECISION,
+    &crate::metrics::per_class::RECALL,
+    &crate::metrics::per_class::F1,
+    &crate::metrics::confusion_matrix::CONFUSION_MATRIX,
+    &crate::metrics::log_loss::LOG_LOSS,
+    &crate::metrics::roc_auc::ROC_AUC,
+    &crate::metrics::regression::RMSE,
+    &crate::metrics::regression::MAE,
+    &crate::metrics::regression::R2,
+    &crate::metrics::regression::PEARSON,
+    &crate::metrics::spearman::SPEARMAN,
+];
+
+/// Returns the documentation of every function: model functions, vector functions, metrics.
 pub fn docs() -> impl Iterator<Item = &'static FunctionDoc> {
     let models = MODEL_FUNCTIONS.iter().map(|function| &function.doc);
-    models.chain(VECTOR_FUNCTIONS.iter().map(|function| &function.doc))
+    let vectors = VECTOR_FUNCTIONS.iter().map(|function| &function.doc);
+    models.chain(vectors).chain(METRIC_FUNCTIONS.iter().map(|function| &function.doc))
 }
 
-/// Returns every function bound to a store's models, for a session or an executor to register.
+/// Returns the metrics, for a session or an executor to register.
+pub fn aggregates() -> impl Iterator<Item = AggregateUDF> {
+    METRIC_FUNCTIONS.iter().map(|function| AggregateUDF::from(MetricUdaf::new(function)))
+}
+
+/// Returns every scalar function bound to a store's models, for a session or an executor to register.
 pub fn all(models: &Models) -> Vec<ScalarUDF> {
     let mut functions = Vec::new();
     for function in MODEL_FUNCTIONS {

@@ -1,6 +1,6 @@
 //! How often each true label met each predicted one, and the metrics that follow from those counts alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The counts of one class that precision, recall and F1 follow from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,12 +118,6 @@ impl ConfusionMatrix {
         let words: usize = self.pairs().map(|(label, prediction, _)| label.len() + prediction.len()).sum();
         words + self.pairs().count() * ENTRY
     }
-
-    /// Returns the labels that occur in the rows and are not among `known`, sorted as text.
-    pub fn unseen<'a>(&'a self, known: &[String]) -> Vec<&'a str> {
-        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
-        self.labels().filter(|label| !known.contains(label)).collect()
-    }
 }
 
 #[cfg(test)]
@@ -155,7 +149,6 @@ mod tests {
         near(matrix.macro_mean(ClassCounts::f1), 0.491_666_666_666_666_64);
         assert_eq!(matrix.classes()["b"], ClassCounts { hits: 2, predicted: 3, support: 3 });
         assert_eq!(matrix.classes()["d"], ClassCounts { hits: 0, predicted: 1, support: 0 });
-        assert_eq!(matrix.unseen(&["a".to_owned(), "c".to_owned()]), ["b"]);
     }
 
     #[test]

@@ -1,21 +1,32 @@
-//! Measuring a model on labelled rows.
+//! Measuring a model on labelled rows: one plan that counts while the model runs, so that memory does not grow with the rows
+//! (but by 8 bytes a row for ROC AUC, and 16 for Spearman's correlation).
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::error::DataFusionError;
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::functions_aggregate::expr_fn::{count, max};
+use datafusion::functions_nested::expr_fn::array_element;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, ident, lit};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::DataFrame;
+use futures::TryStreamExt;
 use nightjar_catalog::{ModelVersion, Task};
-use nightjar_functions::{PinnedModel, ResolvedModel};
-use nightjar_models::{ClassificationReport, RegressionReport, classification_report, regression_report};
+use nightjar_functions::{PinnedModel, confusion_matrix_of, expr_fn};
+use nightjar_models::{ClassificationReport, RegressionReport};
 
 use crate::error::{Result, StatementError};
-use crate::head_training::with_unseen;
-use crate::labelled_rows::{LabelledRows, Roles, Targets};
+use crate::labelled_rows::{Roles, model_call, sort_labels, warn_of_truncated};
+use crate::plan_progress::{execute_watched, plan_progress};
 use crate::training_error::TrainingError;
 use crate::{StatementContext, TrainingData};
 
 /// A metric of the whole, or of one class.
 pub(crate) type Metric = (&'static str, Option<String>, f64);
+
+const PURPOSE: &str = "evaluate on";
 
 /// Returns the model's metrics on the rows: first of the whole, then per class in the order of labels.
 ///
@@ -35,28 +46,169 @@ pub(crate) async fn evaluate(
     let learned = version.card.target.as_deref().filter(|name| schema.column_with_name(name).is_some());
     let roles = Roles::of(&schema, target.or(learned), Some(version.card.task))?;
     let pinned = PinnedModel::from(version);
-    let rows = LabelledRows::embed(context, rows, &roles, &pinned, "evaluate on").await?;
-    if rows.skipped > 0 {
-        let (skipped, text, target) = (rows.skipped, &roles.text, &roles.target);
+    match version.card.task {
+        Task::Regress => {
+            let measured = run(context, regression_plan(context, rows, &roles, &pinned)?, &pinned).await?;
+            Ok(regression(&regression_report(context, &measured, &roles)?))
+        }
+        _ => {
+            let labels = &version.card.labels;
+            let plan = classification_plan(context, rows, &roles, &pinned, labels)?;
+            let measured = run(context, plan, &pinned).await?;
+            Ok(classification(&classification_report(context, &measured, &roles, labels)?))
+        }
+    }
+}
+
+// The columns of both plans.
+const SEEN: &str = "seen";
+const WITH_TARGET: &str = "with_target";
+
+/// Returns the plan that counts labels against predictions, in one row.
+fn classification_plan(
+    context: &StatementContext,
+    rows: DataFrame,
+    roles: &Roles,
+    model: &PinnedModel,
+    labels: &[String],
+) -> Result<DataFrame> {
+    let scores = model_call(context, "classify_scores", &roles.text, model)?.alias("scores");
+    let rows = rows.select(vec![roles.target_expr().alias("label"), scores])?;
+    let (label, scores) = (ident("label"), ident("scores"));
+    let prediction = get_field(array_element(scores.clone(), lit(1)), "label");
+    let mut measures = vec![
+        count(lit(1)).alias(SEEN),
+        count(label.clone()).alias(WITH_TARGET),
+        expr_fn::confusion_matrix(label.clone(), prediction).alias("confusion_matrix"),
+        expr_fn::log_loss(label.clone(), scores.clone()).alias("log_loss"),
+    ];
+    if let [_, positive] = labels {
+        measures.push(expr_fn::roc_auc_of(label, scores, positive).alias("roc_auc"));
+    }
+    Ok(rows.aggregate(Vec::new(), measures)?)
+}
+
+fn classification_report(
+    context: &StatementContext,
+    measured: &RecordBatch,
+    roles: &Roles,
+    known: &[String],
+) -> Result<ClassificationReport> {
+    let counts = confusion_matrix_of(column(measured, "confusion_matrix")?);
+    check_rows(context, measured, roles, counts.rows())?;
+    let mut found: Vec<String> = counts.labels().map(str::to_owned).collect();
+    sort_labels(&mut found);
+    let mut labels = known.to_vec();
+    labels.extend(found.into_iter().filter(|label| !known.contains(label)));
+    for unseen in &labels[known.len()..] {
+        context
+            .watch
+            .warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
+    }
+    let log_loss = number(measured, "log_loss")?.unwrap_or(f64::NAN);
+    // With a label that the model never saw there are three classes, and no curve of two.
+    let roc_auc = if labels.len() == 2 { number(measured, "roc_auc")? } else { None };
+    let mut classes = counts.classes();
+    let counted: Vec<_> = labels
+        .iter()
+        .map(|label| (label.clone(), classes.remove(label.as_str()).unwrap_or_default()))
+        .collect();
+    Ok(ClassificationReport::of_counts(&counted, log_loss, roc_auc))
+}
+
+/// Returns the plan that sums up errors, in one row.
+fn regression_plan(
+    context: &StatementContext,
+    rows: DataFrame,
+    roles: &Roles,
+    model: &PinnedModel,
+) -> Result<DataFrame> {
+    let prediction = model_call(context, "predict", &roles.text, model)?.alias("prediction");
+    let rows = rows.select(vec![roles.target_expr().alias("truth"), prediction])?;
+    let (truth, prediction) = (ident("truth"), ident("prediction"));
+    let counts = truth.clone().is_not_null().and(prediction.clone().is_not_null());
+    // NaN is above every number here.
+    let not_finite = truth.clone().not_between(lit(f64::MIN), lit(f64::MAX)).and(counts.clone());
+    let metric = |function: fn(Expr, Expr) -> Expr, name: &str| {
+        function(truth.clone(), prediction.clone()).alias(name)
+    };
+    let measures = vec![
+        count(lit(1)).alias(SEEN),
+        count(truth.clone()).alias(WITH_TARGET),
+        count(lit(1)).filter(counts).build()?.alias("rows"),
+        max(truth.clone()).filter(not_finite).build()?.alias("not_finite"),
+        metric(expr_fn::rmse, "rmse"),
+        metric(expr_fn::mae, "mae"),
+        metric(expr_fn::r2, "r2"),
+        metric(expr_fn::pearson, "pearson"),
+        metric(expr_fn::spearman, "spearman"),
+    ];
+    Ok(rows.aggregate(Vec::new(), measures)?)
+}
+
+fn regression_report(
+    context: &StatementContext,
+    measured: &RecordBatch,
+    roles: &Roles,
+) -> Result<RegressionReport> {
+    let rows = whole_number(measured, "rows")?;
+    check_rows(context, measured, roles, rows)?;
+    if let Some(value) = number(measured, "not_finite")? {
+        return Err(TrainingError::NotFinite { target: roles.target.clone(), value }.into());
+    }
+    let metric = |name| Ok::<_, StatementError>(number(measured, name)?.unwrap_or(f64::NAN));
+    Ok(RegressionReport {
+        rows: rows as usize,
+        rmse: metric("rmse")?,
+        mae: metric("mae")?,
+        r2: metric("r2")?,
+        pearson: metric("pearson")?,
+        spearman: metric("spearman")?,
+    })
+}
+
+/// Runs a plan of one row, telling how far it has got and how many texts were truncated.
+async fn run(context: &StatementContext, plan: DataFrame, model: &PinnedModel) -> Result<RecordBatch> {
+    let task_context = Arc::new(plan.task_ctx());
+    let plan = plan.create_physical_plan().await?;
+    context.watch.phase("evaluating", "rows", plan_progress(plan.as_ref()).1);
+    let running = Arc::clone(&plan) as Arc<dyn ExecutionPlan>;
+    let (stream, _watched) = execute_watched(running, task_context, Arc::clone(&context.watch))?;
+    let batches: Vec<RecordBatch> = stream.try_collect().await?;
+    warn_of_truncated(context, plan.as_ref(), model)?;
+    let row = batches.into_iter().find(|batch| batch.num_rows() == 1);
+    row.ok_or_else(|| StatementError::Internal("an evaluation without its row".to_owned()))
+}
+
+/// Refuses rows of which none counts, and warns of those that don't.
+fn check_rows(context: &StatementContext, measured: &RecordBatch, roles: &Roles, counted: u64) -> Result<()> {
+    let seen = whole_number(measured, SEEN)?;
+    if seen == 0 {
+        return Err(TrainingError::NoRows { purpose: PURPOSE }.into());
+    }
+    let (text, target) = (&roles.text, &roles.target);
+    if counted == 0 {
+        let column = if whole_number(measured, WITH_TARGET)? == 0 { target } else { text };
+        return Err(TrainingError::AllNull { rows: seen, purpose: PURPOSE, column: column.clone() }.into());
+    }
+    if seen > counted {
+        let skipped = seen - counted;
         context.watch.warn(&format!("{skipped} rows with NULL as {text} or {target} were left out"));
     }
-    let model = ResolvedModel { pinned, card: Arc::new(version.card.clone()) };
-    match &rows.targets {
-        Targets::Labels { labels, .. } => {
-            let head = context.models.head(&model)?;
-            for unseen in labels.iter().filter(|label| !head.labels.contains(label)) {
-                context
-                    .watch
-                    .warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
-            }
-            let (truth, probabilities, labels) = with_unseen(&head, &rows)?;
-            Ok(classification(&classification_report(&truth, &probabilities, &labels)?))
-        }
-        Targets::Numbers(truth) => {
-            let predicted = context.models.regression(&model)?.predict(&rows.embeddings);
-            Ok(regression(&regression_report(truth, &predicted)?))
-        }
-    }
+    Ok(())
+}
+
+fn column<'a>(measured: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    let found = measured.column_by_name(name);
+    found.ok_or_else(|| StatementError::Internal(format!("an evaluation without {name}")))
+}
+
+fn number(measured: &RecordBatch, name: &str) -> Result<Option<f64>> {
+    Ok(column(measured, name)?.as_primitive::<Float64Type>().iter().flatten().next())
+}
+
+fn whole_number(measured: &RecordBatch, name: &str) -> Result<u64> {
+    Ok(column(measured, name)?.as_primitive::<Int64Type>().iter().flatten().next().unwrap_or_default() as u64)
 }
 
 fn classification(report: &ClassificationReport) -> Vec<Metric> {

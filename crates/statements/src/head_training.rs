@@ -164,10 +164,7 @@ fn classifier(
 
 /// Returns truth, probabilities and labels over the head's labels and those that only the rows have: a label that the
 /// head never saw has probability 0, and counts as wrong.
-pub(crate) fn with_unseen(
-    head: &ClassifierHead,
-    rows: &LabelledRows,
-) -> Result<(Vec<usize>, Vec<f32>, Vec<String>)> {
+fn with_unseen(head: &ClassifierHead, rows: &LabelledRows) -> Result<(Vec<usize>, Vec<f32>, Vec<String>)> {
     let Targets::Labels { labels: found, classes } = &rows.targets else {
         return Err(StatementError::Internal("classification without labels".to_owned()));
     };

@@ -1,4 +1,4 @@
-//! Labelled rows as training and evaluation read them: which column is what, and the plan that embeds them.
+//! Labelled rows: which column is what, as training and evaluation read them, and the plan that embeds them to learn.
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
@@ -94,6 +94,24 @@ pub(crate) fn model_call(
     Ok(udf.call(vec![ident(text), lit(model.to_string())]))
 }
 
+/// Warns of the texts that a plan which has run truncated, if any.
+pub(crate) fn warn_of_truncated(
+    context: &StatementContext,
+    plan: &dyn ExecutionPlan,
+    model: &PinnedModel,
+) -> Result<()> {
+    let truncated = truncated_texts(plan);
+    if truncated > 0 {
+        let model =
+            context.models.resolve("embed", Some(&model.to_string()), Task::Embed, &context.options())?;
+        let window = model.card.encoder.window;
+        context.watch.warn(&format!(
+            "{truncated} texts were longer than the window of {window} tokens and were truncated"
+        ));
+    }
+    Ok(())
+}
+
 /// The targets of embedded rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Targets {
@@ -158,15 +176,7 @@ impl LabelledRows {
             seen += batch.num_rows() as u64;
             read_batch(&batch, &mut values, &mut kept, &mut null_texts, &mut null_targets)?;
         }
-        let truncated = truncated_texts(plan.as_ref());
-        if truncated > 0 {
-            let window =
-                context.models.resolve("embed", Some(&model.to_string()), Task::Embed, &context.options())?;
-            let window = window.card.encoder.window;
-            context.watch.warn(&format!(
-                "{truncated} texts were longer than the window of {window} tokens and were truncated"
-            ));
-        }
+        warn_of_truncated(context, plan.as_ref(), model)?;
         if seen == 0 {
             return Err(TrainingError::NoRows { purpose }.into());
         }
@@ -263,7 +273,7 @@ fn labels(rows: &[Row]) -> Targets {
 }
 
 /// Sorts labels: as numbers where all are whole numbers, else as text.
-fn sort_labels(labels: &mut [String]) {
+pub(crate) fn sort_labels(labels: &mut [String]) {
     if labels.iter().all(|label| label.parse::<i64>().is_ok()) {
         labels.sort_by_key(|label| label.parse::<i64>().unwrap_or_default());
     } else {
