@@ -15,7 +15,7 @@ import finetune_peer
 import nightjar_peer
 from encoder_comparison import say
 from measure import Ratio, markdown_table
-from process import Cost, measure
+from process import Cost, JobFailed, measure
 from workload import environment, window
 
 MEBIBYTE = 1 << 20
@@ -151,6 +151,8 @@ def train_nightjar(nightjar: Path, training: Training, seed: int) -> Trained:
     accuracy = next(row["value"] for row in map(json.loads, evaluated.lines) if row["metric"] == "accuracy")
     pace = "SELECT avg(value) AS pace FROM nightjar.training_metrics WHERE name = 'tokens_per_second'"
     tokens_per_second = run(pace, "metrics").said["pace"]
+    if tokens_per_second is None:
+        raise JobFailed(f"{nightjar} kept no tokens_per_second in nightjar.training_metrics")
     shutil.rmtree(store)
     return Trained(seed, accuracy, tokens_per_second, cost)
 
