@@ -2,13 +2,13 @@
 
 use nightjar_kernels::gradient::{
     PANEL_OUTPUTS, add_column_sums, add_weight_gradient, attend_backward, gelu_backward, multiply_rows,
-    normalize_backward, packed_len, transpose_packed,
+    normalize_backward, pack_rows, packed_len, transpose_packed,
 };
 use rayon::prelude::*;
 
 use super::forward::{PassContext, dropout_place};
 use super::places::{LinearPlace, Places};
-use crate::training::{Gradients, LayerPass, Part, PartScratch, WordTable, each_text, sized};
+use crate::training::{Gradients, Part, PartScratch, WordTable, each_text, sized};
 
 /// The packed transposes of one layer's weights, in the order of `LayerPlace::products`.
 pub(crate) type Transposes = [Vec<f32>; 4];
@@ -31,7 +31,7 @@ impl PassContext<'_> {
         let (hidden, tokens) = (self.places.sizes.hidden, part.tokens());
         let Part { texts, first, layers, gradients, scratch, .. } = part;
         let PartScratch { attention_gradient, wide, dropout, .. } = scratch;
-        let Gradients { output, down, inner, middle, attention, qkv, input } = gradients;
+        let Gradients { output, down, inner, middle, attention, qkv, input, rows } = gradients;
         let pass = &mut layers[layer];
         let [of_qkv, of_attention, of_up, of_down] = transposes;
         let numbers = tokens * hidden;
@@ -82,6 +82,11 @@ impl PassContext<'_> {
         );
         self.back(&place.qkv, of_qkv, qkv, wide);
         input.iter_mut().zip(&*wide).for_each(|(sum, gradient)| *sum += gradient);
+
+        let inputs = [&pass.input, &pass.context, &pass.middle, &pass.inner];
+        for ((inputs, product), packed) in inputs.into_iter().zip(place.products()).zip(rows) {
+            pack_rows(inputs, product.inputs, packed);
+        }
     }
 
     /// Writes the gradients of a product's inputs.
@@ -112,18 +117,14 @@ impl PassContext<'_> {
         let place = &self.places.layers[layer];
         let mut sums = Taking(sums);
         let mut panels = Vec::new();
-        sums.panels(&place.qkv, |pass, gradients| (&pass.input[..], &gradients.qkv[..]), &mut panels);
-        sums.panels(
-            &place.attention_output,
-            |pass, gradients| (&pass.context[..], &gradients.attention[..]),
-            &mut panels,
-        );
+        sums.panels(&place.qkv, |of| (&of.rows[0], &of.qkv), &mut panels);
+        sums.panels(&place.attention_output, |of| (&of.rows[1], &of.attention), &mut panels);
         let attention_norm = (sums.take(&place.attention_norm.weight), sums.take(&place.attention_norm.bias));
-        sums.panels(&place.up, |pass, gradients| (&pass.middle[..], &gradients.inner[..]), &mut panels);
-        sums.panels(&place.down, |pass, gradients| (&pass.inner[..], &gradients.down[..]), &mut panels);
+        sums.panels(&place.up, |of| (&of.rows[2], &of.inner), &mut panels);
+        sums.panels(&place.down, |of| (&of.rows[3], &of.down), &mut panels);
         let output_norm = (sums.take(&place.output_norm.weight), sums.take(&place.output_norm.bias));
         panels.into_par_iter().with_max_len(1).for_each_init(Vec::new, |scratch, mut panel| {
-            parts.iter().for_each(|part| panel.add(self, &part.layers[layer], &part.gradients, scratch));
+            parts.iter().for_each(|part| panel.add(self, &part.gradients, scratch));
         });
         for part in parts {
             let (pass, gradients) = (&part.layers[layer], &part.gradients);
@@ -135,13 +136,12 @@ impl PassContext<'_> {
     }
 }
 
-/// Which inputs and which gradients of outputs the weight gradient of a product is made of.
-type Operands = for<'a> fn(&'a LayerPass, &'a Gradients) -> (&'a [f32], &'a [f32]);
+/// Which packed inputs and which gradients of outputs the weight gradient of a product is made of.
+type Operands = fn(&Gradients) -> (&[f32], &[f32]);
 
 /// The sums of one panel of a product's weights.
 struct PanelGradient<'a> {
     operands: Operands,
-    inputs: usize,
     outputs: usize,
     panel: usize,
     weight: &'a mut [f32],
@@ -149,15 +149,9 @@ struct PanelGradient<'a> {
 }
 
 impl PanelGradient<'_> {
-    fn add(
-        &mut self,
-        context: &PassContext<'_>,
-        pass: &LayerPass,
-        gradients: &Gradients,
-        scratch: &mut Vec<f32>,
-    ) {
-        let (rows, gradients) = (self.operands)(pass, gradients);
-        let (rows, gradients) = ((rows, self.inputs), (gradients, self.outputs));
+    fn add(&mut self, context: &PassContext<'_>, gradients: &Gradients, scratch: &mut Vec<f32>) {
+        let (rows, gradients) = (self.operands)(gradients);
+        let gradients = (gradients, self.outputs);
         add_weight_gradient(context.cpu, rows, gradients, self.panel, self.weight, self.bias, scratch);
     }
 }
@@ -178,7 +172,6 @@ impl<'a> Taking<'a> {
         let parts = weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(bias.chunks_mut(PANEL_OUTPUTS));
         panels.extend(parts.enumerate().map(|(panel, (weight, bias))| PanelGradient {
             operands,
-            inputs,
             outputs,
             panel,
             weight,

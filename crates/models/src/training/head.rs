@@ -1,7 +1,7 @@
 //! The linear head on the pooled states, forward and backward.
 
 use nightjar_kernels::gradient::{
-    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, packed_len, transpose_packed,
+    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, pack_rows, packed_len, transpose_packed,
 };
 
 use super::objective::Objective;
@@ -116,12 +116,14 @@ impl<'a> HeadContext<'a> {
         let (of_weight, of_bias) = gradients[weight.start..bias.end].split_at_mut(weight.len());
         let panels =
             of_weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(of_bias.chunks_mut(PANEL_OUTPUTS));
-        let mut scratch = Vec::new();
+        let (mut scratch, mut packed) = (Vec::new(), vec![Vec::new(); parts.len()]);
+        for (part, packed) in parts.iter().zip(&mut packed) {
+            pack_rows(&part.head.pooled, *inputs, packed);
+        }
         for (panel, (weight, bias)) in panels.enumerate() {
-            for part in parts {
-                let (rows, of_outputs) =
-                    ((part.head.pooled.as_slice(), *inputs), (part.head.outputs.as_slice(), *outputs));
-                add_weight_gradient(self.pass.cpu, rows, of_outputs, panel, weight, bias, &mut scratch);
+            for (part, packed) in parts.iter().zip(&packed) {
+                let gradients = (part.head.outputs.as_slice(), *outputs);
+                add_weight_gradient(self.pass.cpu, packed, gradients, panel, weight, bias, &mut scratch);
             }
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct Gradients {
     pub(crate) qkv: Vec<f32>,
     /// Of the layer's input.
     pub(crate) input: Vec<f32>,
+    /// Not gradients but what the weights' gradients are made of beside them: the inputs of the four products, packed.
+    pub(crate) rows: [Vec<f32>; 4],
 }
 
 /// What the head keeps: `[texts, …]`.
