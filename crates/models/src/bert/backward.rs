@@ -112,15 +112,12 @@ impl PassContext<'_> {
         let place = &self.places.layers[layer];
         let mut sums = Taking(sums);
         let mut panels = Vec::new();
-        sums.panels(&place.qkv, |pass, gradients| (&pass.input[..], &gradients.qkv[..]), &mut panels);
-        sums.panels(
-            &place.attention_output,
-            |pass, gradients| (&pass.context[..], &gradients.attention[..]),
-            &mut panels,
-        );
+        let [of_qkv, of_attention, of_up, of_down] = OPERANDS;
+        sums.panels(&place.qkv, of_qkv, &mut panels);
+        sums.panels(&place.attention_output, of_attention, &mut panels);
         let attention_norm = (sums.take(&place.attention_norm.weight), sums.take(&place.attention_norm.bias));
-        sums.panels(&place.up, |pass, gradients| (&pass.middle[..], &gradients.inner[..]), &mut panels);
-        sums.panels(&place.down, |pass, gradients| (&pass.inner[..], &gradients.down[..]), &mut panels);
+        sums.panels(&place.up, of_up, &mut panels);
+        sums.panels(&place.down, of_down, &mut panels);
         let output_norm = (sums.take(&place.output_norm.weight), sums.take(&place.output_norm.bias));
         panels.into_par_iter().with_max_len(1).for_each_init(Vec::new, |scratch, mut panel| {
             parts.iter().for_each(|part| panel.add(self, &part.layers[layer], &part.gradients, scratch));
@@ -137,6 +134,14 @@ impl PassContext<'_> {
 
 /// Which inputs and which gradients of outputs the weight gradient of a product is made of.
 type Operands = for<'a> fn(&'a LayerPass, &'a Gradients) -> (&'a [f32], &'a [f32]);
+
+/// Of each product, in the order of `LayerPlace::products`, behind `layer_backward`.
+pub(crate) const OPERANDS: [Operands; 4] = [
+    |pass, gradients| (&pass.input, &gradients.qkv),
+    |pass, gradients| (&pass.context, &gradients.attention),
+    |pass, gradients| (&pass.middle, &gradients.inner),
+    |pass, gradients| (&pass.inner, &gradients.down),
+];
 
 /// The sums of one panel of a product's weights.
 struct PanelGradient<'a> {
