@@ -157,7 +157,7 @@ fn attention_and_its_gradient_with_and_without_dropout() {
             attend_and_drop(cpu, &qkv, &lengths, heads, &dropout, &mut out, &mut AttentionScratch::default());
             let mut back = vec![f32::NAN; qkv.len()];
             let mut scratch = AttentionGradientScratch::default();
-            attend_backward(cpu, &qkv, &lengths, heads, &dropout, &gradients, &mut back, &mut scratch);
+            attend_backward(cpu, &qkv, (&lengths, heads), &dropout, &gradients, &mut back, &mut scratch);
             let mut start = 0;
             for (text, &length) in lengths.iter().enumerate() {
                 let mut factors = vec![1.0; 2 * length * length];

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::forward::{PassContext, dropout_place};
 use super::places::{LinearPlace, Places};
-use crate::training::{Gradients, Part, PartScratch, WordTable, each_text, sized};
+use crate::training::{Gradients, LayerPass, Part, PartScratch, WordTable, each_text, sized};
 
 /// The packed transposes of one layer's weights, in the order of `LayerPlace::products`.
 pub(crate) type Transposes = [Vec<f32>; 4];
@@ -73,8 +73,7 @@ impl PassContext<'_> {
         attend_backward(
             self.cpu,
             &pass.qkv,
-            &texts.lengths,
-            heads,
+            (&texts.lengths, heads),
             dropout,
             wide,
             qkv_gradients,
@@ -117,14 +116,14 @@ impl PassContext<'_> {
         let place = &self.places.layers[layer];
         let mut sums = Taking(sums);
         let mut panels = Vec::new();
-        sums.panels(&place.qkv, |of| (&of.rows[0], &of.qkv), &mut panels);
-        sums.panels(&place.attention_output, |of| (&of.rows[1], &of.attention), &mut panels);
+        sums.panels(&place.qkv, 0, &mut panels);
+        sums.panels(&place.attention_output, 1, &mut panels);
         let attention_norm = (sums.take(&place.attention_norm.weight), sums.take(&place.attention_norm.bias));
-        sums.panels(&place.up, |of| (&of.rows[2], &of.inner), &mut panels);
-        sums.panels(&place.down, |of| (&of.rows[3], &of.down), &mut panels);
+        sums.panels(&place.up, 2, &mut panels);
+        sums.panels(&place.down, 3, &mut panels);
         let output_norm = (sums.take(&place.output_norm.weight), sums.take(&place.output_norm.bias));
         panels.into_par_iter().with_max_len(1).for_each_init(Vec::new, |scratch, mut panel| {
-            parts.iter().for_each(|part| panel.add(self, &part.gradients, scratch));
+            parts.iter().for_each(|part| panel.add(self, &part.layers[layer], &part.gradients, scratch));
         });
         for part in parts {
             let (pass, gradients) = (&part.layers[layer], &part.gradients);
@@ -136,12 +135,21 @@ impl PassContext<'_> {
     }
 }
 
-/// Which packed inputs and which gradients of outputs the weight gradient of a product is made of.
-type Operands = fn(&Gradients) -> (&[f32], &[f32]);
+/// Which inputs and which gradients of outputs the weight gradient of a product is made of.
+type Operands = for<'a> fn(&'a LayerPass, &'a Gradients) -> (&'a [f32], &'a [f32]);
+
+/// Of each product, in the order of `LayerPlace::products`, behind `layer_backward`.
+pub(crate) const OPERANDS: [Operands; 4] = [
+    |pass, gradients| (&pass.input, &gradients.qkv),
+    |pass, gradients| (&pass.context, &gradients.attention),
+    |pass, gradients| (&pass.middle, &gradients.inner),
+    |pass, gradients| (&pass.inner, &gradients.down),
+];
 
 /// The sums of one panel of a product's weights.
 struct PanelGradient<'a> {
-    operands: Operands,
+    /// In the order of `LayerPlace::products`.
+    product: usize,
     outputs: usize,
     panel: usize,
     weight: &'a mut [f32],
@@ -149,10 +157,16 @@ struct PanelGradient<'a> {
 }
 
 impl PanelGradient<'_> {
-    fn add(&mut self, context: &PassContext<'_>, gradients: &Gradients, scratch: &mut Vec<f32>) {
-        let (rows, gradients) = (self.operands)(gradients);
-        let gradients = (gradients, self.outputs);
-        add_weight_gradient(context.cpu, rows, gradients, self.panel, self.weight, self.bias, scratch);
+    fn add(
+        &mut self,
+        context: &PassContext<'_>,
+        pass: &LayerPass,
+        gradients: &Gradients,
+        scratch: &mut Vec<f32>,
+    ) {
+        let (_, of_outputs) = OPERANDS[self.product](pass, gradients);
+        let (rows, of_outputs) = (&gradients.rows[self.product], (of_outputs, self.outputs));
+        add_weight_gradient(context.cpu, rows, of_outputs, self.panel, self.weight, self.bias, scratch);
     }
 }
 
@@ -166,12 +180,12 @@ impl<'a> Taking<'a> {
         taken
     }
 
-    fn panels(&mut self, place: &LinearPlace, operands: Operands, panels: &mut Vec<PanelGradient<'a>>) {
+    fn panels(&mut self, place: &LinearPlace, product: usize, panels: &mut Vec<PanelGradient<'a>>) {
         let (weight, bias) = (self.take(&place.weight), self.take(&place.bias));
         let LinearPlace { inputs, outputs, .. } = *place;
         let parts = weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(bias.chunks_mut(PANEL_OUTPUTS));
         panels.extend(parts.enumerate().map(|(panel, (weight, bias))| PanelGradient {
-            operands,
+            product,
             outputs,
             panel,
             weight,

@@ -110,10 +110,10 @@ impl<'a> HeadContext<'a> {
         }
     }
 
-    /// Adds the gradients of the head's weights, summed over the parts.
-    pub(super) fn add_gradients(&self, parts: &[Part], gradients: &mut [f32]) {
-        let LinearPlace { weight, bias, inputs, outputs } = self.place;
-        let (of_weight, of_bias) = gradients[weight.start..bias.end].split_at_mut(weight.len());
+    /// Adds the gradients of the head's weights, summed over the parts, to `sums`, which is laid out as the head.
+    pub(super) fn add_gradients(&self, parts: &[Part], sums: &mut [f32]) {
+        let LinearPlace { weight, inputs, outputs, .. } = self.place;
+        let (of_weight, of_bias) = sums.split_at_mut(weight.len());
         let panels =
             of_weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(of_bias.chunks_mut(PANEL_OUTPUTS));
         let (mut scratch, mut packed) = (Vec::new(), vec![Vec::new(); parts.len()]);

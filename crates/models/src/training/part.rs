@@ -1,8 +1,11 @@
 //! A part of a batch: texts that one thread takes through the encoder and back.
 
+use std::ops::Range;
+
 use nightjar_kernels::AttentionScratch;
 use nightjar_kernels::gradient::{AttentionGradientScratch, Dropout, RowScale};
 
+use super::trainer::TrainingRow;
 use crate::architecture::PackedTexts;
 use crate::random::SplitMix64;
 
@@ -36,6 +39,8 @@ pub(crate) struct Part {
     pub(crate) states: Vec<f32>,
     pub(crate) gradients: Gradients,
     pub(crate) head: HeadPass,
+    /// Of each addition to the layer that is on its way back.
+    pub(crate) low_rank: Vec<LowRankPass>,
     pub(crate) scratch: PartScratch,
 }
 
@@ -86,6 +91,15 @@ pub(crate) struct HeadPass {
     pub(crate) loss: f64,
 }
 
+/// What the gradients of a low-rank addition are made of, `[tokens, rank]`, both times its scale.
+#[derive(Debug, Default)]
+pub(crate) struct LowRankPass {
+    /// The product's inputs through A.
+    pub(crate) inputs: Vec<f32>,
+    /// The gradients of its outputs, back through B.
+    pub(crate) outputs: Vec<f32>,
+}
+
 /// Memory to be used again.
 #[derive(Debug, Default)]
 pub(crate) struct PartScratch {
@@ -101,12 +115,18 @@ impl Part {
         self.texts.ids.len()
     }
 
-    /// Forgets the texts; memory stays.
-    pub(crate) fn clear(&mut self, first: usize) {
-        self.texts.ids.clear();
-        self.texts.type_ids.clear();
-        self.texts.lengths.clear();
-        self.first = first;
+    /// Replaces the texts by these rows of a batch; memory stays.
+    pub(crate) fn fill(&mut self, rows: &[TrainingRow], texts: Range<usize>) {
+        let PackedTexts { ids, type_ids, lengths } = &mut self.texts;
+        ids.clear();
+        type_ids.clear();
+        lengths.clear();
+        self.first = texts.start;
+        for row in &rows[texts] {
+            ids.extend_from_slice(&row.ids);
+            type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
+            lengths.push(row.ids.len());
+        }
     }
 }
 

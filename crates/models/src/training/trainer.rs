@@ -1,5 +1,6 @@
 //! The trainer: one batch after the other.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,9 +9,11 @@ use nightjar_kernels::gradient::packed_len;
 use rayon::prelude::*;
 
 use super::batch::chunks;
+use super::lora::{Lora, LoraOptions};
 use super::objective::{Objective, Target};
-use super::optimizer::{Moments, OptimizerOptions, Region, squared_gradient, step};
+use super::optimizer::{Moments, OptimizerOptions, squared_gradient, step};
 use super::part::{Noise, Part};
+use super::region::{Region, regions};
 use super::words::WordTable;
 use crate::architecture::{Trainable, load_trainable};
 use crate::bert::{LinearPlace, PassContext, Places, Transposes};
@@ -27,6 +30,8 @@ pub struct TrainerOptions {
     pub dropout: f32,
     /// Layers from the bottom that stay as they are, the embeddings with them; 0 trains everything.
     pub freeze_layers: usize,
+    /// Low-rank additions to the layers' products, trained with the head and instead of all other weights.
+    pub lora: Option<LoraOptions>,
     /// Decides about the head's first weights and about dropout.
     pub seed: u64,
     /// How weights are moved.
@@ -62,8 +67,12 @@ pub struct Trainer {
     pub(super) options: TrainerOptions,
     pub(crate) places: Arc<Places>,
     pub(super) head: LinearPlace,
-    /// The encoder as `places` says, then the head.
+    /// The encoder as `places` says, then the head, then the factors of the additions. The encoder's are those that passes read, the
+    /// additions included.
     pub(crate) weights: Vec<f32>,
+    /// Where in `weights` the numbers that training moves begin: moments, gradients and states are of these alone.
+    pub(crate) trained: usize,
+    pub(crate) lora: Option<Lora>,
     pub(super) moments: Moments,
     pub(crate) words: WordTable,
     /// Steps done.
@@ -79,9 +88,10 @@ impl Trainer {
     ///
     /// # Errors
     /// Those of [`EncoderSpec::read`]; `TensorMissing`, `TensorShape`, `TensorType`; `OptionInvalid` for more frozen layers than
-    /// there are.
+    /// there are, for a rank of 0 and for additions where every layer is frozen.
     ///
-    /// Cost: memory of four numbers per weight, and of three per weight of each word that occurs.
+    /// Cost: memory of four numbers per weight, and of three per weight of each word that occurs; with additions of two per weight and
+    /// four per number of an addition.
     pub fn load(dir: &Path, options: TrainerOptions) -> Result<Self> {
         let spec = EncoderSpec::read(dir)?;
         if options.freeze_layers > spec.layers {
@@ -100,8 +110,12 @@ impl Trainer {
         weights.resize(bias.end, 0.0);
         let head = LinearPlace { weight: weight.clone(), bias, inputs: hidden, outputs };
         super::head::initialize(&head, options.seed, &mut weights);
-        let regions = regions(&places, &head, options.freeze_layers);
-        let zeros = || vec![0.0; weights.len()];
+        let lora = match &options.lora {
+            Some(lora) => Some(Lora::add(lora, &places, options.freeze_layers, options.seed, &mut weights)?),
+            None => None,
+        };
+        let (trained, regions) = regions(&places, &head, options.freeze_layers, lora.as_ref());
+        let zeros = || vec![0.0; weights.len() - trained];
         Ok(Trainer {
             cpu: Cpu::detect(),
             moments: Moments { first: zeros(), second: zeros() },
@@ -115,6 +129,8 @@ impl Trainer {
             options,
             head,
             weights,
+            trained,
+            lora,
             regions,
         })
     }
@@ -156,11 +172,20 @@ impl Trainer {
         }
         self.steps += 1;
         let adamw = self.options.optimizer.step(self.steps, squares);
-        step(self.cpu, &adamw, &self.regions, &mut self.weights, &mut self.gradients, &mut self.moments);
-        if self.options.freeze_layers == 0 {
+        let trained = &mut self.weights[self.trained..];
+        step(self.cpu, &adamw, &self.regions, trained, &mut self.gradients, &mut self.moments);
+        if trains_embeddings(&self.options) {
             self.words.step(self.cpu, &adamw);
         }
+        self.merge();
         Ok(StepReport { loss, gradient_norm: squares.sqrt(), tokens })
+    }
+
+    /// Makes the encoder's weights anew from the additions, if there are any.
+    pub(super) fn merge(&mut self) {
+        if let Some(lora) = &self.lora {
+            lora.merge(self.cpu, &mut self.weights);
+        }
     }
 
     /// Returns the rows of the last chunk whose loss is no finite number.
@@ -181,8 +206,21 @@ impl Trainer {
         let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
         let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         let Trainer {
-            cpu, spec, options, places, head, weights, words, gradients, parts, transposes, ..
+            cpu,
+            spec,
+            options,
+            places,
+            head,
+            weights,
+            words,
+            gradients,
+            parts,
+            transposes,
+            lora,
+            ..
         } = self;
+        let trained = self.trained;
+        let of_head = head.weight.start - trained..head.bias.end - trained;
         let pass = PassContext { cpu: *cpu, places, weights, noise };
         let head = HeadContext::new(pass, head, spec.pooling, &options.objective);
         let mut loss = 0.0;
@@ -190,7 +228,7 @@ impl Trainer {
             parts.truncate(chunk.len());
             parts.resize_with(chunk.len(), Part::default);
             for (part, texts) in parts.iter_mut().zip(chunk) {
-                fill(part, rows, texts);
+                part.fill(rows, texts);
             }
             parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
                 pass.forward(words, part)?;
@@ -199,19 +237,29 @@ impl Trainer {
                 Ok(())
             })?;
             loss += parts.iter().map(|part| part.head.loss).sum::<f64>();
-            head.add_gradients(parts, gradients);
+            head.add_gradients(parts, &mut gradients[of_head.clone()]);
             for layer in (options.freeze_layers..places.layers.len()).rev() {
                 pass.transpose(layer, transposes);
                 parts
                     .par_iter_mut()
                     .with_max_len(1)
                     .for_each(|part| pass.layer_backward(layer, transposes, part));
-                pass.add_layer_gradients(layer, parts, &mut gradients[places.layers[layer].all()]);
+                match lora {
+                    Some(lora) => lora.add_layer_gradients(pass, layer, parts, gradients),
+                    None => {
+                        let Range { start, end } = places.layers[layer].all();
+                        pass.add_layer_gradients(
+                            layer,
+                            parts,
+                            &mut gradients[start - trained..end - trained],
+                        );
+                    }
+                }
                 parts
                     .iter_mut()
                     .for_each(|part| std::mem::swap(&mut part.gradients.output, &mut part.gradients.input));
             }
-            if options.freeze_layers == 0 {
+            if trains_embeddings(options) {
                 pass.embeddings_backward(words, parts, gradients);
             }
         }
@@ -228,7 +276,7 @@ impl Trainer {
         let head = HeadContext::new(pass, &self.head, self.spec.pooling, &self.options.objective);
         let parts: Vec<_> = chunks(&lengths).concat();
         let outputs = parts.into_par_iter().with_max_len(1).map_init(Part::default, |part, texts| {
-            fill(part, rows, texts);
+            part.fill(rows, texts);
             pass.forward(&self.words, part)?;
             head.forward(part);
             Ok(part.head.outputs.clone())
@@ -236,6 +284,7 @@ impl Trainer {
         Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
     }
 
+    /// Of the trained numbers.
     #[cfg(test)]
     pub(crate) fn gradients(&self) -> &[f32] {
         &self.gradients
@@ -247,45 +296,13 @@ impl Trainer {
     }
 
     #[cfg(test)]
-    pub(crate) fn region_ranges(&self) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn region_ranges(&self) -> Vec<Range<usize>> {
         self.regions.iter().map(|region| region.numbers.clone()).collect()
     }
 }
 
-fn fill(part: &mut Part, rows: &[TrainingRow], texts: std::ops::Range<usize>) {
-    part.clear(texts.start);
-    for row in &rows[texts] {
-        part.texts.ids.extend_from_slice(&row.ids);
-        part.texts.type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
-        part.texts.lengths.push(row.ids.len());
-    }
-}
-
-/// Returns the numbers that are trained, with their decay: none for biases and norms, as in BERT's own training.
-fn regions(places: &Places, head: &LinearPlace, freeze_layers: usize) -> Vec<Region> {
-    let mut regions = Vec::new();
-    let mut add = |numbers: &std::ops::Range<usize>, decays| {
-        regions.push(Region { numbers: numbers.clone(), decays });
-    };
-    if freeze_layers == 0 {
-        add(&places.positions, true);
-        add(&places.segments, true);
-        add(&places.embedding_norm.weight, false);
-        add(&places.embedding_norm.bias, false);
-    }
-    for layer in places.layers.iter().skip(freeze_layers) {
-        for product in layer.products() {
-            add(&product.weight, true);
-            add(&product.bias, false);
-        }
-        for norm in [&layer.attention_norm, &layer.output_norm] {
-            add(&norm.weight, false);
-            add(&norm.bias, false);
-        }
-    }
-    add(&head.weight, true);
-    add(&head.bias, false);
-    regions
+fn trains_embeddings(options: &TrainerOptions) -> bool {
+    options.freeze_layers == 0 && options.lora.is_none()
 }
 
 impl std::fmt::Debug for Trainer {
