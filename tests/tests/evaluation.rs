@@ -47,9 +47,9 @@ async fn places(seed: u64) -> Places {
     let reviews = fixtures.path().join("reviews.parquet");
     for sql in [
         format!("CREATE VIEW reviews AS SELECT * FROM '{}'", reviews.display()),
-        "CREATE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews) WITH (regularization = 10)"
+        "CREATE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews) WITH (method = 'head', regularization = 10)"
             .to_owned(),
-        "CREATE MODEL stars FROM tiny FINE_TUNE ON (SELECT review, stars FROM reviews) TARGET stars".to_owned(),
+        "CREATE MODEL stars FROM tiny FINE_TUNE ON (SELECT review, stars FROM reviews) TARGET stars WITH (method = 'head')".to_owned(),
     ] {
         session.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }

@@ -40,7 +40,7 @@ impl Places {
             ("stars", "SELECT review, stars AS label"),
         ] {
             let sql = format!(
-                "CREATE MODEL {name} FROM tiny FINE_TUNE ON ({query} FROM {reviews}) WITH (regularization = 10)"
+                "CREATE MODEL {name} FROM tiny FINE_TUNE ON ({query} FROM {reviews}) WITH (method = 'head', regularization = 10)"
             );
             session.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }

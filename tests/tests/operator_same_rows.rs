@@ -152,9 +152,9 @@ fn lifting_changes_no_row() {
         for statement in [
             format!("CREATE VIEW r AS SELECT id, review AS t, label, stars, helpful, product FROM '{folder}/parts/'"),
             "CREATE VIEW n AS SELECT * FROM (VALUES (1, 'phone', 'the phone is great'), (2, 'hotel', 'the hotel is bad'), (3, NULL, NULL), (4, 'movie', '')) AS v(n, product, t)".to_owned(),
-            "CREATE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT t, label FROM r) WITH (regularization = 10)".to_owned(),
-            "CREATE MODEL products FROM tiny FINE_TUNE ON (SELECT t, product AS label FROM r) WITH (regularization = 10)".to_owned(),
-            "CREATE MODEL stars FROM tiny FINE_TUNE ON (SELECT t, stars AS label FROM r) WITH (regularization = 10)".to_owned(),
+            "CREATE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT t, label FROM r) WITH (method = 'head', regularization = 10)".to_owned(),
+            "CREATE MODEL products FROM tiny FINE_TUNE ON (SELECT t, product AS label FROM r) WITH (method = 'head', regularization = 10)".to_owned(),
+            "CREATE MODEL stars FROM tiny FINE_TUNE ON (SELECT t, stars AS label FROM r) WITH (method = 'head', regularization = 10)".to_owned(),
             "SET nightjar.classify_model = 'sentiment'".to_owned(),
         ] {
             here.sql(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));

@@ -13,7 +13,8 @@ use nightjar_models::Failure;
 use nightjar_statements::Watch;
 use nightjar_tests::{Fixtures, TestStore, block_on, digests, values};
 
-const TRAIN: &str = "FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews) WITH (regularization = 10)";
+const TRAIN: &str =
+    "FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews) WITH (method = 'head', regularization = 10)";
 
 /// Returns a store with the model `tiny` and the view `reviews`, and the fixture files that the view reads.
 async fn store_with_reviews(seed: u64) -> (TestStore, Fixtures) {
@@ -96,7 +97,7 @@ fn two_sessions_that_replace_one_model_both_add_a_version() {
         let (store, _fixtures) = store_with_reviews(12).await;
         let replace = |label: &str| {
             format!(
-                "CREATE OR REPLACE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT review, {label} AS label FROM reviews)"
+                "CREATE OR REPLACE MODEL sentiment FROM tiny FINE_TUNE ON (SELECT review, {label} AS label FROM reviews) WITH (method = 'head')"
             )
         };
         let (a, b) = (store.session(), store.session());
@@ -122,7 +123,7 @@ fn a_damaged_head_is_named_and_the_other_versions_are_served() {
         let (store, _fixtures) = store_with_reviews(13).await;
         let session = store.session();
         run(&session, &format!("CREATE MODEL sentiment {TRAIN}")).await.unwrap();
-        let again = "ALTER MODEL sentiment FINE_TUNE ON (SELECT review, product AS label FROM reviews)";
+        let again = "ALTER MODEL sentiment FINE_TUNE ON (SELECT review, product AS label FROM reviews) WITH (method = 'head')";
         run(&session, again).await.unwrap();
         flip_a_bit(&artifact_file(&store, "sentiment", "head.safetensors").await);
         // This process has never called version 2, so it reads the file now.
@@ -144,7 +145,7 @@ fn a_cut_off_head_and_a_missing_one_are_named() {
         let session = store.session();
         for (model, label) in [("cut", "label"), ("gone", "product")] {
             let sql = format!(
-                "CREATE MODEL {model} FROM tiny FINE_TUNE ON (SELECT review, {label} AS label FROM reviews)"
+                "CREATE MODEL {model} FROM tiny FINE_TUNE ON (SELECT review, {label} AS label FROM reviews) WITH (method = 'head')"
             );
             run(&session, &sql).await.unwrap();
         }
@@ -270,7 +271,9 @@ fn training_gives_the_same_bytes_whatever_the_files_and_partitions() {
             let partitions = if index % 2 == 0 { 1 } else { 4 };
             let session =
                 store.session_with(session_config().with_target_partitions(partitions).with_batch_size(11));
-            let sql = format!("CREATE MODEL m{index} FROM tiny FINE_TUNE ON ({source}) WITH (seed = 5)");
+            let sql = format!(
+                "CREATE MODEL m{index} FROM tiny FINE_TUNE ON ({source}) WITH (method = 'head', seed = 5)"
+            );
             run(&session, &sql).await.unwrap();
         }
         let mut heads = Vec::new();
@@ -283,7 +286,7 @@ fn training_gives_the_same_bytes_whatever_the_files_and_partitions() {
             assert!(head == &heads[0], "the head trained on {}", sources[index]);
         }
         // Another seed is another split, and other rows are another head.
-        let fewer = "CREATE MODEL fewer FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews WHERE id > 5) WITH (seed = 5)";
+        let fewer = "CREATE MODEL fewer FROM tiny FINE_TUNE ON (SELECT review, label FROM reviews WHERE id > 5) WITH (method = 'head', seed = 5)";
         run(&store.session(), fewer).await.unwrap();
         assert!(fs::read(artifact_file(&store, "fewer", "head.safetensors").await).unwrap() != heads[0]);
     });
@@ -334,8 +337,9 @@ fn a_training_that_is_cut_off_leaves_no_version() {
             } else {
                 "review"
             };
-            let sql =
-                format!("CREATE MODEL cut_off FROM tiny FINE_TUNE ON (SELECT {text}, label FROM {rows})");
+            let sql = format!(
+                "CREATE MODEL cut_off FROM tiny FINE_TUNE ON (SELECT {text}, label FROM {rows}) WITH (method = 'head')"
+            );
             let training = tokio::spawn(async move { run(&session, &sql).await });
             let report = tokio::task::spawn_blocking(move || reports.recv_timeout(Duration::from_secs(20)));
             report.await.unwrap().expect("the phase begins");
@@ -396,7 +400,9 @@ fn a_failed_training_leaves_the_earlier_version_and_no_files() {
             "SELECT review, label FROM reviews WHERE label = 'good'",
             "SELECT review, label FROM reviews WHERE false",
         ] {
-            let sql = format!("CREATE OR REPLACE MODEL sentiment FROM tiny FINE_TUNE ON ({query})");
+            let sql = format!(
+                "CREATE OR REPLACE MODEL sentiment FROM tiny FINE_TUNE ON ({query}) WITH (method = 'head')"
+            );
             let error = run(&session, &sql).await.expect_err("it fails");
             let runs = "SELECT status, error FROM nightjar.training_runs ORDER BY run_id DESC LIMIT 1";
             assert_eq!(values(&session, runs).await, [["failed".to_owned(), error.to_string()]]);

@@ -210,6 +210,7 @@ fn an_ended_run_keeps_its_small_files() {
     };
     let (done, folder_of_done) = begin(b"done");
     folder_of_done.finish().unwrap();
+    drop(folder_of_done);
     let (failed, folder_of_failed) = begin(b"failed");
     let (resumable, folder_of_resumable) = begin(b"resumable");
     drop(folder_of_resumable);

@@ -76,14 +76,19 @@ impl OptionValues {
         self.word("task")
     }
 
-    /// How often training reads all rows.
-    pub fn epochs(&self) -> u32 {
-        self.count("epochs")
+    /// How often training reads all rows, at least once; `None` is 'auto'.
+    pub fn epochs(&self) -> Option<u32> {
+        self.integer("epochs").and_then(|epochs| u32::try_from(epochs).ok())
     }
 
     /// The largest learning rate, above 0.
     pub fn learning_rate(&self) -> f64 {
         self.number("learning_rate")
+    }
+
+    /// What the learning rate is multiplied by for the head, above 0.
+    pub fn head_rate(&self) -> f64 {
+        self.number("head_rate")
     }
 
     /// How the learning rate falls.
@@ -304,7 +309,7 @@ mod tests {
         let (full, lora, head) = (values("'full'"), values("'lora'"), values("'head'"));
         assert_eq!(OptionValues::default().method(), DEFAULT_METHOD);
         assert_eq!((full.learning_rate(), lora.learning_rate()), (5e-5, 5e-4));
-        assert_eq!((full.epochs(), full.batch_size(), full.schedule()), (3, 32, Schedule::Linear));
+        assert_eq!((full.epochs(), full.batch_size(), full.schedule()), (None, 32, Schedule::Linear));
         assert_eq!((full.warmup_ratio(), full.weight_decay(), full.gradient_clip()), (0.1, 0.01, Some(1.0)));
         assert_eq!((full.dropout(), full.label_smoothing(), full.freeze_layers()), (0.1, 0.0, 0));
         assert_eq!((full.early_stopping(), full.shards(), full.rounds_per_epoch()), (0, 1, None));
@@ -368,9 +373,12 @@ mod tests {
         assert_eq!((values.regularization(), values.validation_fraction()), (Some(0.01), 0.0));
         assert_eq!((values.seed(), values.max_length()), (7, Some(128)));
         assert_eq!(values.class_weights(), ClassWeights::Balanced);
-        assert_eq!(parse(&[("regularization", "'auto'")]).unwrap().regularization(), None);
+        assert_eq!(
+            parse(&[("method", "'head'"), ("regularization", "'auto'")]).unwrap().regularization(),
+            None
+        );
         assert_eq!(values.to_card()["regularization"], "0.01");
-        assert_eq!(OptionValues::default().to_card()["method"], "head");
+        assert_eq!(OptionValues::default().to_card()["method"], "full");
     }
 
     #[test]
@@ -391,13 +399,14 @@ mod tests {
             ("seed", "99999999999999999999", "a whole number from 0"),
             ("max_length", "3", "a whole number from 4"),
         ] {
-            assert_eq!(
-                error(&[(name, value)]),
-                format!("option {name} cannot be {value}: it takes {allowed}")
-            );
+            // Named first, so that the options of a head are known to be its own.
+            let method = ("method", "'head'");
+            let given: &[(&str, &str)] =
+                if name == "method" { &[(name, value)] } else { &[method, (name, value)] };
+            assert_eq!(error(given), format!("option {name} cannot be {value}: it takes {allowed}"));
         }
         for (name, value, allowed) in [
-            ("epochs", "0", "a whole number from 1 to 1000"),
+            ("epochs", "0", "a whole number from 1 to 1000 or 'auto'"),
             ("learning_rate", "0", "a number above 0 to 1"),
             ("batch_size", "'32'", "a whole number from 1 to 65536"),
             ("dropout", "1", "a number from 0 to below 1"),

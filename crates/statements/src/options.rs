@@ -64,11 +64,11 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
     TrainingOption {
         name: "epochs",
         methods: GRADIENT,
-        kind: Kind::Integer { min: 1, max: 1000, or: None },
-        default: OptionDefault::Sql("3"),
-        summary: "How often training reads all rows.",
-        reason: "BERT's authors tuned with 2 to 4 epochs on every task; few rows gain from more, and early_stopping says \
-            when to end",
+        kind: Kind::Integer { min: 1, max: 1000, or: Some("auto") },
+        default: OptionDefault::Sql("'auto'"),
+        summary: "How often training reads all rows. 'auto' is 3, and more where that is less than 300 steps, at most 20.",
+        reason: "BERT's authors tuned with 2 to 4 epochs on every task, of thousands of rows each; with some hundreds that is too few \
+            steps to learn from (Mosbach et al. 2021, arXiv:2006.04884)",
     },
     TrainingOption {
         name: "learning_rate",
@@ -78,6 +78,15 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         summary: "The size of the steps at the end of the warm-up, where it is largest.",
         reason: "2e-5 to 5e-5 serves pretrained encoders, and small ones take the upper end; low-rank additions \
             start at zero and learn best at about ten times that",
+    },
+    TrainingOption {
+        name: "head_rate",
+        methods: GRADIENT,
+        kind: Kind::Float { min: Bound::Excluded(0.0), max: Bound::Included(1000.0), or: None },
+        default: OptionDefault::ByMethod(&[(Method::Full, "20"), (Method::Lora, "2")]),
+        summary: "What the learning rate is multiplied by for the head. 1 trains all alike.",
+        reason: "the head begins with random weights and has far to go, the encoder begins with good ones: where there are many \
+            classes or few rows, one rate for both leaves the head behind",
     },
     TrainingOption {
         name: "schedule",

@@ -46,7 +46,8 @@ fn a_model_is_trained_run_and_measured() {
          FROM (VALUES ('good', 'up'), ('great', 'up'), ('bad', 'down'), ('awful', 'down')) w(word, label)
          CROSS JOIN generate_series(1, 20) n(x)",
     );
-    nightjar.sql("CREATE MODEL mood FROM 'tiny' FINE_TUNE ON labelled");
+    nightjar
+        .sql("CREATE MODEL mood FROM 'tiny' FINE_TUNE ON labelled WITH (epochs = 12, learning_rate = 2e-3)");
     let label = nightjar.run(&["sql", "--format", "json", "-c", "SELECT classify('a great thing') AS label"]);
     assert_eq!((label.stdout.as_str(), label.stderr.as_str()), ("{\"label\":\"up\"}\n", ""));
     assert!(nightjar.sql("EVALUATE MODEL mood ON labelled").contains("accuracy"));

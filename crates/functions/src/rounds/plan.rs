@@ -32,6 +32,8 @@ pub struct TrainingPlan {
     pub freeze_layers: usize,
     /// The greatest learning rate.
     pub learning_rate: f32,
+    /// What it is multiplied by for the head.
+    pub head_rate: f32,
     /// The decoupled decay of weights.
     pub weight_decay: f32,
     /// The share of the steps over which the rate rises.
@@ -176,6 +178,7 @@ impl TrainingPlan {
             seed: self.seed,
             optimizer: OptimizerOptions {
                 learning_rate: self.learning_rate,
+                head_rate: self.head_rate,
                 weight_decay: self.weight_decay,
                 warmup_ratio: self.warmup_ratio,
                 schedule: if self.cosine { Schedule::Cosine } else { Schedule::Linear },
@@ -202,6 +205,7 @@ mod tests {
             dropout: 0.1,
             freeze_layers: 0,
             learning_rate: 1e-4,
+            head_rate: 1.0,
             weight_decay: 0.0,
             warmup_ratio: 0.1,
             cosine: false,

@@ -15,6 +15,9 @@ const CHUNK: usize = 1 << 15;
 pub struct OptimizerOptions {
     /// The greatest learning rate.
     pub learning_rate: f32,
+    /// What the learning rate of the head is multiplied by: it begins with random weights, the encoder with good ones
+    /// (Howard and Ruder 2018, arXiv:1801.06146, section 3.2, discriminative rates).
+    pub head_rate: f32,
     /// The decoupled decay; biases and norms have none.
     pub weight_decay: f32,
     /// The share of the steps over which the rate rises.
@@ -31,6 +34,7 @@ impl Default for OptimizerOptions {
     fn default() -> Self {
         OptimizerOptions {
             learning_rate: 5e-5,
+            head_rate: 1.0,
             weight_decay: 0.01,
             warmup_ratio: 0.1,
             schedule: Schedule::Linear,
@@ -89,8 +93,9 @@ pub(crate) fn step(
     gradients: &mut [f32],
     moments: &mut Moments,
 ) {
-    for Region { numbers, decays } in regions {
-        let adamw = AdamW { weight_decay: if *decays { adamw.weight_decay } else { 0.0 }, ..*adamw };
+    for Region { numbers, decays, rate } in regions {
+        let weight_decay = if *decays { adamw.weight_decay } else { 0.0 };
+        let adamw = AdamW { weight_decay, learning_rate: adamw.learning_rate * rate, ..*adamw };
         let at = || numbers.clone();
         let moments =
             moments.first[at()].par_chunks_mut(CHUNK).zip(moments.second[at()].par_chunks_mut(CHUNK));

@@ -6,11 +6,13 @@ use super::lora::Lora;
 use crate::bert::{LinearPlace, Places};
 
 /// Some neighbouring numbers that are trained alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Region {
     /// From the first trained number on.
     pub(crate) numbers: Range<usize>,
     pub(crate) decays: bool,
+    /// What the learning rate is multiplied by.
+    pub(crate) rate: f32,
 }
 
 /// Returns where the trained numbers begin, and their regions with their decay: none for biases and norms, as in BERT's own training.
@@ -19,11 +21,12 @@ pub(super) fn regions(
     places: &Places,
     head: &LinearPlace,
     freeze_layers: usize,
+    head_rate: f32,
     lora: Option<&Lora>,
 ) -> (usize, Vec<Region>) {
     let mut regions = Vec::new();
     let mut add = |numbers: &Range<usize>, decays| {
-        regions.push(Region { numbers: numbers.clone(), decays });
+        regions.push(Region { numbers: numbers.clone(), decays, rate: 1.0 });
     };
     if lora.is_none() {
         if freeze_layers == 0 {
@@ -43,10 +46,11 @@ pub(super) fn regions(
             }
         }
     }
-    add(&head.weight, true);
-    add(&head.bias, false);
+    for (numbers, decays) in [(&head.weight, true), (&head.bias, false)] {
+        regions.push(Region { numbers: numbers.clone(), decays, rate: head_rate });
+    }
     if let Some(lora) = lora {
-        add(&lora.numbers(), true);
+        regions.push(Region { numbers: lora.numbers(), decays: true, rate: 1.0 });
     }
     let start = regions.iter().map(|region| region.numbers.start).min().unwrap_or(0);
     for Region { numbers, .. } in &mut regions {

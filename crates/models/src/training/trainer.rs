@@ -114,7 +114,8 @@ impl Trainer {
             Some(lora) => Some(Lora::add(lora, &places, options.freeze_layers, options.seed, &mut weights)?),
             None => None,
         };
-        let (trained, regions) = regions(&places, &head, options.freeze_layers, lora.as_ref());
+        let (trained, regions) =
+            regions(&places, &head, options.freeze_layers, options.optimizer.head_rate, lora.as_ref());
         let zeros = || vec![0.0; weights.len() - trained];
         Ok(Trainer {
             cpu: Cpu::detect(),

@@ -15,6 +15,11 @@ use crate::{OptionValues, StatementContext};
 /// Tokens of a round where one shard trains: a minute or two on two cores, which is what a crash loses.
 const ROUND_TOKENS: u64 = 200_000;
 
+/// What 'auto' epochs come from: enough steps, within bounds.
+const STEPS: u64 = 300;
+const LEAST_EPOCHS: u64 = 3;
+const MOST_EPOCHS: u64 = 20;
+
 /// Steps of a round where several shards train: the more, the further their weights drift apart between two averages; the fewer, the more
 /// often states are written.
 const ROUND_STEPS: u64 = 24;
@@ -47,12 +52,13 @@ pub(super) async fn plan(
         task,
         shard_rows: prepared.train.iter().map(|file| file.rows).collect(),
         batch_size: options.batch_size(),
-        epochs: options.epochs(),
+        epochs: options.epochs().unwrap_or_else(|| epochs(options, prepared)),
         rounds_per_epoch: rounds_per_epoch(options, prepared),
         seed: options.seed(),
         dropout: options.dropout() as f32,
         freeze_layers: options.freeze_layers(),
         learning_rate: options.learning_rate() as f32,
+        head_rate: options.head_rate() as f32,
         weight_decay: options.weight_decay() as f32,
         warmup_ratio: options.warmup_ratio() as f32,
         cosine: options.schedule() == Schedule::Cosine,
@@ -61,9 +67,20 @@ pub(super) async fn plan(
     })
 }
 
-fn rounds_per_epoch(options: &OptionValues, prepared: &Prepared) -> u32 {
+/// Returns the epochs that give enough steps, whatever the rows.
+fn epochs(options: &OptionValues, prepared: &Prepared) -> u32 {
+    let steps = steps(options, prepared);
+    STEPS.div_ceil(steps).clamp(LEAST_EPOCHS, MOST_EPOCHS) as u32
+}
+
+/// Returns the steps of an epoch.
+fn steps(options: &OptionValues, prepared: &Prepared) -> u64 {
     let rows = prepared.train.iter().map(|file| file.rows).max().unwrap_or(0);
-    let steps = rows.div_ceil(options.batch_size() as u64).max(1);
+    rows.div_ceil(options.batch_size() as u64).max(1)
+}
+
+fn rounds_per_epoch(options: &OptionValues, prepared: &Prepared) -> u32 {
+    let steps = steps(options, prepared);
     let rounds = match options.rounds_per_epoch() {
         Some(rounds) => rounds as u64,
         None if prepared.train.len() > 1 => steps.div_ceil(ROUND_STEPS),

@@ -6,7 +6,6 @@ use std::path::Path;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::common::DataFusionError;
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
 use nightjar_functions::rounds::{RoundReport, TrainingPlan};
@@ -40,13 +39,12 @@ pub(super) async fn features<'a>(
     files: impl Iterator<Item = &'a Path>,
     partitions: usize,
 ) -> Result<DataFrame> {
-    let state = context.session.state();
-    let mut config = state.config().clone().with_target_partitions(partitions);
-    let options = config.options_mut();
+    let mut state = context.session.state();
+    let options = state.config_mut().options_mut();
+    options.execution.target_partitions = partitions;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.enable_round_robin_repartition = false;
     options.execution.enable_file_stream_work_stealing = false;
-    let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
     let paths: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
     Ok(SessionContext::new_with_state(state).read_parquet(paths, ParquetReadOptions::default()).await?)
 }
