@@ -48,7 +48,11 @@ impl<'a> HeadContext<'a> {
         objective: &'a Objective,
     ) -> Self {
         let mut transposed = vec![0.0; packed_len(place.inputs, place.outputs)];
-        transpose_packed(&pass.weights[place.weight.clone()], place.outputs, place.inputs, &mut transposed);
+        // Pairs have no head.
+        if place.outputs > 0 {
+            let weight = &pass.weights[place.weight.clone()];
+            transpose_packed(weight, place.outputs, place.inputs, &mut transposed);
+        }
         HeadContext { pass, place, pooling, objective, transposed }
     }
 

@@ -10,6 +10,7 @@ mod head;
 mod learning_rate;
 mod objective;
 mod optimizer;
+mod pairs;
 mod part;
 mod save;
 mod state;
@@ -19,6 +20,7 @@ mod words;
 pub use learning_rate::{Schedule, learning_rate};
 pub use objective::{Objective, Target};
 pub use optimizer::OptimizerOptions;
+pub use pairs::PairOutcome;
 pub use save::HeadWeights;
 pub use trainer::{StepReport, Trainer, TrainerOptions, TrainingRow};
 

@@ -1,8 +1,11 @@
 //! A part of a batch: texts that one thread takes through the encoder and back.
 
+use std::ops::Range;
+
 use nightjar_kernels::AttentionScratch;
 use nightjar_kernels::gradient::{AttentionGradientScratch, Dropout, RowScale};
 
+use super::trainer::TrainingRow;
 use crate::architecture::PackedTexts;
 use crate::random::SplitMix64;
 
@@ -99,12 +102,26 @@ impl Part {
         self.texts.ids.len()
     }
 
-    /// Forgets the texts; memory stays.
-    pub(crate) fn clear(&mut self, first: usize) {
+    /// Puts these texts of a batch in place of those that it has; memory stays.
+    pub(super) fn fill(&mut self, rows: &[TrainingRow], texts: Range<usize>) {
         self.texts.ids.clear();
         self.texts.type_ids.clear();
         self.texts.lengths.clear();
-        self.first = first;
+        self.first = texts.start;
+        for row in &rows[texts] {
+            self.texts.ids.extend_from_slice(&row.ids);
+            self.texts.type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
+            self.texts.lengths.push(row.ids.len());
+        }
+    }
+}
+
+/// Makes as many parts as a chunk has, each with its texts.
+pub(super) fn deal(rows: &[TrainingRow], chunk: &[Range<usize>], parts: &mut Vec<Part>) {
+    parts.truncate(chunk.len());
+    parts.resize_with(chunk.len(), Part::default);
+    for (part, texts) in parts.iter_mut().zip(chunk) {
+        part.fill(rows, texts.clone());
     }
 }
 
