@@ -98,7 +98,7 @@ def report(measured: list[Measured]) -> tuple[str, dict]:
                 "name": job.name,
                 "program": job.title,
                 "precision": job.precision,
-                "costs": [asdict(cost) for cost in result.costs],
+                "costs": [asdict(cost) | {"job_seconds": cost.job_seconds} for cost in result.costs],
                 "peak_rss_bytes": peak_bytes,
                 "nightjar_is_faster": asdict(faster) if faster else None,
                 "cosine": asdict(fidelity),

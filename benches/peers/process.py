@@ -29,9 +29,19 @@ class Cost:
     """One run of a process and all its children."""
 
     seconds: float
-    # Without starting up and importing, where the program says so.
-    job_seconds: float | None
     peak_rss_bytes: int
+    # What it printed.
+    lines: list[str]
+
+    @property
+    def said(self) -> dict:
+        """Its last line, where that is JSON."""
+        return json.loads(self.lines[-1]) if self.lines and self.lines[-1].startswith("{") else {}
+
+    @property
+    def job_seconds(self) -> float | None:
+        """The time without starting up and importing, where the program says so."""
+        return self.said.get("job_seconds")
 
 
 class JobFailed(Exception):
@@ -57,11 +67,7 @@ def measure(command: list[str], environment: dict[str, str], log: Path) -> Cost:
     if process.returncode != 0:
         last_words = log.read_text().strip().splitlines() or ["it said nothing"]
         raise JobFailed(f"{log.stem} ended: {last_words[-1]} (more in {log})")
-    job_seconds = None
-    for line in output.splitlines()[-1:]:
-        if line.startswith("{"):
-            job_seconds = json.loads(line)["job_seconds"]
-    return Cost(seconds, job_seconds, max(sampled_bytes, usage.ru_maxrss * 1024))
+    return Cost(seconds, max(sampled_bytes, usage.ru_maxrss * 1024), output.splitlines())
 
 
 class _PeakMemory:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import daft_peer
 import encoder_comparison
+import finetune_comparison
 import machine
 import nightjar_peer
 import onnx_runtime_peer
@@ -28,6 +29,8 @@ examples:
   run.py encoder --only 'nightjar-*' st-f32-32   some of the programs
   run.py encoder --texts FILE --json out.json    your texts, one a line; all that was measured as JSON
   run.py parquet --only nightjar daft            whole processes, without Spark
+  run.py finetune --data reviews.parquet --epochs 1 --learning-rate 5e-5 --seeds 1 2 3
+                                                 training, a Parquet file with text, label and split (train, test)
 
 programs of 'encoder':
   st-f32-32 st-f32-8 st-bf16-32                  sentence-transformers: precision, batch
@@ -35,6 +38,8 @@ programs of 'encoder':
   nightjar-f32 nightjar-bf16 nightjar-int8       Nightjar: precision
 programs of 'parquet':
   nightjar daft spark
+programs of 'finetune':
+  torch nightjar
 
 Nightjar's side is built by
   cargo build --release -p nightjar-cli -p nightjar-encode-bench
@@ -44,31 +49,16 @@ Publish only what an idle machine measured: the load average before is printed, 
 def main() -> None:
     arguments = command_line()
     machine.bind(arguments.threads)
-    workload = Workload.prepare(
-        arguments.model or packaged_model(),
-        arguments.texts,
-        arguments.limit,
-        arguments.threads,
-        arguments.work,
-    )
     started, load = datetime.now(UTC), machine.load()
-    if arguments.comparison == "encoder":
-        table, measured = encoder_comparison.compare(encoder_programs(arguments), workload, arguments.rounds)
-    else:
-        table, measured = parquet_comparison.compare(
-            parquet_jobs(arguments, workload), workload, arguments.rounds
-        )
+    what, table, measured = finetune(arguments) if arguments.comparison == "finetune" else embed(arguments)
     described = machine.describe()
-    print(heading(workload, arguments.rounds, described, load), table, sep="\n\n")
+    print(heading(what, arguments.threads, described, load), table, sep="\n\n")
     everything = {
         "comparison": arguments.comparison,
         "started": started.isoformat(timespec="seconds"),
         "load_before": load,
         "load_after": machine.load(),
-        "texts": len(workload.texts),
-        "tokens": workload.tokens,
-        "threads": workload.threads,
-        "rounds": arguments.rounds,
+        "threads": arguments.threads,
         "machine": described,
         **measured,
     }
@@ -77,12 +67,65 @@ def main() -> None:
     encoder_comparison.say(f"all that was measured: {target}")
 
 
+def embed(arguments: argparse.Namespace) -> tuple[str, str, dict]:
+    """Runs 'encoder' or 'parquet'. Returns what was embedded in words, the table, and everything measured."""
+    workload = Workload.prepare(
+        arguments.model or packaged_model(),
+        arguments.texts,
+        arguments.limit,
+        arguments.threads,
+        arguments.work,
+    )
+    if arguments.comparison == "encoder":
+        table, measured = encoder_comparison.compare(encoder_programs(arguments), workload, arguments.rounds)
+    else:
+        table, measured = parquet_comparison.compare(
+            parquet_jobs(arguments, workload), workload, arguments.rounds
+        )
+    texts, tokens, rounds = len(workload.texts), workload.tokens, arguments.rounds
+    what = f"{texts:,} distinct texts, {tokens:,} tokens; medians of {rounds} rounds in turn."
+    return what, table, {"texts": texts, "tokens": tokens, "rounds": rounds, **measured}
+
+
+def finetune(arguments: argparse.Namespace) -> tuple[str, str, dict]:
+    """Runs 'finetune'. Returns what was learned in words, the table, and everything measured."""
+    training = finetune_comparison.Training.prepare(
+        arguments.limit,
+        model=arguments.model or packaged_model(),
+        data=arguments.data.resolve(),
+        epochs=arguments.epochs,
+        learning_rate=arguments.learning_rate,
+        batch_size=arguments.batch_size,
+        max_length=arguments.max_length,
+        threads=arguments.threads,
+        work=arguments.work,
+    )
+    programs = finetune_comparison.programs(arguments.nightjar)
+    names = chosen([program.name for program in programs], arguments.only)
+    if "nightjar" in names:
+        must_exist(arguments.nightjar)
+    programs = [program for program in programs if program.name in names]
+    table, measured = finetune_comparison.compare(programs, training, arguments.seeds)
+    settings = {
+        "data": arguments.data.name,
+        "epochs": training.epochs,
+        "learning_rate": training.learning_rate,
+        "batch_size": training.batch_size,
+        "max_length": training.tokens_at_most,
+        "seeds": arguments.seeds,
+    }
+    what = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items()) + "; f32, in turn."
+    return what, table, {**settings, "limit": arguments.limit, **measured}
+
+
 def command_line() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "comparison", choices=["encoder", "parquet"], help="bare encoders, or Parquet to Parquet"
+        "comparison",
+        choices=["encoder", "parquet", "finetune"],
+        help="bare encoders, Parquet to Parquet, or training",
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", default=["*"], help="programs to run; wildcards work"
@@ -90,7 +133,7 @@ def command_line() -> argparse.Namespace:
     parser.add_argument(
         "--texts", type=Path, metavar="FILE", help="texts, one a line [default: the demo's reviews]"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="use the first N texts")
+    parser.add_argument("--limit", type=int, metavar="N", help="use the first N texts (finetune: N rows of each split)")
     parser.add_argument(
         "--model",
         type=Path,
@@ -122,7 +165,18 @@ def command_line() -> argparse.Namespace:
             default=built(program),
             help=f"the binary {program} [default: target/release/{program}]",
         )
+    training = parser.add_argument_group("finetune")
+    training.add_argument("--data", type=Path, metavar="FILE", help="Parquet with text, label and split (train, test)")
+    training.add_argument("--epochs", type=int, metavar="N", default=1, help="[default: %(default)s]")
+    training.add_argument(
+        "--learning-rate", type=float, metavar="R", default=5e-5, help="its peak [default: %(default)s]"
+    )
+    training.add_argument("--batch-size", type=int, metavar="N", default=32, help="[default: %(default)s]")
+    training.add_argument("--max-length", type=int, metavar="N", help="tokens read of a text [default: all the model can]")
+    training.add_argument("--seeds", type=int, nargs="+", metavar="S", default=[1, 2, 3], help="[default: 1 2 3]")
     arguments = parser.parse_args()
+    if (arguments.comparison == "finetune") != (arguments.data is not None):
+        parser.error("finetune needs --data, and only finetune takes it")
     if arguments.quick:
         arguments.limit = arguments.limit or 200
         arguments.rounds = arguments.rounds or 3
@@ -181,13 +235,12 @@ def must_exist(binary: Path) -> None:
         raise SystemExit(f"error: there is no {binary}; build it with {build}, or say where it is (--help)")
 
 
-def heading(workload: Workload, rounds: int, described: dict, load: float) -> str:
+def heading(what: str, threads: int, described: dict, load: float) -> str:
     """Returns what the table's figures depend on, in a few lines."""
     cores = described["cores_used"]
     return (
-        f"{described['cpu']}, {cores} cores, {workload.threads} threads ({', '.join(described['flags'])}); "
-        f"load average before: {load:.1f}.\n"
-        f"{len(workload.texts):,} distinct texts, {workload.tokens:,} tokens; medians of {rounds} rounds in turn."
+        f"{described['cpu']}, {cores} cores, {threads} threads ({', '.join(described['flags'])}); "
+        f"load average before: {load:.1f}.\n{what}"
     )
 
 

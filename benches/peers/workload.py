@@ -39,16 +39,20 @@ class Workload:
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of every program: so many threads, no GPU, no network."""
-        threads = str(self.threads)
-        return os.environ | {
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "RAYON_NUM_THREADS": threads,
-            "TOKENIZERS_PARALLELISM": "true",
-            "CUDA_VISIBLE_DEVICES": "",
-            "HF_HUB_OFFLINE": "1",
-            "DO_NOT_TRACK": "1",
-        }
+        return environment(self.threads)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Returns an environment of so many threads, no GPU, no network."""
+    return os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "RAYON_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "true",
+        "CUDA_VISIBLE_DEVICES": "",
+        "HF_HUB_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def read_texts(source: Path | None) -> list[str]:

@@ -131,6 +131,12 @@ fn a_physical_plan_gives_the_same_rows_where_the_catalog_is_empty() {
                 "SELECT a.id, b.id FROM {reviews} a JOIN {reviews} b ON similarity(a.review, b.review) > 0.9 AND a.id < 9"
             ),
             format!(
+                "SELECT product, accuracy(label, classify(review)), f1(label, classify(review), 'good'), \
+                 confusion_matrix(label, classify(review)), round(log_loss(label, classify_scores(review)), 9), \
+                 roc_auc(label, classify_scores(review), 'good'), round(rmse(stars, predict(review, 'stars')), 9), \
+                 round(spearman(stars, predict(review, 'stars')), 9) FROM {reviews} GROUP BY product"
+            ),
+            format!(
                 "SELECT id FROM {reviews} WHERE similarity(review, (SELECT max(review) FROM {reviews})) > 0.5"
             ),
         ];

@@ -213,12 +213,12 @@ mod tests {
         phase.total = None;
         assert_eq!(phase.line(2_005), "embedding: 2,005 rows, 200 rows/s");
         // What an earlier process did is done, and tells nothing of this one's speed.
-        phase.resumed = 1_005;
+        phase.resumed = 1_000;
         assert_eq!(phase.line(2_005), "embedding: 2,005 rows, 100 rows/s");
         phase.detail = Some("epoch 2/3 · loss 0.3121".to_owned());
         assert_eq!(phase.line(2_005), "embedding: epoch 2/3 · loss 0.3121");
         phase.total = Some(10_005);
         assert_eq!(phase.line(2_005), "embedding: epoch 2/3 · loss 0.3121, 80 seconds left");
-        assert_eq!(phase.line(1_005), "embedding: epoch 2/3 · loss 0.3121");
+        assert_eq!(phase.line(1_000), "embedding: epoch 2/3 · loss 0.3121");
     }
 }

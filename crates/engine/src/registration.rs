@@ -108,3 +108,36 @@ impl BuildWithFunctions for SessionStateBuilder {
         self.build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::SessionStateDefaults;
+
+    use super::*;
+
+    #[test]
+    fn no_metric_takes_a_name_that_datafusion_has() {
+        let mut taken: Vec<String> = Vec::new();
+        let mut take = |name: &str, aliases: &[String]| {
+            taken.push(name.to_owned());
+            taken.extend_from_slice(aliases);
+        };
+        let defaults = SessionStateDefaults::default_aggregate_functions().into_iter();
+        for udaf in defaults.chain(datafusion_spark::all_default_aggregate_functions()) {
+            take(udaf.name(), udaf.aliases());
+        }
+        let windows = SessionStateDefaults::default_window_functions().into_iter();
+        for udwf in windows.chain(datafusion_spark::all_default_window_functions()) {
+            take(udwf.name(), udwf.aliases());
+        }
+        // A call by name finds a scalar function first.
+        let scalars = SessionStateDefaults::default_scalar_functions().into_iter();
+        for udf in scalars.chain(datafusion_spark::all_default_scalar_functions()) {
+            take(udf.name(), udf.aliases());
+        }
+        assert!(taken.iter().any(|name| name == "corr"), "the names are there");
+        for metric in registry::aggregates() {
+            assert!(!taken.iter().any(|name| name == metric.name()), "{} is taken", metric.name());
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::DataFusionError;
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::displayable;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::OnConflict;
 use std::fmt;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::base_model::find_base;
 use crate::labelled_rows::LabelledRows;
 use crate::method::Method;
-use crate::prepare::prepare_plans;
 use crate::training::Training;
+use crate::tuning::tuning_phases;
 use crate::{OptionValues, StatementContext};
 
 use datafusion::sql::parser::DFParser;
@@ -73,12 +73,7 @@ impl Statement for ExplainCreateModel {
             Training { name: &create.name, base, fine_tune, options, on_conflict: OnConflict::Fail };
         training.check()?;
         if training.options.method() != Method::Head {
-            let plans = prepare_plans(context, &training).await?;
-            let text = |plan: &dyn ExecutionPlan| displayable(plan).indent(false).to_string();
-            return phases(
-                context,
-                plans.iter().map(|(phase, plan)| (*phase, text(plan.as_ref()))).collect(),
-            );
+            return phases(context, tuning_phases(context, &training).await?);
         }
         let (roles, rows) = training.roles(context).await?;
         let prepare = LabelledRows::plan(context, rows, &roles, &training.pinned())?;

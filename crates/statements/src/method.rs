@@ -16,7 +16,7 @@ pub enum Method {
 }
 
 /// The method of training if none is given.
-pub const DEFAULT_METHOD: Method = Method::Head;
+pub const DEFAULT_METHOD: Method = Method::Full;
 
 impl Method {
     /// Every method.

@@ -8,6 +8,7 @@ mod help;
 mod models;
 mod scripts;
 mod stopping;
+mod tuning;
 
 use std::io::Write;
 use std::path::PathBuf;

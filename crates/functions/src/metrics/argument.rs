@@ -58,7 +58,8 @@ pub(crate) type Forms = &'static [&'static [Argument]];
 /// Returns the first form that takes arguments of these types.
 ///
 /// # Errors
-/// `Arguments` where no form has as many, `ArgumentType` for the first that no such form takes.
+/// `Arguments` where no form has as many or the call begins a longer one, `ArgumentType` for the first that no form of as
+/// many takes.
 pub(crate) fn form_of(
     function: &str,
     syntax: &str,
@@ -66,12 +67,15 @@ pub(crate) fn form_of(
     types: &[DataType],
 ) -> Result<&'static [Argument]> {
     let of_length: Vec<_> = forms.iter().copied().filter(|form| form.len() == types.len()).collect();
-    let fits = |form: &&&[Argument]| form.iter().zip(types).all(|(argument, found)| argument.accepts(found));
-    if let Some(form) = of_length.iter().find(fits) {
+    let fits = |form: &&[Argument]| form.iter().zip(types).all(|(argument, found)| argument.accepts(found));
+    if let Some(form) = of_length.iter().find(|form| fits(form)) {
         return Ok(form);
     }
+    // Of a longer form, what is wrong is that an argument lacks.
+    let starts_longer = forms.iter().any(|form| form.len() > types.len() && fits(form));
     let refused = (0..types.len())
-        .find(|&i| !of_length.is_empty() && !of_length.iter().any(|form| form[i].accepts(&types[i])));
+        .find(|&i| !of_length.is_empty() && !of_length.iter().any(|form| form[i].accepts(&types[i])))
+        .filter(|_| !starts_longer);
     let Some(index) = refused else {
         let found = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let (function, expected) = (function.to_owned(), syntax.to_owned());

@@ -7,10 +7,11 @@
 
 mod commit;
 mod driver;
+mod explain;
 mod history;
 mod plan;
 mod progress;
 mod queries;
 mod tuning_run;
 
-pub(crate) use queries::phase_plans;
+pub(crate) use explain::tuning_phases;

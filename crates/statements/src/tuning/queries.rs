@@ -7,7 +7,6 @@ use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::physical_plan::displayable;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
 use nightjar_functions::rounds::{RoundReport, TrainingPlan};
@@ -157,10 +156,4 @@ pub(super) async fn run_validation(query: DataFrame) -> Result<Vec<(String, f64)
 
 fn first_tokens(prepared: &Prepared) -> &'static str {
     if prepared.pairs { "first_tokens" } else { "NULL" }
-}
-
-/// Returns the physical plan of a query as text.
-pub(crate) async fn phase_plans(query: DataFrame) -> Result<String> {
-    let plan = query.create_physical_plan().await?;
-    Ok(displayable(plan.as_ref()).indent(false).to_string())
 }

@@ -37,7 +37,7 @@ impl TuningRun {
     pub(super) fn open(context: &StatementContext, training: &Training<'_>) -> Result<Self> {
         let (store, catalog) = (context.store.clone(), context.store.catalog());
         let fingerprint = fingerprint(training);
-        let resumable = catalog.resumable_run(training.name, Some(&fingerprint))?;
+        let resumable = context.resumable_run(training.name, &fingerprint)?;
         let (id, folder) = match resumable {
             Some(run) => {
                 let folder = store.run_folder(run.run_id)?;
