@@ -33,14 +33,9 @@ impl OptionValues {
     /// An option that is unknown, of another method, given twice, or has a value that it does not take.
     pub fn parse(options: &[(String, Value)]) -> Result<Self> {
         let mut values = OptionValues::default();
-        // The method first: the error of an option of another method names it. Then the task, by which it can be chosen.
-        let mut options: Vec<_> = options.iter().collect();
-        options.sort_by_key(|(name, _)| match name.as_str() {
-            "method" => 0,
-            "task" => 1,
-            _ => 2,
-        });
-        for (name, value) in options {
+        // The method first: the error of an option of another method names it.
+        let (methods, others): (Vec<_>, Vec<_>) = options.iter().partition(|(name, _)| name == "method");
+        for (name, value) in methods.into_iter().chain(others) {
             let option = values.find(name)?;
             let value = option.kind.read(value).ok_or_else(|| StatementError::OptionValue {
                 option: option.name,
@@ -49,10 +44,6 @@ impl OptionValues {
             })?;
             if values.given.insert(option.name, value).is_some() {
                 return Err(StatementError::RepeatedOption { option: option.name });
-            }
-            if values.task() == Some("embed") {
-                // A head could not.
-                values.given.entry("method").or_insert(OptionValue::Word(Method::Full.as_str()));
             }
         }
         Ok(values)

@@ -49,8 +49,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         kind: Kind::Text { allowed: &["full", "lora", "head"] },
         default: OptionDefault::Sql(DEFAULT_METHOD.sql()),
         summary: "How to train: 'full' moves all weights of the encoder, 'lora' moves small low-rank additions to its \
-            projections, 'head' keeps the encoder as it is and fits a linear layer on its embeddings. With task = 'embed', \
-            which a head can't serve, the default is 'full'.",
+            projections, 'head' keeps the encoder as it is and fits a linear layer on its embeddings.",
         reason: DEFAULT_METHOD.reason(),
     },
     TrainingOption {

@@ -98,14 +98,15 @@ async fn moments(context: &StatementContext, prepared: &Prepared) -> Result<Roun
 async fn scores(context: &StatementContext, prepared: &Prepared) -> Result<RoundTask> {
     let measures = [("least", "min(target)"), ("greatest", "max(target)")];
     let [least, greatest] = of_targets(context, prepared, measures).await?;
-    if least == greatest {
+    // One pair is no reason to refuse; and EXPLAIN plans with one.
+    if least == greatest && prepared.rows > 1 {
         return Err(TrainingError::OneScore { score: least }.into());
     }
-    Ok(if least >= -1.0 && greatest <= 1.0 {
-        RoundTask::Similarity { zero: 0.0, range: 1.0 }
-    } else {
-        RoundTask::Similarity { zero: least, range: greatest - least }
-    })
+    if least >= -1.0 && greatest <= 1.0 {
+        return Ok(RoundTask::Similarity { zero: 0.0, range: 1.0 });
+    }
+    let range = if greatest > least { greatest - least } else { 1.0 };
+    Ok(RoundTask::Similarity { zero: least, range })
 }
 
 /// Returns two measures of the targets to learn.
