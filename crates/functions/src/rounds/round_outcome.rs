@@ -31,7 +31,7 @@ pub struct RoundOutcome {
 impl RoundOutcome {
     /// Returns the function over a store's models.
     pub fn new(models: Models) -> Self {
-        RoundOutcome { models, signature: Signature::any(5, Volatility::Volatile) }
+        RoundOutcome { models, signature: Signature::any(5, Volatility::Stable) }
     }
 
     fn outcomes(&self, folder: &PathBuf, round: u32, columns: &[ArrayRef]) -> Result<(Vec<f64>, Vec<f64>)> {

@@ -62,6 +62,8 @@ pub(super) async fn features<'a>(
     let options = config.options_mut();
     options.optimizer.repartition_file_scans = false;
     options.optimizer.enable_round_robin_repartition = false;
+    // It would take the fields of a struct from a call each.
+    options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
     let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
     let paths: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
