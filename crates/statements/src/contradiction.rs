@@ -205,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn pairs_without_scores_need_others() {
+        assert_eq!(Contradiction::check_contrast(&options(&[("method", "full")])), Ok(()));
+        let alone = options(&[("method", "full"), ("batch_size", "1")]);
+        assert_eq!(Contradiction::check_contrast(&alone), Err(Contradiction::NothingToContrast));
+    }
+
+    #[test]
     fn a_head_cannot_tune_an_embedding() {
         assert_eq!(
             check(&[("method", "head"), ("task", "embed")], false),
