@@ -18,7 +18,7 @@ fn create(more: &str) -> String {
 
 /// Returns the digests of the model's encoder and of what else the version has.
 fn digests(nightjar: &Nightjar) -> String {
-    nightjar.sql("SELECT version, digest FROM nightjar.model_versions WHERE name = 'm'")
+    nightjar.sql("SELECT version, digest FROM nightjar.model_versions WHERE model = 'm'")
 }
 
 fn signal(child: &Child, name: &str) {
@@ -76,7 +76,7 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
         let runs = nightjar.sql("SELECT status, count(*) FROM nightjar.training_runs GROUP BY status");
         assert!(runs.contains("done") && !runs.contains("resumable"), "{runs}");
         let metrics = "SELECT step, name, value FROM nightjar.training_metrics WHERE name NOT LIKE '%per_second' \
-            AND run_id = (SELECT run_id FROM nightjar.model_versions WHERE name = 'm') ORDER BY step, name";
+            AND run_id = (SELECT run_id FROM nightjar.model_versions WHERE model = 'm') ORDER BY step, name";
         assert_eq!(nightjar.sql(metrics), whole.sql(metrics), "what is recorded is the same too");
         let kept: Vec<_> = std::fs::read_dir(nightjar.path("store/runs/1"))
             .unwrap()

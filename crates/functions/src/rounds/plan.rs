@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nightjar_catalog::Digest;
-use nightjar_models::{Objective, OptimizerOptions, Schedule, TrainerOptions};
+use nightjar_models::{LoraOptions, Objective, OptimizerOptions, Schedule, TrainerOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::{FunctionError, Result};
@@ -186,6 +186,11 @@ impl TrainingPlan {
             objective,
             dropout: self.dropout,
             freeze_layers: self.freeze_layers,
+            lora: self.lora.map(|Lora { rank, alpha, attention_only }| LoraOptions {
+                rank,
+                alpha,
+                attention_only,
+            }),
             seed: self.seed,
             optimizer: OptimizerOptions {
                 learning_rate: self.learning_rate,

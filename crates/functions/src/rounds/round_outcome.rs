@@ -1,7 +1,7 @@
 //! `round_outcome`: what the weights after a round make of a row, to validate.
 
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, StructArray};
@@ -34,7 +34,7 @@ impl RoundOutcome {
         RoundOutcome { models, signature: Signature::any(5, Volatility::Stable) }
     }
 
-    fn outcomes(&self, folder: &PathBuf, round: u32, columns: &[ArrayRef]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn outcomes(&self, folder: &Path, round: u32, columns: &[ArrayRef]) -> Result<(Vec<f64>, Vec<f64>)> {
         let plan = TrainingPlan::read(folder)?;
         let rows = features::rows(&plan.task, columns)?;
         let working = Working::take(&self.models, &plan, folder, Some(round))?;

@@ -94,8 +94,7 @@ pub struct AttentionGradientScratch {
 pub fn attend_backward(
     cpu: Cpu,
     qkv: &[f32],
-    lengths: &[usize],
-    heads: Heads,
+    (lengths, heads): (&[usize], Heads),
     dropout: &[Dropout],
     gradients: &[f32],
     out: &mut [f32],

@@ -18,6 +18,6 @@ pub use dropout::Dropout;
 pub use gelu::{gelu_backward, gelu_rows};
 pub use layer_norm::{RowScale, add_column_sums, normalize_backward, normalize_rows};
 pub use product::{
-    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, pack_weight, packed_len, transpose_packed,
+    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, pack_rows, pack_weight, packed_len, transpose_packed,
     unpack_weight,
 };

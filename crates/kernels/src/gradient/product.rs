@@ -4,15 +4,11 @@
 //! product reads them so, gradients have the same layout, and the optimizer does not care. The gradient of a layer's inputs is
 //! a product with the transposed weight, packed likewise once a step.
 
-use crate::dot::Dot;
 use crate::level::{Cpu, Kernel, Level};
 use crate::tile::{BAND, LANES, PANEL, Words, multiply};
 
 /// Outputs of a panel.
 pub const PANEL_OUTPUTS: usize = PANEL;
-
-/// Depths that are summed before the next ones: what a tile reads of them stays in the second-level cache.
-const DEPTH: usize = 256;
 
 /// Returns the numbers of a packed weight.
 pub fn packed_len(outputs: usize, inputs: usize) -> usize {
@@ -136,34 +132,55 @@ fn store(sums: &[u32], bias: &[f32; PANEL], out: &mut [f32]) {
     }
 }
 
+/// Writes a layer's inputs, `[rows, inputs]`, to `packed` as [`add_weight_gradient`] reads them: strips of 8 inputs,
+/// `[inputs / 8, rows, 8]`, the last one filled up with zeros.
+pub fn pack_rows(rows: &[f32], inputs: usize, packed: &mut Vec<f32>) {
+    let count = rows.len() / inputs;
+    packed.resize(count * inputs.next_multiple_of(BAND), 0.0);
+    for (strip, out) in packed.chunks_exact_mut((count * BAND).max(1)).enumerate() {
+        let first = strip * BAND;
+        let width = (inputs - first).min(BAND);
+        for (row, out) in rows.chunks_exact(inputs).zip(out.as_chunks_mut::<BAND>().0) {
+            match row[first..].first_chunk::<BAND>() {
+                Some(whole) => *out = *whole,
+                None => {
+                    out[..width].copy_from_slice(&row[first..]);
+                    out[width..].fill(0.0);
+                }
+            }
+        }
+    }
+}
+
 /// Adds a layer's weight and bias gradients for the outputs of one panel: `gradientsᵀ · rows`, and the sum of the gradients.
 ///
-/// `rows` are the layer's inputs, `[rows, inputs]`, and `gradients` those of its outputs, `[rows, outputs]`. `weight` is the panel of
-/// the packed gradient, `[inputs, 48]`, and `bias` the panel's part, at most 48. Sums run along the rows in their order. `scratch`
-/// is memory to be used again.
+/// `packed` are the layer's inputs as [`pack_rows`] writes them, and `gradients` those of its outputs, `[rows, outputs]`. `weight` is the
+/// panel of the packed gradient, `[inputs, 48]`, and `bias` the panel's part, at most 48. Sums run along the rows in their order.
+/// `scratch` is memory to be used again.
 pub fn add_weight_gradient(
     cpu: Cpu,
-    (rows, inputs): (&[f32], usize),
+    packed: &[f32],
     (gradients, outputs): (&[f32], usize),
     panel: usize,
     weight: &mut [f32],
     bias: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    let count = rows.len() / inputs;
+    let (count, inputs) = (gradients.len() / outputs, weight.len() / PANEL);
     assert!(
-        rows.len() == count * inputs && gradients.len() == count * outputs,
+        gradients.len() == count * outputs && packed.len() == count * inputs.next_multiple_of(BAND),
         "the sizes of a weight gradient"
     );
     assert_eq!(weight.len(), inputs * PANEL, "the panel's size");
     assert!(panel * PANEL + bias.len() <= outputs && bias.len() <= PANEL, "the panel's outputs");
-    scratch.resize(count.min(DEPTH) * PANEL, 0.0);
-    cpu.run(WeightGradient { rows, inputs, gradients, outputs, panel, weight, bias, scratch });
+    if count > 0 {
+        scratch.resize(count * PANEL, 0.0);
+        cpu.run(WeightGradient { packed, gradients, outputs, panel, weight, bias, scratch });
+    }
 }
 
 struct WeightGradient<'a> {
-    rows: &'a [f32],
-    inputs: usize,
+    packed: &'a [f32],
     gradients: &'a [f32],
     outputs: usize,
     panel: usize,
@@ -177,38 +194,24 @@ impl Kernel for WeightGradient<'_> {
 
     #[inline(always)]
     fn run<L: Level>(self) {
-        let WeightGradient { rows, inputs, gradients, outputs, panel, weight, bias, scratch } = self;
+        let WeightGradient { packed, gradients, outputs, panel, weight, bias, scratch } = self;
         let width = bias.len();
-        let blocks = rows.chunks(DEPTH * inputs).zip(gradients.chunks(DEPTH * outputs));
-        for (rows, gradients) in blocks {
-            let depth = rows.len() / inputs;
-            for (row, to) in gradients.chunks_exact(outputs).zip(scratch.chunks_exact_mut(PANEL)) {
-                let row = &row[panel * PANEL..][..width];
-                to[..width].copy_from_slice(row);
-                to[width..].fill(0.0);
-                bias.iter_mut().zip(row).for_each(|(sum, gradient)| *sum += gradient);
-            }
-            add_product::<L::F32>(rows, inputs, &scratch[..depth * PANEL], weight);
+        for (row, to) in gradients.chunks_exact(outputs).zip(scratch.chunks_exact_mut(PANEL)) {
+            let row = &row[panel * PANEL..][..width];
+            to[..width].copy_from_slice(row);
+            to[width..].fill(0.0);
+            bias.iter_mut().zip(row).for_each(|(sum, gradient)| *sum += gradient);
         }
-    }
-}
-
-/// Adds `rowsᵀ · columns` to `out`, `[inputs, 48]`; `columns` is `[depth, 48]`.
-#[inline(always)]
-fn add_product<D: Dot>(rows: &[f32], inputs: usize, columns: &[f32], out: &mut [f32]) {
-    let depth = columns.len() / PANEL;
-    let mut tile = [0u32; BAND * PANEL];
-    for (band, out) in out.chunks_mut(BAND * PANEL).enumerate() {
-        let height = out.len() / PANEL;
-        let words = Words { start: rows[band * BAND..].as_ptr().cast(), stride: inputs };
-        let columns = Words { start: columns.as_ptr().cast(), stride: PANEL };
-        // SAFETY: called by kernels that are compiled for the instructions of `D`; `rows` has `depth` rows of `inputs` numbers, of
-        // which `height` are read from the band's first on.
-        unsafe { multiply::<D, true>(words, columns, [height, PANEL, depth], &mut tile, PANEL) };
-        for (out, sums) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(tile.as_chunks::<LANES>().0) {
-            for lane in 0..LANES {
-                out[lane] += f32::from_bits(sums[lane]);
-            }
+        let depth = scratch.len() / PANEL;
+        let columns = Words { start: scratch.as_ptr().cast(), stride: PANEL };
+        let mut tile = [0u32; BAND * PANEL];
+        for (strip, out) in packed.chunks_exact(depth * BAND).zip(weight.chunks_mut(BAND * PANEL)) {
+            let words = Words { start: strip.as_ptr().cast(), stride: BAND };
+            let height = out.len() / PANEL;
+            // SAFETY: `run` is compiled for the level's instructions; a strip has `depth` rows of BAND numbers, and `scratch` as many of PANEL.
+            unsafe { multiply::<L::F32, true>(words, columns, [height, PANEL, depth], &mut tile, PANEL) };
+            // One flat loop: nested ones of constant length become gathers across vectors.
+            out.iter_mut().zip(&tile).for_each(|(out, sum)| *out += f32::from_bits(*sum));
         }
     }
 }

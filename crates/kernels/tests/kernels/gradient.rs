@@ -37,11 +37,12 @@ proptest! {
             }
             let mut sums = vec![1.0; packed.len()];
             let mut bias_sums = vec![2.0; outputs];
-            let mut scratch = Vec::new();
+            let (mut scratch, mut packed_rows) = (Vec::new(), Vec::new());
+            pack_rows(&x, inputs, &mut packed_rows);
             for (panel, weight) in sums.chunks_exact_mut(inputs * PANEL_OUTPUTS).enumerate() {
                 let end = outputs.min((panel + 1) * PANEL_OUTPUTS);
                 let bias = &mut bias_sums[panel * PANEL_OUTPUTS..end];
-                add_weight_gradient(cpu, (&x, inputs), (&gradients, outputs), panel, weight, bias, &mut scratch);
+                add_weight_gradient(cpu, &packed_rows, (&gradients, outputs), panel, weight, bias, &mut scratch);
             }
             let mut found = vec![0.0; outputs * inputs];
             unpack_weight(&sums, inputs, &mut found);
@@ -156,7 +157,7 @@ fn attention_and_its_gradient_with_and_without_dropout() {
             attend_and_drop(cpu, &qkv, &lengths, heads, &dropout, &mut out, &mut AttentionScratch::default());
             let mut back = vec![f32::NAN; qkv.len()];
             let mut scratch = AttentionGradientScratch::default();
-            attend_backward(cpu, &qkv, &lengths, heads, &dropout, &gradients, &mut back, &mut scratch);
+            attend_backward(cpu, &qkv, (&lengths, heads), &dropout, &gradients, &mut back, &mut scratch);
             let mut start = 0;
             for (text, &length) in lengths.iter().enumerate() {
                 let mut factors = vec![1.0; 2 * length * length];

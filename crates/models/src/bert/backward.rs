@@ -2,7 +2,7 @@
 
 use nightjar_kernels::gradient::{
     PANEL_OUTPUTS, add_column_sums, add_weight_gradient, attend_backward, gelu_backward, multiply_rows,
-    normalize_backward, packed_len, transpose_packed,
+    normalize_backward, pack_rows, packed_len, transpose_packed,
 };
 use rayon::prelude::*;
 
@@ -31,7 +31,7 @@ impl PassContext<'_> {
         let (hidden, tokens) = (self.places.sizes.hidden, part.tokens());
         let Part { texts, first, layers, gradients, scratch, .. } = part;
         let PartScratch { attention_gradient, wide, dropout, .. } = scratch;
-        let Gradients { output, down, inner, middle, attention, qkv, input } = gradients;
+        let Gradients { output, down, inner, middle, attention, qkv, input, rows } = gradients;
         let pass = &mut layers[layer];
         let [of_qkv, of_attention, of_up, of_down] = transposes;
         let numbers = tokens * hidden;
@@ -73,8 +73,7 @@ impl PassContext<'_> {
         attend_backward(
             self.cpu,
             &pass.qkv,
-            &texts.lengths,
-            heads,
+            (&texts.lengths, heads),
             dropout,
             wide,
             qkv_gradients,
@@ -82,6 +81,11 @@ impl PassContext<'_> {
         );
         self.back(&place.qkv, of_qkv, qkv, wide);
         input.iter_mut().zip(&*wide).for_each(|(sum, gradient)| *sum += gradient);
+
+        let inputs = [&pass.input, &pass.context, &pass.middle, &pass.inner];
+        for ((inputs, product), packed) in inputs.into_iter().zip(place.products()).zip(rows) {
+            pack_rows(inputs, product.inputs, packed);
+        }
     }
 
     /// Writes the gradients of a product's inputs.
@@ -112,15 +116,11 @@ impl PassContext<'_> {
         let place = &self.places.layers[layer];
         let mut sums = Taking(sums);
         let mut panels = Vec::new();
-        sums.panels(&place.qkv, |pass, gradients| (&pass.input[..], &gradients.qkv[..]), &mut panels);
-        sums.panels(
-            &place.attention_output,
-            |pass, gradients| (&pass.context[..], &gradients.attention[..]),
-            &mut panels,
-        );
+        sums.panels(&place.qkv, 0, &mut panels);
+        sums.panels(&place.attention_output, 1, &mut panels);
         let attention_norm = (sums.take(&place.attention_norm.weight), sums.take(&place.attention_norm.bias));
-        sums.panels(&place.up, |pass, gradients| (&pass.middle[..], &gradients.inner[..]), &mut panels);
-        sums.panels(&place.down, |pass, gradients| (&pass.inner[..], &gradients.down[..]), &mut panels);
+        sums.panels(&place.up, 2, &mut panels);
+        sums.panels(&place.down, 3, &mut panels);
         let output_norm = (sums.take(&place.output_norm.weight), sums.take(&place.output_norm.bias));
         panels.into_par_iter().with_max_len(1).for_each_init(Vec::new, |scratch, mut panel| {
             parts.iter().for_each(|part| panel.add(self, &part.layers[layer], &part.gradients, scratch));
@@ -138,10 +138,18 @@ impl PassContext<'_> {
 /// Which inputs and which gradients of outputs the weight gradient of a product is made of.
 type Operands = for<'a> fn(&'a LayerPass, &'a Gradients) -> (&'a [f32], &'a [f32]);
 
+/// Of each product, in the order of `LayerPlace::products`, behind `layer_backward`.
+pub(crate) const OPERANDS: [Operands; 4] = [
+    |pass, gradients| (&pass.input, &gradients.qkv),
+    |pass, gradients| (&pass.context, &gradients.attention),
+    |pass, gradients| (&pass.middle, &gradients.inner),
+    |pass, gradients| (&pass.inner, &gradients.down),
+];
+
 /// The sums of one panel of a product's weights.
 struct PanelGradient<'a> {
-    operands: Operands,
-    inputs: usize,
+    /// In the order of `LayerPlace::products`.
+    product: usize,
     outputs: usize,
     panel: usize,
     weight: &'a mut [f32],
@@ -156,9 +164,9 @@ impl PanelGradient<'_> {
         gradients: &Gradients,
         scratch: &mut Vec<f32>,
     ) {
-        let (rows, gradients) = (self.operands)(pass, gradients);
-        let (rows, gradients) = ((rows, self.inputs), (gradients, self.outputs));
-        add_weight_gradient(context.cpu, rows, gradients, self.panel, self.weight, self.bias, scratch);
+        let (_, of_outputs) = OPERANDS[self.product](pass, gradients);
+        let (rows, of_outputs) = (&gradients.rows[self.product], (of_outputs, self.outputs));
+        add_weight_gradient(context.cpu, rows, of_outputs, self.panel, self.weight, self.bias, scratch);
     }
 }
 
@@ -172,13 +180,12 @@ impl<'a> Taking<'a> {
         taken
     }
 
-    fn panels(&mut self, place: &LinearPlace, operands: Operands, panels: &mut Vec<PanelGradient<'a>>) {
+    fn panels(&mut self, place: &LinearPlace, product: usize, panels: &mut Vec<PanelGradient<'a>>) {
         let (weight, bias) = (self.take(&place.weight), self.take(&place.bias));
         let LinearPlace { inputs, outputs, .. } = *place;
         let parts = weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(bias.chunks_mut(PANEL_OUTPUTS));
         panels.extend(parts.enumerate().map(|(panel, (weight, bias))| PanelGradient {
-            operands,
-            inputs,
+            product,
             outputs,
             panel,
             weight,

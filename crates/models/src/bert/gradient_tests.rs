@@ -40,7 +40,8 @@ fn trainer(dir: &Path, dropout: f32, freeze_layers: usize) -> Trainer {
         learning_rate: 1e-3,
         ..OptimizerOptions::default()
     };
-    Trainer::load(dir, TrainerOptions { objective, dropout, freeze_layers, seed: 5, optimizer }).unwrap()
+    Trainer::load(dir, TrainerOptions { objective, dropout, freeze_layers, lora: None, seed: 5, optimizer })
+        .unwrap()
 }
 
 /// A model whose tensors are variables.
@@ -59,7 +60,7 @@ fn reference(dir: &Path) -> (ReferenceBert, BTreeMap<String, Var>) {
     vary("embeddings.word_embeddings.weight".into(), &mut model.words);
     vary("embeddings.position_embeddings.weight".into(), &mut model.positions);
     vary("embeddings.token_type_embeddings.weight".into(), &mut model.segments);
-    let mut norm = |name: &str, norm: &mut Norm, vary: &mut dyn FnMut(String, &mut Tensor)| {
+    let norm = |name: &str, norm: &mut Norm, vary: &mut dyn FnMut(String, &mut Tensor)| {
         vary(format!("{name}.weight"), &mut norm.weight);
         vary(format!("{name}.bias"), &mut norm.bias);
     };
@@ -213,6 +214,7 @@ fn frozen_layers_stay_and_the_others_move() {
         objective,
         dropout: 0.0,
         freeze_layers: 3,
+        lora: None,
         seed: 1,
         optimizer: OptimizerOptions::default(),
     };

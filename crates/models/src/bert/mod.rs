@@ -18,9 +18,10 @@ use crate::spec::BodySizes;
 use crate::weights::Weights;
 use crate::{ModelError, Result};
 
-pub(crate) use backward::Transposes;
+pub(crate) use backward::{OPERANDS, Transposes};
 pub(crate) use forward::PassContext;
 pub(crate) use places::{LinearPlace, Places};
+pub(crate) use tensors::LinearPart;
 
 use packed::PackedBert;
 use reference::ReferenceBert;

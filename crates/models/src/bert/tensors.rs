@@ -7,7 +7,38 @@ use nightjar_kernels::gradient::unpack_weight;
 use super::places::{LayerPlace, LinearPlace, NormPlace, Places};
 use crate::tensor_file::NamedTensor;
 
+/// A linear layer of the model's file, as a part of a product.
+pub(crate) struct LinearPart {
+    /// Its name within the layer.
+    pub(crate) name: &'static str,
+    /// Which of the product's outputs are its own, in its order.
+    pub(crate) outputs: Vec<usize>,
+    /// Which of the product's inputs are.
+    pub(crate) inputs: Vec<usize>,
+}
+
 impl Places {
+    /// Returns the linear layers that a layer's product, by its number in [`LayerPlace::products`], is made of.
+    pub(crate) fn linear_parts(&self, product: usize, place: &LinearPlace) -> Vec<LinearPart> {
+        let per_part = self.heads.count * self.heads.width;
+        let all = |count: usize| (0..count).collect::<Vec<_>>();
+        let alone = |name, inputs| vec![LinearPart { name, outputs: all(place.outputs), inputs }];
+        match product {
+            0 => {
+                let names = ["attention.self.query", "attention.self.key", "attention.self.value"];
+                let part = |(part, name)| LinearPart {
+                    name,
+                    outputs: self.in_heads(part * per_part),
+                    inputs: all(place.inputs),
+                };
+                names.into_iter().enumerate().map(part).collect()
+            }
+            1 => alone("attention.output.dense", self.in_heads(0)),
+            2 => alone("intermediate.dense", all(place.inputs)),
+            _ => alone("output.dense", all(place.inputs)),
+        }
+    }
+
     /// Returns the tensors by their names in the file, without prefix, the word table left out. `numbers` are the weights, or their
     /// gradients.
     pub(crate) fn tensors(&self, numbers: &[f32]) -> Vec<NamedTensor> {
@@ -26,22 +57,14 @@ impl Places {
     }
 
     fn layer(&self, at: &str, layer: &LayerPlace, numbers: &[f32]) -> Vec<NamedTensor> {
-        let LayerPlace { qkv, attention_output, attention_norm, up, down, output_norm } = layer;
-        let per_part = self.heads.count * self.heads.width;
-        let (all, in_heads) = (|count: usize| (0..count).collect::<Vec<_>>(), self.in_heads(0));
         let mut tensors = Vec::new();
-        let mut add = |name: &str, place: &LinearPlace, outputs: &[usize], inputs: &[usize]| {
-            tensors.extend(linear(format!("{at}.{name}"), place, numbers, outputs, inputs));
-        };
-        for (part, name) in ["query", "key", "value"].into_iter().enumerate() {
-            let outputs = self.in_heads(part * per_part);
-            add(&format!("attention.self.{name}"), qkv, &outputs, &all(qkv.inputs));
+        for (product, place) in layer.products().into_iter().enumerate() {
+            for LinearPart { name, outputs, inputs } in self.linear_parts(product, place) {
+                tensors.extend(linear(format!("{at}.{name}"), place, numbers, &outputs, &inputs));
+            }
         }
-        add("attention.output.dense", attention_output, &all(attention_output.outputs), &in_heads);
-        add("intermediate.dense", up, &all(up.outputs), &all(up.inputs));
-        add("output.dense", down, &all(down.outputs), &all(down.inputs));
-        tensors.extend(norm(format!("{at}.attention.output.LayerNorm"), attention_norm, numbers));
-        tensors.extend(norm(format!("{at}.output.LayerNorm"), output_norm, numbers));
+        tensors.extend(norm(format!("{at}.attention.output.LayerNorm"), &layer.attention_norm, numbers));
+        tensors.extend(norm(format!("{at}.output.LayerNorm"), &layer.output_norm, numbers));
         tensors
     }
 

@@ -1,15 +1,17 @@
 //! The linear head on the pooled states, forward and backward.
 
 use nightjar_kernels::gradient::{
-    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, packed_len, transpose_packed,
+    PANEL_OUTPUTS, add_weight_gradient, multiply_rows, pack_rows, packed_len, transpose_packed,
 };
+use rayon::prelude::*;
 
 use super::objective::Objective;
 use super::part::{Part, sized};
 use super::trainer::TrainingRow;
-use crate::Pooling;
+use super::words::WordTable;
 use crate::bert::{LinearPlace, PassContext};
 use crate::random::SplitMix64;
+use crate::{Pooling, Result};
 
 /// The place of the head's dropout.
 const DROPOUT_PLACE: usize = u32::MAX as usize;
@@ -56,6 +58,26 @@ impl<'a> HeadContext<'a> {
         HeadContext { pass, place, pooling, objective, transposed }
     }
 
+    /// Takes the parts through the encoder and the head, and back as far as the states; adds the gradients of the head's weights and
+    /// returns the loss.
+    pub(super) fn learn(
+        &self,
+        words: &WordTable,
+        rows: &[TrainingRow],
+        total: f64,
+        parts: &mut [Part],
+        gradients: &mut [f32],
+    ) -> Result<f64> {
+        parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
+            self.pass.forward(words, part)?;
+            self.forward(part);
+            self.backward(rows, total, part);
+            Ok(())
+        })?;
+        self.add_gradients(parts, gradients);
+        Ok(parts.iter().map(|part| part.head.loss).sum())
+    }
+
     /// Pools the part's states and writes the head's outputs.
     pub(super) fn forward(&self, part: &mut Part) {
         let hidden = self.place.inputs;
@@ -78,7 +100,7 @@ impl<'a> HeadContext<'a> {
     }
 
     /// Replaces the outputs by their gradients and writes those of the states; `total` is what all rows of the batch weigh.
-    pub(super) fn backward(&self, rows: &[TrainingRow], total: f64, part: &mut Part) {
+    fn backward(&self, rows: &[TrainingRow], total: f64, part: &mut Part) {
         let (hidden, first) = (self.place.inputs, part.first);
         let head = &mut part.head;
         head.loss = 0.0;
@@ -114,18 +136,20 @@ impl<'a> HeadContext<'a> {
         }
     }
 
-    /// Adds the gradients of the head's weights, summed over the parts.
-    pub(super) fn add_gradients(&self, parts: &[Part], gradients: &mut [f32]) {
-        let LinearPlace { weight, bias, inputs, outputs } = self.place;
-        let (of_weight, of_bias) = gradients[weight.start..bias.end].split_at_mut(weight.len());
+    /// Adds the gradients of the head's weights, summed over the parts, to `sums`, which is laid out as the head.
+    fn add_gradients(&self, parts: &[Part], sums: &mut [f32]) {
+        let LinearPlace { weight, inputs, outputs, .. } = self.place;
+        let (of_weight, of_bias) = sums.split_at_mut(weight.len());
         let panels =
             of_weight.chunks_exact_mut(inputs * PANEL_OUTPUTS).zip(of_bias.chunks_mut(PANEL_OUTPUTS));
-        let mut scratch = Vec::new();
+        let (mut scratch, mut packed) = (Vec::new(), vec![Vec::new(); parts.len()]);
+        for (part, packed) in parts.iter().zip(&mut packed) {
+            pack_rows(&part.head.pooled, *inputs, packed);
+        }
         for (panel, (weight, bias)) in panels.enumerate() {
-            for part in parts {
-                let (rows, of_outputs) =
-                    ((part.head.pooled.as_slice(), *inputs), (part.head.outputs.as_slice(), *outputs));
-                add_weight_gradient(self.pass.cpu, rows, of_outputs, panel, weight, bias, &mut scratch);
+            for (part, packed) in parts.iter().zip(&packed) {
+                let gradients = (part.head.outputs.as_slice(), *outputs);
+                add_weight_gradient(self.pass.cpu, packed, gradients, panel, weight, bias, &mut scratch);
             }
         }
     }

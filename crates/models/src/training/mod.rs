@@ -1,23 +1,30 @@
-//! Training of all of an encoder's weights by gradient descent.
+//! Training of an encoder by gradient descent: of all its weights, or of low-rank additions to them.
 //!
 //! A [`Trainer`] holds the weights, their gradients and the optimizer's state, and takes one [`step`](Trainer::step) a batch. A batch is
 //! cut into parts of some 128 tokens; each part's forward and backward pass runs on one thread, packed without padding, and
 //! the gradients of a layer's weights are then summed over the parts in their order, one panel of weights a task. So the result has
 //! the same bits for any number of threads.
 
+mod adapter;
 mod batch;
 mod head;
 mod learning_rate;
+mod lora;
+#[cfg(test)]
+mod lora_tests;
 mod objective;
 mod optimizer;
 mod pairs;
 mod part;
+mod region;
 mod save;
 mod state;
 mod trainer;
 mod words;
 
+pub use adapter::Adapter;
 pub use learning_rate::{Schedule, learning_rate};
+pub use lora::LoraOptions;
 pub use objective::{Objective, Target};
 pub use optimizer::OptimizerOptions;
 pub use pairs::PairOutcome;

@@ -1,12 +1,11 @@
 //! One step of the optimizer over all trained numbers.
 
-use std::ops::Range;
-
 use nightjar_kernels::Cpu;
 use nightjar_kernels::gradient::{AdamW, squared_norm};
 use rayon::prelude::*;
 
 use super::learning_rate::{Schedule, learning_rate};
+use super::region::Region;
 
 /// Numbers of one task.
 const CHUNK: usize = 1 << 15;
@@ -63,13 +62,6 @@ impl OptimizerOptions {
     pub fn rate(&self, step: u32) -> f32 {
         self.learning_rate * learning_rate(self.schedule, self.warmup_ratio, step, self.total_steps)
     }
-}
-
-/// Some neighbouring numbers that are trained alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Region {
-    pub(crate) numbers: Range<usize>,
-    pub(crate) decays: bool,
 }
 
 /// The optimizer's means of gradients and of their squares.

@@ -39,6 +39,8 @@ pub(crate) struct Part {
     pub(crate) states: Vec<f32>,
     pub(crate) gradients: Gradients,
     pub(crate) head: HeadPass,
+    /// Of each addition to the layer that is on its way back.
+    pub(crate) low_rank: Vec<LowRankPass>,
     pub(crate) scratch: PartScratch,
 }
 
@@ -74,6 +76,8 @@ pub(crate) struct Gradients {
     pub(crate) qkv: Vec<f32>,
     /// Of the layer's input.
     pub(crate) input: Vec<f32>,
+    /// Not gradients but what the weights' gradients are made of beside them: the inputs of the four products, packed.
+    pub(crate) rows: [Vec<f32>; 4],
 }
 
 /// What the head keeps: `[texts, …]`.
@@ -85,6 +89,15 @@ pub(crate) struct HeadPass {
     pub(crate) outputs: Vec<f32>,
     /// The sum of the texts' weighted losses.
     pub(crate) loss: f64,
+}
+
+/// What the gradients of a low-rank addition are made of, `[tokens, rank]`, both times its scale.
+#[derive(Debug, Default)]
+pub(crate) struct LowRankPass {
+    /// The product's inputs through A.
+    pub(crate) inputs: Vec<f32>,
+    /// The gradients of its outputs, back through B.
+    pub(crate) outputs: Vec<f32>,
 }
 
 /// Memory to be used again.
@@ -102,16 +115,17 @@ impl Part {
         self.texts.ids.len()
     }
 
-    /// Puts these texts of a batch in place of those that it has; memory stays.
-    pub(super) fn fill(&mut self, rows: &[TrainingRow], texts: Range<usize>) {
-        self.texts.ids.clear();
-        self.texts.type_ids.clear();
-        self.texts.lengths.clear();
+    /// Replaces the texts by these rows of a batch; memory stays.
+    pub(crate) fn fill(&mut self, rows: &[TrainingRow], texts: Range<usize>) {
+        let PackedTexts { ids, type_ids, lengths } = &mut self.texts;
+        ids.clear();
+        type_ids.clear();
+        lengths.clear();
         self.first = texts.start;
         for row in &rows[texts] {
-            self.texts.ids.extend_from_slice(&row.ids);
-            self.texts.type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
-            self.texts.lengths.push(row.ids.len());
+            ids.extend_from_slice(&row.ids);
+            type_ids.extend((0..row.ids.len()).map(|token| u32::from(token >= row.first_tokens)));
+            lengths.push(row.ids.len());
         }
     }
 }

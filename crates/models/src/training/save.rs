@@ -43,8 +43,9 @@ impl Trainer {
     #[cfg(test)]
     pub(crate) fn head_gradient(&self) -> HeadWeights {
         let mut weight = vec![0.0; self.head.outputs * self.head.inputs];
-        unpack_weight(&self.gradients()[self.head.weight.clone()], self.head.inputs, &mut weight);
-        HeadWeights { weight, bias: self.gradients()[self.head.bias.clone()].to_vec() }
+        let at = |place: &std::ops::Range<usize>| place.start - self.trained..place.end - self.trained;
+        unpack_weight(&self.gradients()[at(&self.head.weight)], self.head.inputs, &mut weight);
+        HeadWeights { weight, bias: self.gradients()[at(&self.head.bias)].to_vec() }
     }
 
     /// Writes the encoder to `out`, a directory that is there, as a model made from that in `base`. Its embeddings are scaled to unit
@@ -116,4 +117,54 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     // Read and write rather than copy: an artifact's files are read-only, and their copies must not be.
     let bytes = std::fs::read(from).map_err(|source| ModelError::access(from, "read", source))?;
     std::fs::write(to, bytes).map_err(|source| ModelError::access(to, "written", source))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::write_tiny_model;
+    use crate::training::{LoraOptions, Objective, OptimizerOptions, Target, TrainerOptions, TrainingRow};
+    use crate::{TextEncoder, Trainer};
+
+    #[test]
+    fn the_saved_encoder_says_what_the_trainer_says() {
+        let lora = LoraOptions { rank: 4, alpha: 8.0, attention_only: false };
+        for lora in [None, Some(lora)] {
+            let [base, out] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+            write_tiny_model(base.path(), 1).unwrap();
+            let texts = ["good coffee, great hotel", "bad", "a very long and boring movie about the weather"];
+            let tokenizer = TextEncoder::load(base.path()).unwrap();
+            let rows: Vec<TrainingRow> = texts
+                .iter()
+                .zip(0..)
+                .map(|(text, class)| {
+                    let ids = tokenizer.tokenizer().encode(text).ids;
+                    TrainingRow { first_tokens: ids.len(), ids, target: Target::Class(class) }
+                })
+                .collect();
+            let optimizer =
+                OptimizerOptions { total_steps: 20, learning_rate: 1e-2, ..OptimizerOptions::default() };
+            let objective = Objective::Classify { classes: 3, class_weights: vec![], label_smoothing: 0.0 };
+            let options =
+                TrainerOptions { objective, dropout: 0.1, freeze_layers: 0, lora, seed: 1, optimizer };
+            let mut trainer = Trainer::load(base.path(), options).unwrap();
+            let before = trainer.outputs(&rows).unwrap();
+            for _ in 0..5 {
+                trainer.step(&rows).unwrap();
+            }
+            trainer.save_encoder(base.path(), out.path(), false).unwrap();
+            let embeddings = TextEncoder::load(out.path()).unwrap().embed(&texts).unwrap();
+            let (head, expected) = (trainer.head(), trainer.outputs(&rows).unwrap());
+            for (text, embedding) in embeddings.iter().enumerate() {
+                for class in 0..3 {
+                    let weight = &head.weight[class * 32..][..32];
+                    let found: f32 =
+                        head.bias[class] + weight.iter().zip(embedding).map(|(w, x)| w * x).sum::<f32>();
+                    let expected = expected[3 * text + class];
+                    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+                }
+            }
+            let moved = before.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(moved > 0.1, "{moved}");
+        }
+    }
 }

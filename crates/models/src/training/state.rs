@@ -8,6 +8,7 @@ use candle_core::safetensors::SliceSafetensors;
 use memmap2::Mmap;
 use serde_json::{Map, json};
 
+use super::lora::LoraOptions;
 use super::trainer::Trainer;
 use super::words::Touched;
 use crate::weights::Weights;
@@ -23,7 +24,8 @@ const WORD_IDS: &str = "words";
 const LAST_STEPS: &str = "word_last_steps";
 
 impl Trainer {
-    /// Writes all that a training needs to go on: weights, moments, the touched words and the number of steps, as safetensors.
+    /// Writes all that a training needs to go on: the trained weights (with additions their factors and the head), their moments, the
+    /// touched words and the number of steps, as safetensors.
     ///
     /// Equal states give equal bytes. The file is not synced.
     ///
@@ -31,31 +33,46 @@ impl Trainer {
     /// `FileAccess`.
     pub fn save_state(&self, path: &Path) -> Result<()> {
         let Touched { words, rows, first, second, last_steps } = &self.words.touched;
-        let dense = [&self.weights, &self.moments.first, &self.moments.second];
-        let mut file = StateWriter::create(path, self.weights.len(), words.len(), rows.len(), self.steps)?;
-        dense.into_iter().chain([rows, first, second]).try_for_each(|numbers| file.write(numbers))?;
+        let trained = &self.weights[self.trained..];
+        let dense = [trained, &self.moments.first, &self.moments.second];
+        let about = (self.kind(), self.steps);
+        let mut file = StateWriter::create(path, about, trained.len(), words.len(), rows.len())?;
+        dense.into_iter().chain([&rows[..], first, second]).try_for_each(|numbers| file.write(numbers))?;
         file.write_ids(words)?;
         file.write_ids(last_steps)?;
         file.finish()
     }
 
+    /// Returns what a state is of: states of other kinds do not fit.
+    fn kind(&self) -> String {
+        let frozen = self.options.freeze_layers;
+        match &self.options.lora {
+            None => format!("all weights above {frozen} frozen layers"),
+            Some(LoraOptions { rank, alpha, attention_only }) => {
+                let products = if *attention_only { "attention" } else { "all" };
+                format!(
+                    "additions of rank {rank} and alpha {alpha} to {products} products above {frozen} frozen layers"
+                )
+            }
+        }
+    }
+
     /// Goes on from a state that a trainer of the same model and options has saved.
     ///
     /// # Errors
-    /// `FileMissing`, `FileAccess`, `WeightsInvalid` for a file that is no state of such a training.
+    /// `FileMissing`, `FileAccess`, `WeightsInvalid` for a file that is no state of such a training; nothing has changed then, unless
+    /// the file is too short.
     pub fn restore_state(&mut self, path: &Path) -> Result<()> {
         let mapped = Weights::map(path)?;
         let state = StateFile::parse(path, &mapped)?;
-        let (len, width) = (self.weights.len(), self.places.sizes.hidden);
-        if state.len != len || state.word_numbers != state.words * width {
-            return Err(state.invalid("it belongs to another model"));
-        }
+        self.check(&state)?;
         let words = state.ids(WORD_IDS)?;
         if words.iter().any(|word| *word as usize >= self.words.words()) {
             return Err(state.invalid("it has words that the model does not have"));
         }
+        let trained = &mut self.weights[self.trained..];
         for (name, to) in
-            WEIGHTS.into_iter().zip([&mut self.weights, &mut self.moments.first, &mut self.moments.second])
+            WEIGHTS.into_iter().zip([trained, &mut self.moments.first, &mut self.moments.second])
         {
             state.read(name, 0, to)?;
         }
@@ -66,11 +83,27 @@ impl Trainer {
         let last_steps = state.ids(LAST_STEPS)?;
         self.words.restore(Touched { words, rows, first, second, last_steps });
         self.steps = state.steps;
+        self.merge();
+        Ok(())
+    }
+
+    /// Refuses a state of another training.
+    fn check(&self, state: &StateFile<'_>) -> Result<()> {
+        let kind = self.kind();
+        if state.kind != kind {
+            return Err(state.invalid(&format!("it is a state of {}, not of {kind}", state.kind)));
+        }
+        if state.len != self.moments.first.len()
+            || state.word_numbers != state.words * self.places.sizes.hidden
+        {
+            return Err(state.invalid("it belongs to another model"));
+        }
         Ok(())
     }
 
     /// Writes the mean of states, each weighted, to `out`: sums run in f64 and in the order of `states`. Words that a state has not touched
-    /// count there as the base's. The number of steps is the greatest.
+    /// count there as the base's. The number of steps is the greatest. Of additions the factors are averaged: the product of two means is
+    /// not quite the mean of the products, but it has their rank.
     ///
     /// # Errors
     /// `FileMissing`, `FileAccess`, `WeightsInvalid` where the states are not of one training.
@@ -82,15 +115,12 @@ impl Trainer {
         let files = files.collect::<Result<Vec<_>>>()?;
         let total: f64 = states.iter().map(|(_, weight)| weight).sum();
         let shares: Vec<f64> = states.iter().map(|(_, weight)| weight / total).collect();
-        let (len, width) = (self.weights.len(), self.places.sizes.hidden);
-        if let Some(other) =
-            files.iter().find(|file| file.len != len || file.word_numbers != file.words * width)
-        {
-            return Err(other.invalid("it belongs to another model"));
-        }
+        let (len, width) = (self.moments.first.len(), self.places.sizes.hidden);
+        files.iter().try_for_each(|file| self.check(file))?;
         let union = WordUnion::of(&files)?;
         let steps = files.iter().map(|file| file.steps).max().unwrap_or(0);
-        let mut writer = StateWriter::create(out, len, union.words.len(), union.words.len() * width, steps)?;
+        let (about, words) = ((self.kind(), steps), union.words.len());
+        let mut writer = StateWriter::create(out, about, len, words, words * width)?;
         let (mut sums, mut numbers) = (Vec::new(), vec![0.0; CHUNK]);
         for name in WEIGHTS {
             for start in (0..len).step_by(CHUNK) {
@@ -163,9 +193,16 @@ struct StateWriter<'a> {
 }
 
 impl<'a> StateWriter<'a> {
-    fn create(path: &'a Path, len: usize, words: usize, word_numbers: usize, steps: u32) -> Result<Self> {
+    fn create(
+        path: &'a Path,
+        (kind, steps): (String, u32),
+        len: usize,
+        words: usize,
+        word_numbers: usize,
+    ) -> Result<Self> {
         let mut header = Map::new();
-        header.insert("__metadata__".to_owned(), json!({"format": FORMAT, "steps": steps.to_string()}));
+        let metadata = json!({"format": FORMAT, "of": kind, "steps": steps.to_string()});
+        header.insert("__metadata__".to_owned(), metadata);
         let mut offset = 0;
         let lens = WEIGHTS.map(|name| (name, "F32", len)).into_iter();
         let lens = lens.chain(WORDS.map(|name| (name, "F32", word_numbers)));
@@ -207,7 +244,7 @@ impl<'a> StateWriter<'a> {
 }
 
 /// The value of `format` in the metadata.
-const FORMAT: &str = "nightjar-training-state-1";
+const FORMAT: &str = "nightjar-training-state-2";
 
 /// A state's file, mapped.
 struct StateFile<'a> {
@@ -216,6 +253,8 @@ struct StateFile<'a> {
     len: usize,
     words: usize,
     word_numbers: usize,
+    /// What it is a state of.
+    kind: String,
     steps: u32,
 }
 
@@ -231,10 +270,12 @@ impl<'a> StateFile<'a> {
             .map_err(|_| invalid("its header is no JSON"))?;
         let metadata = &header["__metadata__"];
         let steps = metadata["steps"].as_str().and_then(|steps| steps.parse().ok());
-        let (Some(FORMAT), Some(steps)) = (metadata["format"].as_str(), steps) else {
-            return Err(invalid("it is no state of a training"));
+        let (Some(FORMAT), Some(kind), Some(steps)) =
+            (metadata["format"].as_str(), metadata["of"].as_str().map(str::to_owned), steps)
+        else {
+            return Err(invalid("it is no state of a training by this version"));
         };
-        let mut file = StateFile { path, tensors, len: 0, words: 0, word_numbers: 0, steps };
+        let mut file = StateFile { path, tensors, len: 0, words: 0, word_numbers: 0, kind, steps };
         (file.len, file.words, file.word_numbers) = (
             file.data(WEIGHTS[0])?.len() / 4,
             file.data(WORD_IDS)?.len() / 4,
@@ -275,8 +316,11 @@ mod tests {
         let optimizer =
             OptimizerOptions { total_steps: 9, learning_rate: 1e-3, ..OptimizerOptions::default() };
         let objective = Objective::Regress;
-        Trainer::load(dir, TrainerOptions { objective, dropout: 0.1, freeze_layers: 0, seed: 1, optimizer })
-            .unwrap()
+        Trainer::load(
+            dir,
+            TrainerOptions { objective, dropout: 0.1, freeze_layers: 0, lora: None, seed: 1, optimizer },
+        )
+        .unwrap()
     }
 
     fn rows(word: u32) -> Vec<TrainingRow> {

@@ -1,5 +1,6 @@
 //! The trainer: one batch after the other.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +9,12 @@ use nightjar_kernels::gradient::packed_len;
 use rayon::prelude::*;
 
 use super::batch::chunks;
+use super::lora::{Lora, LoraOptions};
 use super::objective::{Objective, Target};
-use super::optimizer::{Moments, OptimizerOptions, Region, squared_gradient, step};
+use super::optimizer::{Moments, OptimizerOptions, squared_gradient, step};
 use super::pairs::{self, Embedding, PairBatch};
 use super::part::{Noise, Part, deal};
+use super::region::{Region, regions};
 use super::words::WordTable;
 use crate::architecture::{Trainable, load_trainable};
 use crate::bert::{LinearPlace, PassContext, Places, Transposes};
@@ -28,6 +31,8 @@ pub struct TrainerOptions {
     pub dropout: f32,
     /// Layers from the bottom that stay as they are, the embeddings with them; 0 trains everything.
     pub freeze_layers: usize,
+    /// Low-rank additions to the layers' products, trained with the head and instead of all other weights.
+    pub lora: Option<LoraOptions>,
     /// Decides about the head's first weights and about dropout.
     pub seed: u64,
     /// How weights are moved.
@@ -64,8 +69,12 @@ pub struct Trainer {
     pub(super) options: TrainerOptions,
     pub(crate) places: Arc<Places>,
     pub(super) head: LinearPlace,
-    /// The encoder as `places` says, then the head.
+    /// The encoder as `places` says, then the head, then the factors of the additions. The encoder's are those that passes read, the
+    /// additions included.
     pub(crate) weights: Vec<f32>,
+    /// Where in `weights` the numbers that training moves begin: moments, gradients and states are of these alone.
+    pub(crate) trained: usize,
+    pub(crate) lora: Option<Lora>,
     pub(super) moments: Moments,
     pub(crate) words: WordTable,
     /// Steps done.
@@ -81,9 +90,10 @@ impl Trainer {
     ///
     /// # Errors
     /// Those of [`EncoderSpec::read`]; `TensorMissing`, `TensorShape`, `TensorType`; `OptionInvalid` for more frozen layers than
-    /// there are.
+    /// there are, for a rank of 0 and for additions where every layer is frozen.
     ///
-    /// Cost: memory of four numbers per weight, and of three per weight of each word that occurs.
+    /// Cost: memory of four numbers per weight, and of three per weight of each word that occurs; with additions of two per weight and
+    /// four per number of an addition.
     pub fn load(dir: &Path, options: TrainerOptions) -> Result<Self> {
         let spec = EncoderSpec::read(dir)?;
         if options.freeze_layers > spec.layers {
@@ -102,8 +112,12 @@ impl Trainer {
         weights.resize(bias.end, 0.0);
         let head = LinearPlace { weight: weight.clone(), bias, inputs: hidden, outputs };
         super::head::initialize(&head, options.seed, &mut weights);
-        let regions = regions(&places, &head, options.freeze_layers);
-        let zeros = || vec![0.0; weights.len()];
+        let lora = match &options.lora {
+            Some(lora) => Some(Lora::add(lora, &places, options.freeze_layers, options.seed, &mut weights)?),
+            None => None,
+        };
+        let (trained, regions) = regions(&places, &head, options.freeze_layers, lora.as_ref());
+        let zeros = || vec![0.0; weights.len() - trained];
         Ok(Trainer {
             cpu: Cpu::detect(),
             moments: Moments { first: zeros(), second: zeros() },
@@ -117,6 +131,8 @@ impl Trainer {
             options,
             head,
             weights,
+            trained,
+            lora,
             regions,
         })
     }
@@ -158,11 +174,20 @@ impl Trainer {
         }
         self.steps += 1;
         let adamw = self.options.optimizer.step(self.steps, squares);
-        step(self.cpu, &adamw, &self.regions, &mut self.weights, &mut self.gradients, &mut self.moments);
-        if self.options.freeze_layers == 0 {
+        let trained = &mut self.weights[self.trained..];
+        step(self.cpu, &adamw, &self.regions, trained, &mut self.gradients, &mut self.moments);
+        if trains_embeddings(&self.options) {
             self.words.step(self.cpu, &adamw);
         }
+        self.merge();
         Ok(StepReport { loss, gradient_norm: squares.sqrt(), tokens })
+    }
+
+    /// Makes the encoder's weights anew from the additions, if there are any.
+    pub(super) fn merge(&mut self) {
+        if let Some(lora) = &self.lora {
+            lora.merge(self.cpu, &mut self.weights);
+        }
     }
 
     /// Returns the rows of the last chunk whose loss is no finite number.
@@ -185,8 +210,21 @@ impl Trainer {
                 .next();
         let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
         let Trainer {
-            cpu, spec, options, places, head, weights, words, gradients, parts, transposes, ..
+            cpu,
+            spec,
+            options,
+            places,
+            head,
+            weights,
+            words,
+            gradients,
+            parts,
+            transposes,
+            lora,
+            ..
         } = self;
+        let trained = self.trained;
+        let of_head = head.weight.start - trained..head.bias.end - trained;
         let pass = PassContext { cpu: *cpu, places, weights, noise };
         let texts = pairs::texts(&options.objective, rows);
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
@@ -207,15 +245,8 @@ impl Trainer {
                 }
                 embedding.backward(of_embeddings, parts);
             } else {
-                deal(&texts, chunk, parts);
-                parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
-                    pass.forward(words, part)?;
-                    head.forward(part);
-                    head.backward(rows, total, part);
-                    Ok(())
-                })?;
-                loss += parts.iter().map(|part| part.head.loss).sum::<f64>();
-                head.add_gradients(parts, gradients);
+                deal(rows, chunk, parts);
+                loss += head.learn(words, rows, total, parts, &mut gradients[of_head.clone()])?;
             }
             for layer in (options.freeze_layers..places.layers.len()).rev() {
                 pass.transpose(layer, transposes);
@@ -223,12 +254,22 @@ impl Trainer {
                     .par_iter_mut()
                     .with_max_len(1)
                     .for_each(|part| pass.layer_backward(layer, transposes, part));
-                pass.add_layer_gradients(layer, parts, &mut gradients[places.layers[layer].all()]);
+                match lora {
+                    Some(lora) => lora.add_layer_gradients(pass, layer, parts, gradients),
+                    None => {
+                        let Range { start, end } = places.layers[layer].all();
+                        pass.add_layer_gradients(
+                            layer,
+                            parts,
+                            &mut gradients[start - trained..end - trained],
+                        );
+                    }
+                }
                 parts
                     .iter_mut()
                     .for_each(|part| std::mem::swap(&mut part.gradients.output, &mut part.gradients.input));
             }
-            if options.freeze_layers == 0 {
+            if trains_embeddings(options) {
                 pass.embeddings_backward(words, parts, gradients);
             }
         }
@@ -253,6 +294,7 @@ impl Trainer {
         Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
     }
 
+    /// Of the trained numbers.
     #[cfg(test)]
     pub(crate) fn gradients(&self) -> &[f32] {
         &self.gradients
@@ -264,36 +306,13 @@ impl Trainer {
     }
 
     #[cfg(test)]
-    pub(crate) fn region_ranges(&self) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn region_ranges(&self) -> Vec<Range<usize>> {
         self.regions.iter().map(|region| region.numbers.clone()).collect()
     }
 }
 
-/// Returns the numbers that are trained, with their decay: none for biases and norms, as in BERT's own training.
-fn regions(places: &Places, head: &LinearPlace, freeze_layers: usize) -> Vec<Region> {
-    let mut regions = Vec::new();
-    let mut add = |numbers: &std::ops::Range<usize>, decays| {
-        regions.push(Region { numbers: numbers.clone(), decays });
-    };
-    if freeze_layers == 0 {
-        add(&places.positions, true);
-        add(&places.segments, true);
-        add(&places.embedding_norm.weight, false);
-        add(&places.embedding_norm.bias, false);
-    }
-    for layer in places.layers.iter().skip(freeze_layers) {
-        for product in layer.products() {
-            add(&product.weight, true);
-            add(&product.bias, false);
-        }
-        for norm in [&layer.attention_norm, &layer.output_norm] {
-            add(&norm.weight, false);
-            add(&norm.bias, false);
-        }
-    }
-    add(&head.weight, true);
-    add(&head.bias, false);
-    regions
+fn trains_embeddings(options: &TrainerOptions) -> bool {
+    options.freeze_layers == 0 && options.lora.is_none()
 }
 
 impl std::fmt::Debug for Trainer {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use nightjar_catalog::{Created, Digest, ModelCard, NewModel, Store, Task};
 use nightjar_functions::rounds::{RoundTask, TrainingPlan, with_trainer};
-use nightjar_functions::{CARD_FILE, HEAD_FILE, Models};
-use nightjar_models::{ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
+use nightjar_functions::{ADAPTER_FILE, CARD_FILE, HEAD_FILE, Models};
+use nightjar_models::{Adapter, ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
 
 use super::history::History;
 use super::tuning_run::TuningRun;
@@ -20,6 +20,7 @@ struct TunedEncoder {
     body: Digest,
     spec: EncoderSpec,
     head: HeadWeights,
+    adapter: Option<Adapter>,
 }
 
 impl Training<'_> {
@@ -49,6 +50,9 @@ impl Training<'_> {
         let json = serde_json::to_vec_pretty(&card)
             .map_err(|error| StatementError::Internal(format!("writing the card: {error}")))?;
         staging.write(CARD_FILE, &json)?;
+        if let Some(adapter) = &tuned.adapter {
+            adapter.save(&staging.path().join(ADAPTER_FILE))?;
+        }
         save_head(&plan.task, prepared, tuned.head, staging.path().join(HEAD_FILE))?;
         let digest = context.store.artifacts().publish(staging)?;
         let new = NewModel { name: self.name.to_owned(), card, digest, run: Some(run.id) };
@@ -74,7 +78,12 @@ impl Training<'_> {
             target,
             method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
-            metrics: metrics.iter().map(|(name, value)| (name.clone(), *value)).collect(),
+            // Timings would give equal trainings different digests.
+            metrics: metrics
+                .iter()
+                .filter(|(name, _)| !name.ends_with("_per_second"))
+                .map(|(name, value)| (name.clone(), *value))
+                .collect(),
             rows: prepared.rows,
             data_digest: Some(prepared.data_digest.to_string()),
             query: Some(self.fine_tune.data.sql()),
@@ -98,13 +107,13 @@ fn publish_encoder(
 ) -> Result<TunedEncoder> {
     let base = store.artifacts().open(body)?;
     let staging = store.artifacts().stage()?;
-    let head = with_trainer(models, &folder, round, |trainer| {
+    let (head, adapter) = with_trainer(models, &folder, round, |trainer| {
         // A head reads pooled states as they are; unit length would hide what they say. Embeddings stay what the base's are.
         trainer.save_encoder(&base.dir, staging.path(), embeds)?;
-        Ok(trainer.head())
+        Ok((trainer.head(), trainer.adapter()))
     })?;
     let spec = EncoderSpec::read(staging.path())?;
-    Ok(TunedEncoder { body: store.artifacts().publish(staging)?, spec, head })
+    Ok(TunedEncoder { body: store.artifacts().publish(staging)?, spec, head, adapter })
 }
 
 /// Writes the head, where there is one.

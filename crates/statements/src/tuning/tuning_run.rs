@@ -1,6 +1,8 @@
 //! The run of a training in the catalog and its folder.
 
+use datafusion::error::DataFusionError;
 use nightjar_catalog::{RunFolder, RunId, Store, TrainingOutcome};
+use nightjar_functions::{FunctionError, find_failure};
 use nightjar_models::Failure;
 
 use super::driver::fingerprint;
@@ -65,13 +67,35 @@ impl TuningRun {
     /// Ends the run with an error: for good, unless the error passes.
     pub(super) fn fail(mut self, error: &StatementError) -> Result<()> {
         self.open = false;
-        let outcome = if PASSING.contains(&error.code()) || error.retryable() {
+        let outcome = if passes(error) {
             TrainingOutcome::Cancelled
         } else {
             TrainingOutcome::Failed { error: error.to_string() }
         };
         Ok(self.store.catalog().finish_training(self.id, &outcome)?)
     }
+}
+
+/// Whether the same training may end well another time: nothing is wrong with its rows or options.
+fn passes(error: &StatementError) -> bool {
+    let code = match error {
+        StatementError::DataFusion(error) => {
+            // A runtime that shuts down cancels the tasks of a query before the statement is dropped.
+            let of_the_system = matches!(
+                error.find_root(),
+                DataFusionError::ObjectStore(_)
+                    | DataFusionError::IoError(_)
+                    | DataFusionError::ExecutionJoin(_)
+                    | DataFusionError::ResourcesExhausted(_)
+            );
+            if of_the_system {
+                return true;
+            }
+            find_failure::<FunctionError>(error).map_or("datafusion", Failure::code)
+        }
+        other => other.code(),
+    };
+    PASSING.contains(&code) || error.retryable()
 }
 
 impl Drop for TuningRun {
