@@ -49,6 +49,9 @@ pub enum Contradiction {
         /// The task.
         task: Task,
     },
+    /// Telling pairs apart one by one.
+    #[error("pairs without scores are told apart from the others of their batch, and batch_size is 1")]
+    NothingToContrast,
     /// Tuning an embedding with a method that leaves it as it is.
     #[error("task 'embed' moves the encoder, which method 'head' keeps as it is")]
     HeadCannotEmbed,
@@ -87,6 +90,11 @@ impl Contradiction {
         Ok(())
     }
 
+    /// Finds what contradicts learning from pairs without scores.
+    pub(crate) fn check_contrast(options: &OptionValues) -> Result<(), Contradiction> {
+        if options.batch_size() == 1 { Err(Self::NothingToContrast) } else { Ok(()) }
+    }
+
     /// Finds the options that this task has no use for.
     pub(crate) fn check_task(options: &OptionValues, task: Task) -> Result<(), Contradiction> {
         if task == Task::Classify {
@@ -110,6 +118,7 @@ impl Failure for Contradiction {
             Self::TooManyFrozen { .. } => "training_option_too_many_frozen",
             Self::NothingToAdapt { .. } => "training_option_nothing_to_adapt",
             Self::NoLabels { .. } => "training_option_no_labels",
+            Self::NothingToContrast => "training_option_nothing_to_contrast",
             Self::HeadCannotEmbed => "training_option_head_cannot_embed",
         }
     }
@@ -125,6 +134,7 @@ impl Failure for Contradiction {
                 format!("freeze_layers takes 0 to {} here; method 'head' keeps the whole encoder", layers - 1)
             }
             Self::NoLabels { option, .. } => format!("leave {option} out"),
+            Self::NothingToContrast => "batch_size takes 2 or more here; more teach more".to_owned(),
             Self::HeadCannotEmbed => "say method = 'full' or method = 'lora'".to_owned(),
         })
     }
@@ -192,6 +202,13 @@ mod tests {
         let found = Contradiction::check_task(&weighed, Task::Regress).unwrap_err();
         assert_eq!(found, Contradiction::NoLabels { option: "class_weights", task: Task::Regress });
         assert_eq!(Contradiction::check_task(&options(&[]), Task::Regress), Ok(()));
+    }
+
+    #[test]
+    fn pairs_without_scores_need_others() {
+        assert_eq!(Contradiction::check_contrast(&options(&[("method", "full")])), Ok(()));
+        let alone = options(&[("method", "full"), ("batch_size", "1")]);
+        assert_eq!(Contradiction::check_contrast(&alone), Err(Contradiction::NothingToContrast));
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) static KIND: StatementKind = StatementKind {
     name: "EVALUATE MODEL",
     syntax: "EVALUATE MODEL name[@version] ON { table | 'file' | (query) } [TARGET column]",
     summary: "Measures a model on labelled rows. Returns accuracy, precision, recall, F1, support, log loss and, for \
-        two classes, ROC AUC: of each class and of all.",
+        two classes, ROC AUC: of each class and of all. Of a model that predicts numbers, RMSE, MAE, R², Pearson's and \
+        Spearman's correlation; of one that embeds, the two correlations of the cosines of text pairs with their scores.",
     example: "EVALUATE MODEL sentiment ON (SELECT review, label FROM reviews WHERE year = 2026)",
     // No statement of SQL begins with this word.
     starts: |parser| at(parser, &["EVALUATE"]),

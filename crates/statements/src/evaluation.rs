@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::functions_nested::expr_fn::array_element;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, ident, lit};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 use futures::TryStreamExt;
@@ -32,27 +32,32 @@ const PURPOSE: &str = "evaluate on";
 /// Returns the model's metrics on the rows: first of the whole, then per class in the order of labels.
 ///
 /// The target is the named column, else the one the model learned, where the rows have it. A label that the model
-/// never saw counts as wrong. Rows with a NULL text or target are left out, with a warning.
+/// never saw counts as wrong. Embeddings are measured by the cosines of pairs against their scores. Rows with a NULL text or
+/// target are left out, with a warning.
 pub(crate) async fn evaluate(
     context: &StatementContext,
     version: &ModelVersion,
     data: &TrainingData,
     target: Option<&str>,
 ) -> Result<Vec<Metric>> {
-    if version.card.task == Task::Embed {
-        return Err(TrainingError::NotEvaluable { model: version.reference().to_string() }.into());
-    }
     let rows = context.rows(data).await?;
     let schema = rows.schema().as_arrow().clone();
     let learned = version.card.target.as_deref().filter(|name| schema.column_with_name(name).is_some());
     let roles = Roles::of(&schema, target.or(learned), Some(version.card.task), Method::Head)?;
+    if roles.target.is_none() {
+        return Err(TrainingError::NotEvaluable { model: version.reference().to_string() }.into());
+    }
     let pinned = PinnedModel::from(version);
     match version.card.task {
         Task::Regress => {
             let measured = run(context, regression_plan(context, rows, &roles, &pinned)?, &pinned).await?;
             Ok(regression(&regression_report(context, &measured, &roles)?))
         }
-        _ => {
+        Task::Embed => {
+            let measured = run(context, regression_plan(context, rows, &roles, &pinned)?, &pinned).await?;
+            Ok(similarity(&regression_report(context, &measured, &roles)?))
+        }
+        Task::Classify => {
             let labels = &version.card.labels;
             let plan = classification_plan(context, rows, &roles, &pinned, labels)?;
             let measured = run(context, plan, &pinned).await?;
@@ -73,7 +78,7 @@ fn classification_plan(
     model: &PinnedModel,
     labels: &[String],
 ) -> Result<DataFrame> {
-    let scores = model_call(context, "classify_scores", &roles.text, model)?.alias("scores");
+    let scores = model_call(context, "classify_scores", &[&roles.text], model)?.alias("scores");
     let rows = rows.select(vec![roles.target_expr().alias("label"), scores])?;
     let (label, scores) = (ident("label"), ident("scores"));
     let prediction = get_field(array_element(scores.clone(), lit(1)), "label");
@@ -117,14 +122,17 @@ fn classification_report(
     Ok(ClassificationReport::of_counts(&counted, log_loss, roc_auc))
 }
 
-/// Returns the plan that sums up errors, in one row.
+/// Returns the plan that sums up how predictions compare to the truth, in one row: numbers, or the cosines of pairs to scores.
 fn regression_plan(
     context: &StatementContext,
     rows: DataFrame,
     roles: &Roles,
     model: &PinnedModel,
 ) -> Result<DataFrame> {
-    let prediction = model_call(context, "predict", &roles.text, model)?.alias("prediction");
+    let texts: Vec<&str> = roles.texts().collect();
+    let function = if roles.task == Task::Embed { "similarity" } else { "predict" };
+    let prediction =
+        cast(model_call(context, function, &texts, model)?, DataType::Float64).alias("prediction");
     let rows = rows.select(vec![roles.target_expr().alias("truth"), prediction])?;
     let (truth, prediction) = (ident("truth"), ident("prediction"));
     let counts = truth.clone().is_not_null().and(prediction.clone().is_not_null());
@@ -155,7 +163,7 @@ fn regression_report(
     let rows = whole_number(measured, "rows")?;
     check_rows(context, measured, roles, rows)?;
     if let Some(value) = number(measured, "not_finite")? {
-        return Err(TrainingError::NotFinite { target: roles.target.clone(), value }.into());
+        return Err(TrainingError::NotFinite { target: roles.target_name().to_owned(), value }.into());
     }
     let metric = |name| Ok::<_, StatementError>(number(measured, name)?.unwrap_or(f64::NAN));
     Ok(RegressionReport {
@@ -187,14 +195,15 @@ fn check_rows(context: &StatementContext, measured: &RecordBatch, roles: &Roles,
     if seen == 0 {
         return Err(TrainingError::NoRows { purpose: PURPOSE }.into());
     }
-    let (text, target) = (&roles.text, &roles.target);
+    let target = roles.target_name();
     if counted == 0 {
-        let column = if whole_number(measured, WITH_TARGET)? == 0 { target } else { text };
-        return Err(TrainingError::AllNull { rows: seen, purpose: PURPOSE, column: column.clone() }.into());
+        let column = if whole_number(measured, WITH_TARGET)? == 0 { target } else { &roles.text };
+        return Err(TrainingError::AllNull { rows: seen, purpose: PURPOSE, column: column.to_owned() }.into());
     }
     if seen > counted {
         let skipped = seen - counted;
-        context.watch.warn(&format!("{skipped} rows with NULL as {text} or {target} were left out"));
+        let columns = roles.texts().chain([target]).collect::<Vec<_>>().join(" or ");
+        context.watch.warn(&format!("{skipped} rows with NULL as {columns} were left out"));
     }
     Ok(())
 }
@@ -241,6 +250,11 @@ fn regression(report: &RegressionReport) -> Vec<Metric> {
         ("pearson", None, report.pearson),
         ("spearman", None, report.spearman),
     ]
+}
+
+fn similarity(report: &RegressionReport) -> Vec<Metric> {
+    let rows = ("rows", None, report.rows as f64);
+    vec![rows, ("pearson", None, report.pearson), ("spearman", None, report.spearman)]
 }
 
 /// Returns the rows of EVALUATE: metric, class (NULL for the whole), value.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::error::{Result, StatementError};
 use crate::method::Method;
+use crate::pair_roles::Score;
 use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
 use crate::{StatementContext, plan_progress, truncated_texts};
@@ -23,24 +24,28 @@ pub(crate) struct Roles {
     pub(crate) text: String,
     /// The second text of a pair.
     pub(crate) second: Option<String>,
-    pub(crate) target: String,
+    /// The column to learn; none for pairs without scores.
+    pub(crate) target: Option<String>,
     pub(crate) task: Task,
 }
 
 /// The column that is the target where none is named.
-const DEFAULT_TARGET: &str = "label";
+pub(crate) const DEFAULT_TARGET: &str = "label";
 
 impl Roles {
     /// Returns the roles of a query's columns: the target by name, the text as the one other column. The methods that
     /// move the encoder also read two texts, in the order of the columns.
     ///
-    /// Text, boolean and integer targets are labels, floats are numbers; `task` overrides.
+    /// Text, boolean and integer targets are labels, floats are numbers; `task` overrides. Task 'embed' reads pairs.
     pub(crate) fn of(
         schema: &Schema,
         target: Option<&str>,
         task: Option<Task>,
         method: Method,
     ) -> Result<Self> {
+        if task == Some(Task::Embed) {
+            return Self::of_pairs(schema, target.map_or(Score::Found, Score::Named));
+        }
         let target = target.unwrap_or(DEFAULT_TARGET);
         let fields = schema.fields();
         let Some(field) = fields.iter().find(|field| field.name() == target) else {
@@ -67,11 +72,16 @@ impl Roles {
         }
         match texts.as_slice() {
             [] => Err(TrainingError::NoInput { target }.into()),
-            [text] => Ok(Self { text: text.clone(), second: None, target, task: task.unwrap_or(by_type) }),
+            [text] => Ok(Self {
+                text: text.clone(),
+                second: None,
+                target: Some(target),
+                task: task.unwrap_or(by_type),
+            }),
             [text, second] if method != Method::Head => Ok(Self {
                 text: text.clone(),
                 second: Some(second.clone()),
-                target,
+                target: Some(target),
                 task: task.unwrap_or(by_type),
             }),
             _ => Err(TrainingError::SeveralTexts { columns: texts, target, method }.into()),
@@ -83,10 +93,22 @@ impl Roles {
         std::iter::once(self.text.as_str()).chain(self.second.as_deref())
     }
 
-    /// Returns the target as the task reads it: text for labels, Float64 for numbers.
+    /// Returns the name of the target, for a message about it.
+    pub(crate) fn target_name(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the target as the task reads it: text for labels, Float64 for numbers. Pairs without scores are all alike.
     pub(crate) fn target_expr(&self) -> Expr {
-        let as_type = if self.task == Task::Regress { DataType::Float64 } else { DataType::Utf8 };
-        cast(ident(&self.target), as_type)
+        match &self.target {
+            Some(target) => cast(ident(target), self.target_type()),
+            None => lit(1.0),
+        }
+    }
+
+    /// Returns the type of that.
+    pub(crate) fn target_type(&self) -> DataType {
+        if self.task == Task::Classify { DataType::Utf8 } else { DataType::Float64 }
     }
 }
 
@@ -100,18 +122,19 @@ fn task_of(target: &DataType) -> Option<Task> {
     }
 }
 
-/// Returns a call of one of our functions on a column, with its model pinned.
+/// Returns a call of one of our functions on columns, with its model pinned.
 pub(crate) fn model_call(
     context: &StatementContext,
     function: &str,
-    text: &str,
+    texts: &[&str],
     model: &PinnedModel,
 ) -> Result<Expr> {
     let found = registry::MODEL_FUNCTIONS.iter().find(|known| known.doc.name == function);
     let function =
         found.ok_or_else(|| StatementError::Internal(format!("no function is called {function}")))?;
     let udf = ScalarUDF::from(ModelUdf::new(function, false, Some(context.models.clone())));
-    Ok(udf.call(vec![ident(text), lit(model.to_string())]))
+    let texts = texts.iter().map(|text| ident(*text));
+    Ok(udf.call(texts.chain([lit(model.to_string())]).collect()))
 }
 
 /// Warns of the texts that a plan which has run truncated, if any.
@@ -167,7 +190,7 @@ impl LabelledRows {
         roles: &Roles,
         model: &PinnedModel,
     ) -> Result<DataFrame> {
-        let embedding = model_call(context, "embed", &roles.text, model)?.alias("embedding");
+        let embedding = model_call(context, "embed", &[&roles.text], model)?.alias("embedding");
         let text = cast(ident(&roles.text), DataType::Utf8).alias("text");
         Ok(rows.select(vec![text, embedding, roles.target_expr().alias("target")])?)
     }
@@ -201,8 +224,8 @@ impl LabelledRows {
             return Err(TrainingError::NoRows { purpose }.into());
         }
         if kept.is_empty() {
-            let column = if null_targets == seen { &roles.target } else { &roles.text };
-            return Err(TrainingError::AllNull { rows: seen, purpose, column: column.clone() }.into());
+            let column = if null_targets == seen { roles.target_name() } else { &roles.text };
+            return Err(TrainingError::AllNull { rows: seen, purpose, column: column.to_owned() }.into());
         }
         let skipped = seen - kept.len() as u64;
         Self::ordered(kept, values, roles, skipped)
@@ -216,7 +239,7 @@ impl LabelledRows {
             embeddings.data[index * dim..][..dim].copy_from_slice(&values[row.start..][..dim]);
         }
         let targets = match roles.task {
-            Task::Regress => Targets::Numbers(numbers(&rows, &roles.target)?),
+            Task::Regress => Targets::Numbers(numbers(&rows, roles.target_name())?),
             _ => labels(&rows),
         };
         let keys = rows.iter().map(|row| row.key).collect();

@@ -39,6 +39,7 @@ mod base_model;
 mod evaluation;
 mod head_training;
 mod labelled_rows;
+mod pair_roles;
 mod prepare;
 mod split;
 mod tensorboard;

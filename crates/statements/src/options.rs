@@ -58,7 +58,10 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         kind: Kind::Text { allowed: &["classify", "regress", "embed"] },
         default: OptionDefault::Words("by the target's type"),
         summary: "What to learn: 'classify' a label, 'regress' a number, or 'embed', which moves the encoder so that \
-            the texts of a pair come near one another.",
+            the texts of a pair come near one another: rows have two texts, and a score if TARGET names one, a column is \
+            called `label`, or one holds numbers. The cosine of the texts' embeddings is trained towards the score, \
+            which is spread from 0 to 1 unless all are from -1 to 1; without scores each first text is trained to find its \
+            second among those of the batch.",
         reason: "text, booleans and integers are nearly always labels, and floats nearly always measures",
     },
     TrainingOption {

@@ -15,6 +15,7 @@ use crate::fine_tune::FineTune;
 use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
 use crate::method::Method;
+use crate::pair_roles::Score;
 use crate::training_rows::TrainingRows;
 use crate::{OptionValues, StatementContext};
 
@@ -59,10 +60,10 @@ impl Training<'_> {
         let model = self.pinned();
         let embedded = LabelledRows::embed(context, rows, &roles, &model, "learn from").await?;
         if embedded.skipped > 0 {
-            let (skipped, text, target) = (embedded.skipped, &roles.text, &roles.target);
+            let (skipped, text, target) = (embedded.skipped, &roles.text, roles.target_name());
             context.watch.warn(&format!("{skipped} rows with NULL as {text} or {target} were left out"));
         }
-        check_classes(&embedded, &roles.target)?;
+        check_classes(&embedded, roles.target_name())?;
         context.store.catalog().record_rows(run, embedded.len() as u64)?;
         let validation = self.validation(context, &roles, &model).await?.map(Arc::new);
         let embedded = Arc::new(embedded);
@@ -87,13 +88,19 @@ impl Training<'_> {
         let target = self.fine_tune.target.as_deref();
         let roles = Roles::of(rows.schema().as_arrow(), target, self.task(), self.options.method())?;
         Contradiction::check_task(&self.options, roles.task)?;
+        if roles.task == Task::Embed && roles.target.is_none() {
+            Contradiction::check_contrast(&self.options)?;
+        }
         Ok((roles, rows))
     }
 
     /// Returns what the columns of other rows are, for the same target and task: those of VALIDATE ON.
     pub(crate) fn roles_like(&self, roles: &Roles, rows: &DataFrame) -> Result<Roles> {
-        let (target, task) = (Some(roles.target.as_str()), Some(roles.task));
-        Roles::of(rows.schema().as_arrow(), target, task, self.options.method())
+        let schema = rows.schema().as_arrow();
+        match &roles.target {
+            None => Roles::of_pairs(schema, Score::None),
+            target => Roles::of(schema, target.as_deref(), Some(roles.task), self.options.method()),
+        }
     }
 
     /// Returns how the plan names the base: its version, and the window and the precision that the options ask for.
@@ -116,7 +123,7 @@ impl Training<'_> {
             Some(c) => format!("C = {c}"),
             None => "C by cross-validation".to_owned(),
         };
-        let (text, target) = (&roles.text, &roles.target);
+        let (text, target) = (&roles.text, roles.target_name());
         format!("method=head: {what} of {target} on the embedding of {text}, {strength}")
     }
 
@@ -179,7 +186,7 @@ impl Training<'_> {
             encoder,
             labels: trained.head.labels(),
             inputs: vec![roles.text.clone()],
-            target: Some(roles.target.clone()),
+            target: roles.target.clone(),
             method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
             metrics: trained.metrics.clone(),

@@ -54,6 +54,26 @@ pub enum TrainingError {
         /// The method.
         method: Method,
     },
+    /// Task 'embed' with one text column, or three.
+    #[error("the rows have {} text columns ({}); task 'embed' reads two", columns.len(), list(columns))]
+    PairColumns {
+        /// The text columns.
+        columns: Vec<String>,
+    },
+    /// A score that is no number.
+    #[error("the score '{target}' of the pairs is of type {found}, which is no number")]
+    ScoreType {
+        /// The target column.
+        target: String,
+        /// Its type.
+        found: String,
+    },
+    /// Scores of which none says more than another.
+    #[error("all pairs have the same score {score}, which tells none from another")]
+    OneScore {
+        /// The score.
+        score: f64,
+    },
     /// The query gave no rows.
     #[error("the rows to {purpose} are none")]
     NoRows {
@@ -102,8 +122,10 @@ pub enum TrainingError {
         /// The base as written.
         base: String,
     },
-    /// Evaluating a model without labels.
-    #[error("{model} is for the task 'embed', which has no labels to evaluate")]
+    /// Evaluating embeddings on pairs without scores.
+    #[error(
+        "{model} is for the task 'embed', which is measured on the scores of pairs, and the rows have none"
+    )]
     NotEvaluable {
         /// The model as name@version.
         model: String,
@@ -187,6 +209,9 @@ impl Failure for TrainingError {
             Self::NoInput { .. } => "training.no_input",
             Self::ExtraColumns { .. } => "training.extra_columns",
             Self::SeveralTexts { .. } => "training.several_texts",
+            Self::PairColumns { .. } => "training.pair_columns",
+            Self::ScoreType { .. } => "training.score_type",
+            Self::OneScore { .. } => "training.one_score",
             Self::NoRows { .. } => "training.no_rows",
             Self::AllNull { .. } => "training.all_null",
             Self::OneClass { .. } => "training.one_class",
@@ -205,8 +230,10 @@ impl Failure for TrainingError {
     }
 
     fn hint(&self) -> Option<String> {
-        let select =
-            |text: &str, target: &str| format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)");
+        let select = |text: &str, target: &str| match target {
+            "" => format!("name them: FINE_TUNE ON (SELECT {text} FROM …)"),
+            target => format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)"),
+        };
         Some(match self {
             Self::NoTarget { target, columns } => {
                 let near = nearest(target, columns.iter().map(String::as_str)).or(match columns.as_slice() {
@@ -222,6 +249,17 @@ impl Failure for TrainingError {
                 let joined = columns.join(" || ' ' || ");
                 format!("keep one, or join them: FINE_TUNE ON (SELECT {joined} AS text, {target} FROM …)")
             }
+            Self::PairColumns { .. } => {
+                "name them: FINE_TUNE ON (SELECT question, answer FROM …), and a score if there is one"
+                    .to_owned()
+            }
+            Self::ScoreType { target, .. } => {
+                format!("leave {target} out to learn that the two texts belong together, or make it a number")
+            }
+            Self::OneScore { .. } => {
+                "leave the score out: pairs without one are told apart from the others of their batch"
+                    .to_owned()
+            }
             Self::NoRows { .. } => "run the query by itself and look at its WHERE".to_owned(),
             Self::AllNull { column, .. } => format!("rows count only where {column} is not NULL"),
             Self::OneClass { .. } => "add rows with another label".to_owned(),
@@ -230,7 +268,7 @@ impl Failure for TrainingError {
             }
             Self::NotFinite { target, .. } => format!("leave such rows out: WHERE NOT isnan({target})"),
             Self::BaseMissing { base } => format!("run: nightjar model pull '{base}'"),
-            Self::NotEvaluable { .. } => "evaluate a model made with FINE_TUNE ON".to_owned(),
+            Self::NotEvaluable { .. } => "name a score: ON (SELECT first, second, score FROM …)".to_owned(),
             Self::MoreShardsThanRows { rows, .. } => format!("shards takes 1 to {rows} here"),
             Self::Folder { .. } => {
                 "is the disk full, or the store's folder read-only? The run resumes where it stopped"

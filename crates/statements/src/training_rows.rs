@@ -14,6 +14,18 @@ use crate::evaluation::rounded;
 /// Makes those rows.
 pub(crate) struct TrainingRows;
 
+/// The metrics that a row shows: the first two of which any was measured.
+const SHOWN: [[&str; 2]; 4] =
+    [["rmse", "r2"], ["pearson", "spearman"], ["accuracy_at_1", "mrr"], ["accuracy", "macro_f1"]];
+
+fn shown<'a>(measured: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone) -> [&'static str; 2] {
+    let is_there = |names: &&[&str; 2]| {
+        let mut measured = measured.clone();
+        measured.any(|metrics| names.iter().any(|name| metrics.contains_key(*name)))
+    };
+    SHOWN.iter().find(is_there).copied().unwrap_or(SHOWN[3])
+}
+
 impl TrainingRows {
     /// Returns the row of a training: a head has one epoch.
     pub(crate) fn trained(
@@ -22,18 +34,20 @@ impl TrainingRows {
         rows: u64,
         rows_per_second: f64,
     ) -> Result<RecordBatch> {
-        Self::row(created, Some(1), metrics, Some(rows), Some(rows_per_second.round()))
+        let shown = shown(std::iter::once(metrics));
+        Self::row(created, Some(1), metrics, shown, Some(rows), Some(rows_per_second.round()))
     }
 
     /// Returns the rows of a training by gradient, one for each epoch.
     pub(crate) fn epochs<'a>(
         created: &Created,
-        epochs: impl Iterator<Item = &'a BTreeMap<String, f64>>,
+        epochs: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone,
         rows: u64,
     ) -> Result<RecordBatch> {
+        let shown = shown(epochs.clone());
         let epochs = epochs.zip(1..).map(|(metrics, epoch)| {
             let rate = metrics.get("rows_per_second").map(|rate| rate.round());
-            Self::row(created, Some(epoch), metrics, Some(rows), rate)
+            Self::row(created, Some(epoch), metrics, shown, Some(rows), rate)
         });
         let epochs = epochs.collect::<Result<Vec<_>>>()?;
         let schema = epochs.first().map(RecordBatch::schema).unwrap_or_else(|| Arc::new(Schema::empty()));
@@ -42,13 +56,14 @@ impl TrainingRows {
 
     /// Returns the row of a model that was made without training.
     pub(crate) fn untrained(created: &Created) -> Result<RecordBatch> {
-        Self::row(created, None, &BTreeMap::new(), None, None)
+        Self::row(created, None, &BTreeMap::new(), SHOWN[3], None, None)
     }
 
     fn row(
         created: &Created,
         epoch: Option<u32>,
         metrics: &BTreeMap<String, f64>,
+        shown: [&'static str; 2],
         rows: Option<u64>,
         rows_per_second: Option<f64>,
     ) -> Result<RecordBatch> {
@@ -62,11 +77,7 @@ impl TrainingRows {
             ("train_loss", metric("train_loss")),
             ("validation_loss", metric("validation_loss")),
         ];
-        if metrics.contains_key("rmse") {
-            columns.extend([("rmse", metric("rmse")), ("r2", metric("r2"))]);
-        } else {
-            columns.extend([("accuracy", metric("accuracy")), ("macro_f1", metric("macro_f1"))]);
-        }
+        columns.extend(shown.map(|name| (name, metric(name))));
         columns.push(("rows_per_second", Arc::new(Float64Array::from(vec![rows_per_second]))));
         Ok(RecordBatch::try_from_iter_with_nullable(
             columns.into_iter().map(|(name, array)| (name, array, true)),

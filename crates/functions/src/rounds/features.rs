@@ -33,9 +33,12 @@ pub(super) fn rows(task: &RoundTask, columns: &[ArrayRef]) -> Result<Vec<Trainin
                 // -1 becomes a class beyond all: it has no output that could be right.
                 Target::Class(target.as_primitive::<Int32Type>().value(row) as u32)
             }
-            (RoundTask::Regress { mean, deviation }, DataType::Float64) => {
-                Target::Number(((target.as_primitive::<Float64Type>().value(row) - mean) / deviation) as f32)
-            }
+            (
+                RoundTask::Regress { mean: zero, deviation: one }
+                | RoundTask::Similarity { zero, range: one },
+                DataType::Float64,
+            ) => Target::Number(((target.as_primitive::<Float64Type>().value(row) - zero) / one) as f32),
+            (RoundTask::Contrast, _) => Target::Pair,
             (_, found) => return Err(wrong("target", found)),
         };
         rows.push(TrainingRow { first_tokens: first.unwrap_or(ids.len()), ids, target });

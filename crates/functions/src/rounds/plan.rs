@@ -14,7 +14,7 @@ use crate::{FunctionError, Result};
 pub struct TrainingPlan {
     /// The artifact of the encoder that it starts from.
     pub body: Digest,
-    /// What the head learns.
+    /// What is learned.
     pub task: RoundTask,
     /// The rows of each shard.
     pub shard_rows: Vec<u64>,
@@ -46,7 +46,7 @@ pub struct TrainingPlan {
     pub lora: Option<Lora>,
 }
 
-/// What the head learns.
+/// What is learned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoundTask {
@@ -66,7 +66,23 @@ pub enum RoundTask {
         /// Their standard deviation, above 0.
         deviation: f64,
     },
+    /// No head: the cosine of a pair's embeddings moves towards its score.
+    Similarity {
+        /// The score that becomes 0.
+        zero: f64,
+        /// How far above it the score is that becomes 1, above 0.
+        range: f64,
+    },
+    /// No head: the texts of a pair move together, and apart from the others of their batch.
+    Contrast,
 }
+
+/// What cosines are multiplied by to tell a pair from the others of its batch, as sentence-transformers has it: a temperature of 0.05.
+const CONTRAST_SCALE: f32 = 20.0;
+
+/// The pairs among which a validation looks for a pair's second text: so many whatever the size of a batch, so that the metrics of
+/// two trainings compare.
+pub(super) const RANKED_PAIRS: usize = 64;
 
 /// Low-rank additions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -165,6 +181,8 @@ impl TrainingPlan {
                 label_smoothing: *label_smoothing,
             },
             RoundTask::Regress { .. } => Objective::Regress,
+            RoundTask::Similarity { .. } => Objective::Similarity,
+            RoundTask::Contrast => Objective::Contrast { scale: CONTRAST_SCALE },
         };
         TrainerOptions {
             objective,

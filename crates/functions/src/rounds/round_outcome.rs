@@ -8,14 +8,17 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use nightjar_models::{Target, TrainingRow};
+use nightjar_models::{PairOutcome, Target, TrainingRow};
 
 use super::features;
-use super::plan::{RoundTask, TrainingPlan};
+use super::plan::{RANKED_PAIRS, RoundTask, TrainingPlan};
 use super::trainers::{Working, blocking};
 use crate::{Models, Result};
 
-/// `round_outcome(ids, first_tokens, target, folder, round)`: a struct of `prediction`, the class or the number, and `loss`, both Float64.
+/// `round_outcome(ids, first_tokens, target, folder, round)`: a struct of `prediction` and `loss`, both Float64.
+///
+/// The prediction is the class or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
+/// those of the 64 rows at hand, by their cosines with the first: rows come in batches of a multiple of 64.
 ///
 /// A target that training has never seen has the loss of a probability of f32's epsilon. Not for users: it is not in the
 /// reference.
@@ -28,13 +31,19 @@ pub struct RoundOutcome {
 impl RoundOutcome {
     /// Returns the function over a store's models.
     pub fn new(models: Models) -> Self {
-        RoundOutcome { models, signature: Signature::any(5, Volatility::Volatile) }
+        RoundOutcome { models, signature: Signature::any(5, Volatility::Stable) }
     }
 
     fn outcomes(&self, folder: &Path, round: u32, columns: &[ArrayRef]) -> Result<(Vec<f64>, Vec<f64>)> {
         let plan = TrainingPlan::read(folder)?;
         let rows = features::rows(&plan.task, columns)?;
         let working = Working::take(&self.models, &plan, folder, Some(round))?;
+        let is_ranked = plan.task == RoundTask::Contrast;
+        if is_ranked || matches!(plan.task, RoundTask::Similarity { .. }) {
+            let outcomes = working.trainer()?.pair_outcomes(&rows, RANKED_PAIRS)?;
+            let prediction = |pair: &PairOutcome| if is_ranked { pair.rank as f64 } else { pair.cosine };
+            return Ok(outcomes.iter().map(|pair| (prediction(pair), pair.loss)).unzip());
+        }
         let mut outputs = working.trainer()?.outputs(&rows)?;
         let per_row = outputs.len() / rows.len().max(1);
         let outcomes = rows.iter().zip(outputs.chunks_exact_mut(per_row.max(1)));

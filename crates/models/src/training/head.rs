@@ -3,13 +3,15 @@
 use nightjar_kernels::gradient::{
     PANEL_OUTPUTS, add_weight_gradient, multiply_rows, pack_rows, packed_len, transpose_packed,
 };
+use rayon::prelude::*;
 
 use super::objective::Objective;
 use super::part::{Part, sized};
 use super::trainer::TrainingRow;
-use crate::Pooling;
+use super::words::WordTable;
 use crate::bert::{LinearPlace, PassContext};
 use crate::random::SplitMix64;
+use crate::{Pooling, Result};
 
 /// The place of the head's dropout.
 const DROPOUT_PLACE: usize = u32::MAX as usize;
@@ -48,8 +50,32 @@ impl<'a> HeadContext<'a> {
         objective: &'a Objective,
     ) -> Self {
         let mut transposed = vec![0.0; packed_len(place.inputs, place.outputs)];
-        transpose_packed(&pass.weights[place.weight.clone()], place.outputs, place.inputs, &mut transposed);
+        // Pairs have no head.
+        if place.outputs > 0 {
+            let weight = &pass.weights[place.weight.clone()];
+            transpose_packed(weight, place.outputs, place.inputs, &mut transposed);
+        }
         HeadContext { pass, place, pooling, objective, transposed }
+    }
+
+    /// Takes the parts through the encoder and the head, and back as far as the states; adds the gradients of the head's weights and
+    /// returns the loss.
+    pub(super) fn learn(
+        &self,
+        words: &WordTable,
+        rows: &[TrainingRow],
+        total: f64,
+        parts: &mut [Part],
+        gradients: &mut [f32],
+    ) -> Result<f64> {
+        parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
+            self.pass.forward(words, part)?;
+            self.forward(part);
+            self.backward(rows, total, part);
+            Ok(())
+        })?;
+        self.add_gradients(parts, gradients);
+        Ok(parts.iter().map(|part| part.head.loss).sum())
     }
 
     /// Pools the part's states and writes the head's outputs.
@@ -74,7 +100,7 @@ impl<'a> HeadContext<'a> {
     }
 
     /// Replaces the outputs by their gradients and writes those of the states; `total` is what all rows of the batch weigh.
-    pub(super) fn backward(&self, rows: &[TrainingRow], total: f64, part: &mut Part) {
+    fn backward(&self, rows: &[TrainingRow], total: f64, part: &mut Part) {
         let (hidden, first) = (self.place.inputs, part.first);
         let head = &mut part.head;
         head.loss = 0.0;
@@ -111,7 +137,7 @@ impl<'a> HeadContext<'a> {
     }
 
     /// Adds the gradients of the head's weights, summed over the parts, to `sums`, which is laid out as the head.
-    pub(super) fn add_gradients(&self, parts: &[Part], sums: &mut [f32]) {
+    fn add_gradients(&self, parts: &[Part], sums: &mut [f32]) {
         let LinearPlace { weight, inputs, outputs, .. } = self.place;
         let (of_weight, of_bias) = sums.split_at_mut(weight.len());
         let panels =

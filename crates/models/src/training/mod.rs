@@ -14,6 +14,7 @@ mod lora;
 mod lora_tests;
 mod objective;
 mod optimizer;
+mod pairs;
 mod part;
 mod region;
 mod save;
@@ -26,6 +27,7 @@ pub use learning_rate::{Schedule, learning_rate};
 pub use lora::LoraOptions;
 pub use objective::{Objective, Target};
 pub use optimizer::OptimizerOptions;
+pub use pairs::PairOutcome;
 pub use save::HeadWeights;
 pub use trainer::{StepReport, Trainer, TrainerOptions, TrainingRow};
 

@@ -9,9 +9,11 @@ pub enum Target {
     Classes(Vec<u32>),
     /// A number.
     Number(f32),
+    /// The other text of the row: the two belong together.
+    Pair,
 }
 
-/// The loss on the outputs of the head.
+/// The loss on the outputs of the head; of pairs, on the embeddings of their texts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Objective {
     /// Cross-entropy over classes that exclude each other.
@@ -30,15 +32,29 @@ pub enum Objective {
     },
     /// The squared error of one number, in units of the targets' standard deviation from their mean.
     Regress,
+    /// The squared error of the cosine of a pair's embeddings: a row is two texts that are encoded apart.
+    Similarity,
+    /// Cross-entropy over the second texts of a batch, whose logits are cosines with the first text: that of the row's own pair is
+    /// the right one, and texts that are in both pairs are left out (Henderson et al. 2017, arXiv:1705.00652).
+    Contrast {
+        /// What cosines are multiplied by to be logits: the inverse of the temperature.
+        scale: f32,
+    },
 }
 
 impl Objective {
-    /// Returns the number of outputs of the head.
+    /// Returns the number of outputs of the head; 0 where pairs need none.
     pub fn outputs(&self) -> usize {
         match self {
             Objective::Classify { classes, .. } | Objective::Tag { classes } => *classes,
             Objective::Regress => 1,
+            Objective::Similarity | Objective::Contrast { .. } => 0,
         }
+    }
+
+    /// Whether a row is a pair of texts that are encoded apart.
+    pub fn is_of_pairs(&self) -> bool {
+        matches!(self, Objective::Similarity | Objective::Contrast { .. })
     }
 
     /// Returns what a row counts in the mean of its batch.

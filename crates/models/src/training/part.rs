@@ -130,6 +130,15 @@ impl Part {
     }
 }
 
+/// Makes as many parts as a chunk has, each with its texts.
+pub(super) fn deal(rows: &[TrainingRow], chunk: &[Range<usize>], parts: &mut Vec<Part>) {
+    parts.truncate(chunk.len());
+    parts.resize_with(chunk.len(), Part::default);
+    for (part, texts) in parts.iter_mut().zip(chunk) {
+        part.fill(rows, texts.clone());
+    }
+}
+
 /// Returns `memory` with `len` numbers, whose values are left from before.
 pub(crate) fn sized<T: Copy + Default>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
     memory.resize(len, T::default());

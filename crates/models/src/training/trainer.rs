@@ -12,7 +12,8 @@ use super::batch::chunks;
 use super::lora::{Lora, LoraOptions};
 use super::objective::{Objective, Target};
 use super::optimizer::{Moments, OptimizerOptions, squared_gradient, step};
-use super::part::{Noise, Part};
+use super::pairs::{self, Embedding, PairBatch};
+use super::part::{Noise, Part, deal};
 use super::region::{Region, regions};
 use super::words::WordTable;
 use crate::architecture::{Trainable, load_trainable};
@@ -43,7 +44,8 @@ pub struct TrainerOptions {
 pub struct TrainingRow {
     /// Token ids as the encoder reads them, special tokens included; at least one.
     pub ids: Vec<u32>,
-    /// Tokens of the first text of a pair; all others are of segment 1. All tokens for a single text.
+    /// Tokens of the first text of a pair; all others are of segment 1, or with an objective of pairs the second text's own. All
+    /// tokens for a single text.
     pub first_tokens: usize,
     /// What the row is trained towards.
     pub target: Target,
@@ -79,7 +81,7 @@ pub struct Trainer {
     pub(super) steps: u32,
     gradients: Vec<f32>,
     regions: Vec<Region>,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     transposes: Transposes,
 }
 
@@ -191,6 +193,9 @@ impl Trainer {
 
     /// Returns the rows of the last chunk whose loss is no finite number.
     fn odd_rows(&self, rows: usize) -> Vec<usize> {
+        if self.options.objective.is_of_pairs() {
+            return self.odd_pairs();
+        }
         let odd = self.parts.iter().flat_map(|part| {
             let outputs = part.head.outputs.chunks(self.head.outputs).enumerate();
             outputs.filter(|(_, row)| row.iter().any(|x| !x.is_finite())).map(|(text, _)| part.first + text)
@@ -205,7 +210,6 @@ impl Trainer {
             SplitMix64::new(self.options.seed ^ u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03))
                 .next();
         let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
-        let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         let Trainer {
             cpu,
             spec,
@@ -223,22 +227,28 @@ impl Trainer {
         let trained = self.trained;
         let of_head = head.weight.start - trained..head.bias.end - trained;
         let pass = PassContext { cpu: *cpu, places, weights, noise };
+        let texts = pairs::texts(&options.objective, rows);
+        let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
+        let chunks = chunks(&lengths);
         let head = HeadContext::new(pass, head, spec.pooling, &options.objective);
-        let mut loss = 0.0;
-        for chunk in chunks(&lengths) {
-            parts.truncate(chunk.len());
-            parts.resize_with(chunk.len(), Part::default);
-            for (part, texts) in parts.iter_mut().zip(chunk) {
-                part.fill(rows, texts);
+        let embedding = Embedding { pass, pooling: spec.pooling, texts: &texts };
+        let (mut loss, mut of_embeddings) = (0.0, None);
+        if options.objective.is_of_pairs() {
+            let batch = PairBatch::new(&options.objective, rows, embedding.run(words, &chunks, parts)?);
+            let (of_pairs, of_texts) = batch.gradients();
+            (loss, of_embeddings) = (of_pairs, Some(of_texts));
+        }
+        for chunk in &chunks {
+            if let Some(of_embeddings) = &of_embeddings {
+                // The parts of an only chunk still hold what embedding it has left.
+                if chunks.len() > 1 {
+                    embedding.run(words, std::slice::from_ref(chunk), parts)?;
+                }
+                embedding.backward(of_embeddings, parts);
+            } else {
+                deal(rows, chunk, parts);
+                loss += head.learn(words, rows, total, parts, &mut gradients[of_head.clone()])?;
             }
-            parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
-                pass.forward(words, part)?;
-                head.forward(part);
-                head.backward(rows, total, part);
-                Ok(())
-            })?;
-            loss += parts.iter().map(|part| part.head.loss).sum::<f64>();
-            head.add_gradients(parts, &mut gradients[of_head.clone()]);
             for layer in (options.freeze_layers..places.layers.len()).rev() {
                 pass.transpose(layer, transposes);
                 parts

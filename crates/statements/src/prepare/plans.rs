@@ -16,7 +16,7 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionC
 use nightjar_catalog::Task;
 
 use super::row_key::{row_key, row_place};
-use super::text_features::{feature_fields, text_features};
+use super::text_features::{Reading, feature_fields, text_features};
 use crate::StatementContext;
 use crate::error::Result;
 use crate::labelled_rows::Roles;
@@ -39,7 +39,12 @@ pub(crate) fn read(
     let model = training.pinned().to_string();
     let model = context.models.resolve("token_ids", Some(&model), Task::Embed, &context.options())?;
     let texts: Vec<_> = roles.texts().map(ident).collect();
-    let features = text_features(context.models.clone(), model, texts.len()).call(texts.clone());
+    let reading = match (&roles.second, roles.task) {
+        (None, _) => Reading::One,
+        (Some(_), Task::Embed) => Reading::Apart,
+        (Some(_), _) => Reading::Together,
+    };
+    let features = text_features(context.models.clone(), model, reading).call(texts.clone());
     let key_of = std::iter::once(roles.target_expr()).chain(texts.clone()).collect();
     let rows = rows.select(vec![
         row_key(texts.len()).call(key_of).alias("key"),
@@ -56,12 +61,11 @@ pub(crate) fn read(
 
 /// Returns the columns of staged rows.
 pub(crate) fn staged_schema(roles: &Roles) -> SchemaRef {
-    let target = if roles.task == Task::Regress { DataType::Float64 } else { DataType::Utf8 };
     let pairs = roles.texts().count() > 1;
     let mut fields = vec![
         Arc::new(Field::new("key", DataType::Binary, true)),
         Arc::new(Field::new("place", DataType::Binary, true)),
-        Arc::new(Field::new("target", target, true)),
+        Arc::new(Field::new("target", roles.target_type(), true)),
     ];
     fields.extend(feature_fields().iter().filter(|field| pairs || field.name() != "first_tokens").cloned());
     Arc::new(Schema::new(fields))
@@ -126,7 +130,7 @@ pub(crate) async fn prepare_plans(
     let session = staged_session(&std::env::temp_dir(), training.window())?;
     let empty = MemTable::try_new(staged_schema(&roles), vec![vec![]])?;
     let staged = session.read_table(Arc::new(empty))?;
-    if roles.task != Task::Regress {
+    if roles.task == Task::Classify {
         plans.push(("prepare: classes", classes(staged.clone())?.create_physical_plan().await?));
     }
     plans.push(("prepare: deal", ordered(staged)?.create_physical_plan().await?));

@@ -44,8 +44,8 @@ pub(crate) async fn prepare(
     let session = plans::staged_session(folder, training.window())?;
     let open = || plans::open(&session, &staged.path);
     let classes = match roles.task {
-        Task::Regress => Classes::numbers(staged.rows),
-        _ => Classes::count(open().await?, &roles.target).await?,
+        Task::Classify => Classes::count(open().await?, roles.target_name()).await?,
+        _ => Classes::numbers(staged.rows),
     };
     let fraction = match training.fine_tune.validate {
         Some(_) => 0.0,
@@ -64,6 +64,7 @@ pub(crate) async fn prepare(
     let mut prepared = Prepared {
         task: roles.task,
         pairs: roles.second.is_some(),
+        scored: roles.target.is_some(),
         labels: classes.labels.clone(),
         class_counts: if classes.labels.is_empty() { Vec::new() } else { learned },
         train: dealt.shards,
@@ -91,9 +92,9 @@ pub(crate) async fn prepare(
 
 fn warn_of_nulls(context: &StatementContext, prepared: &Prepared, roles: &Roles) {
     if prepared.skipped > 0 {
-        let (skipped, target) = (prepared.skipped, &roles.target);
-        let texts = roles.texts().collect::<Vec<_>>().join(" or ");
-        context.watch.warn(&format!("{skipped} rows with NULL as {texts} or {target} were left out"));
+        let columns = roles.texts().chain(roles.target.as_deref()).collect::<Vec<_>>().join(" or ");
+        let skipped = prepared.skipped;
+        context.watch.warn(&format!("{skipped} rows with NULL as {columns} were left out"));
     }
 }
 

@@ -79,8 +79,8 @@ impl Staged {
             return Err(TrainingError::NoRows { purpose }.into());
         }
         if staged.rows == 0 {
-            let column = if null_targets == seen { &roles.target } else { &roles.text };
-            return Err(TrainingError::AllNull { rows: seen, purpose, column: column.clone() }.into());
+            let column = if null_targets == seen { roles.target_name() } else { &roles.text };
+            return Err(TrainingError::AllNull { rows: seen, purpose, column: column.to_owned() }.into());
         }
         staged.skipped = seen - staged.rows;
         Ok(staged)
@@ -102,7 +102,9 @@ fn check_finite(batch: &RecordBatch, roles: &Roles) -> Result<()> {
         return Ok(());
     };
     match numbers.values().iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(TrainingError::NotFinite { target: roles.target.clone(), value: *value }.into()),
+        Some(value) => {
+            Err(TrainingError::NotFinite { target: roles.target_name().to_owned(), value: *value }.into())
+        }
         None => Ok(()),
     }
 }

@@ -500,6 +500,32 @@ fn pairs_are_one_sequence_with_the_first_text_told() {
 }
 
 #[test]
+fn the_texts_of_a_pair_to_embed_are_read_apart() {
+    block_on(async {
+        let bench = Bench::with(&[(Some("good movie"), Some("bad bad bad bad"))], 1);
+        let pairs = "(SELECT text, label AS other FROM rows)";
+        let one =
+            |texts: &str| format!("(SELECT {texts} AS text, label FROM (VALUES ('x'), ('y')) v(label))");
+        let options = "WITH (validation_fraction = 0, max_length = 5)";
+        let mut expected = Vec::new();
+        for text in ["'good movie'", "'bad bad bad bad'"] {
+            let prepared = bench.prepare_into(&format!("{} {options}", one(text)), text, text).await.unwrap();
+            expected.push(read_all(&prepared).await.0[0][0].ids.clone());
+        }
+        assert_eq!((expected[0].len(), expected[1].len()), (4, 5));
+        let embed = format!("{pairs} WITH (task = 'embed', validation_fraction = 0, max_length = 5)");
+        let prepared = bench.prepare(&embed).await.unwrap();
+        assert_eq!((prepared.task, prepared.scored, prepared.truncated), (Task::Embed, false, 1));
+        assert_eq!(read_all(&prepared).await.0[0][0].ids, expected.concat());
+        let session = SessionContext::new();
+        let path = prepared.train[0].path.to_str().unwrap();
+        let border = session.read_parquet(path, ParquetReadOptions::default()).await.unwrap();
+        let border = border.select_columns(&["first_tokens"]).unwrap().collect().await.unwrap();
+        assert_eq!(border[0].column(0).as_primitive::<Int32Type>().value(0), 4);
+    });
+}
+
+#[test]
 fn the_checks_find_what_is_there() {
     block_on(async {
         let bench = Bench::with(

@@ -30,13 +30,26 @@ const EXCERPT_CHARS: usize = 40;
 struct TextFeatures {
     models: Models,
     model: ResolvedModel,
+    reading: Reading,
     signature: Signature,
 }
 
-/// Returns `text_features` by the tokenizer of a model, for rows with so many texts.
-pub(crate) fn text_features(models: Models, model: ResolvedModel, texts: usize) -> ScalarUDF {
+/// How the texts of a row are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reading {
+    /// There is one.
+    One,
+    /// Two in one sequence, cut together at the window.
+    Together,
+    /// Two sequences, each with its own special tokens and cut at the window.
+    Apart,
+}
+
+/// Returns `text_features` by the tokenizer of a model.
+pub(crate) fn text_features(models: Models, model: ResolvedModel, reading: Reading) -> ScalarUDF {
+    let texts = if reading == Reading::One { 1 } else { 2 };
     let signature = Signature::any(texts, Volatility::Immutable);
-    ScalarUDF::from(TextFeatures { models, model, signature })
+    ScalarUDF::from(TextFeatures { models, model, reading, signature })
 }
 
 /// The fields of the struct.
@@ -54,7 +67,7 @@ pub(crate) fn feature_fields() -> Fields {
 
 impl PartialEq for TextFeatures {
     fn eq(&self, other: &Self) -> bool {
-        self.model.pinned == other.model.pinned && self.signature == other.signature
+        self.model.pinned == other.model.pinned && self.reading == other.reading
     }
 }
 
@@ -63,7 +76,7 @@ impl Eq for TextFeatures {}
 impl Hash for TextFeatures {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.model.pinned.hash(state);
-        self.signature.hash(state);
+        self.reading.hash(state);
     }
 }
 
@@ -93,6 +106,12 @@ impl ScalarUDFImpl for TextFeatures {
                 Some([text]) => {
                     let tokens = tokenizer.encode(text);
                     features.append(&[text], &tokens.ids, None, tokens.truncated);
+                }
+                Some([first, second]) if self.reading == Reading::Apart => {
+                    let [first_tokens, second_tokens] = [first, second].map(|text| tokenizer.encode(text));
+                    let ids = [first_tokens.ids.as_slice(), &second_tokens.ids].concat();
+                    let truncated = first_tokens.truncated || second_tokens.truncated;
+                    features.append(&[first, second], &ids, Some(first_tokens.ids.len()), truncated);
                 }
                 Some([first, second]) => {
                     let tokens = tokenizer.encode_pair(first, second);

@@ -1,4 +1,4 @@
-//! The end of a training: encoder, head and card are published, then version and run are committed together.
+//! The end of a training: encoder, head (if the task has one) and card are published, then version and run are committed together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,8 +38,10 @@ impl Training<'_> {
         let (models, store, folder) =
             (context.models.clone(), context.store.clone(), run.folder.folder().to_owned());
         let (body, round) = (plan.body, chosen.round);
-        let publishing =
-            tokio::task::spawn_blocking(move || publish_encoder(&models, &store, folder, &body, round));
+        let embeds = prepared.task == Task::Embed;
+        let publishing = tokio::task::spawn_blocking(move || {
+            publish_encoder(&models, &store, folder, &body, (round, embeds))
+        });
         let tuned = publishing
             .await
             .map_err(|stopped| StatementError::Internal(format!("publishing stopped: {stopped}")))??;
@@ -73,7 +75,7 @@ impl Training<'_> {
             encoder: EncoderSpec { window, ..tuned.spec.clone() },
             labels: prepared.labels.clone(),
             inputs,
-            target: Some(target),
+            target,
             method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
             // Timings would give equal trainings different digests.
@@ -89,8 +91,8 @@ impl Training<'_> {
         })
     }
 
-    /// Returns the names of the input columns and of the target.
-    async fn columns(&self, context: &StatementContext) -> Result<(Vec<String>, String)> {
+    /// Returns the names of the input columns and of the target, if there is one.
+    async fn columns(&self, context: &StatementContext) -> Result<(Vec<String>, Option<String>)> {
         let (roles, _) = self.roles(context).await?;
         Ok((roles.texts().map(str::to_owned).collect(), roles.target.clone()))
     }
@@ -101,21 +103,21 @@ fn publish_encoder(
     store: &Store,
     folder: PathBuf,
     body: &Digest,
-    round: u32,
+    (round, embeds): (u32, bool),
 ) -> Result<TunedEncoder> {
     let base = store.artifacts().open(body)?;
     let staging = store.artifacts().stage()?;
     let (head, adapter) = with_trainer(models, &folder, round, |trainer| {
-        // The head reads pooled states as they are; unit length would hide what they say.
-        trainer.save_encoder(&base.dir, staging.path(), false)?;
+        // A head reads pooled states as they are; unit length would hide what they say. Embeddings stay what the base's are.
+        trainer.save_encoder(&base.dir, staging.path(), embeds)?;
         Ok((trainer.head(), trainer.adapter()))
     })?;
     let spec = EncoderSpec::read(staging.path())?;
     Ok(TunedEncoder { body: store.artifacts().publish(staging)?, spec, head, adapter })
 }
 
+/// Writes the head, where there is one.
 fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: PathBuf) -> Result<()> {
-    debug_assert_eq!(prepared.task == Task::Regress, matches!(task, RoundTask::Regress { .. }));
     match task {
         RoundTask::Classify { .. } => {
             Ok(ClassifierHead { labels: prepared.labels.clone(), weight: head.weight, bias: head.bias }
@@ -126,5 +128,6 @@ fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: Pat
             let bias = head.bias.first().map_or(*mean, |bias| f64::from(*bias) * deviation + mean) as f32;
             Ok(RegressionHead { weight, bias }.save(&path)?)
         }
+        RoundTask::Similarity { .. } | RoundTask::Contrast => Ok(()),
     }
 }

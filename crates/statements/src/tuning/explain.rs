@@ -45,7 +45,8 @@ pub(crate) async fn tuning_phases(
     if let Some(query) = queries::validation(context, &prepared, run, 0).await? {
         phases.push(("validate", shown(query).await?));
     }
-    phases.push(("commit", format!("one version of {}, with its encoder, head and card", training.name)));
+    let parts = if roles.task == Task::Embed { "encoder and card" } else { "encoder, head and card" };
+    phases.push(("commit", format!("one version of {}, with its {parts}", training.name)));
     Ok(phases)
 }
 
@@ -66,7 +67,8 @@ fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Pre
     Ok(Prepared {
         task: roles.task,
         pairs,
-        labels: if roles.task == Task::Regress { Vec::new() } else { vec![String::new(); 2] },
+        scored: roles.target.is_some(),
+        labels: if roles.task == Task::Classify { vec![String::new(); 2] } else { Vec::new() },
         class_counts: Vec::new(),
         train: shards.map(|shard| write(format!("train-{shard}.parquet"))).collect::<Result<_>>()?,
         validation: if validated { Some(write("validation.parquet".to_owned())?) } else { None },
@@ -81,8 +83,8 @@ fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Pre
 fn one_row(task: Task, pairs: bool) -> Result<RecordBatch> {
     let ids = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(0)])]);
     let target: ArrayRef = match task {
-        Task::Regress => Arc::new(Float64Array::from(vec![0.0])),
-        _ => Arc::new(Int32Array::from(vec![0])),
+        Task::Classify => Arc::new(Int32Array::from(vec![0])),
+        Task::Regress | Task::Embed => Arc::new(Float64Array::from(vec![0.0])),
     };
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("shard", Arc::new(Int32Array::from(vec![0]))),

@@ -104,7 +104,8 @@ impl History {
         let last = self.epochs.len().checked_sub(1)?;
         let score = |epoch: &Epoch| match task {
             Task::Regress => epoch.metrics.get("rmse").map(|rmse| -rmse),
-            _ => epoch.metrics.get("accuracy").copied(),
+            Task::Embed => epoch.metrics.get("spearman").or_else(|| epoch.metrics.get("mrr")).copied(),
+            Task::Classify => epoch.metrics.get("accuracy").copied(),
         };
         let mut best = None;
         for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))

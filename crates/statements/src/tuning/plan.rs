@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::method::{ClassWeights, LoraTargets, Method, Schedule};
 use crate::prepare::Prepared;
 use crate::training::Training;
+use crate::training_error::TrainingError;
 use crate::{OptionValues, StatementContext};
 
 /// Tokens of a round where one shard trains: a minute or two on two cores, which is what a crash loses.
@@ -27,7 +28,7 @@ const ROUND_STEPS: u64 = 24;
 /// Returns the plan of the training.
 ///
 /// # Errors
-/// Of the query that measures the targets of a regression.
+/// Of the query that measures the targets of a regression; `OneScore`.
 pub(super) async fn plan(
     context: &StatementContext,
     training: &Training<'_>,
@@ -36,6 +37,8 @@ pub(super) async fn plan(
     let options = &training.options;
     let task = match prepared.task {
         Task::Regress => moments(context, prepared).await?,
+        Task::Embed if prepared.scored => scores(context, prepared).await?,
+        Task::Embed => RoundTask::Contrast,
         _ => RoundTask::Classify {
             classes: prepared.labels.len(),
             class_weights: class_weights(options, &prepared.class_counts),
@@ -101,15 +104,39 @@ fn class_weights(options: &OptionValues, counts: &[u64]) -> Vec<f32> {
 
 /// Returns mean and deviation of the targets.
 async fn moments(context: &StatementContext, prepared: &Prepared) -> Result<RoundTask> {
+    let measures = [("mean", "avg(target)"), ("deviation", "stddev_pop(target)")];
+    let [mean, deviation] = of_targets(context, prepared, measures).await?;
+    // Targets that are all alike are learned as they are.
+    let deviation = if deviation > 0.0 { deviation } else { 1.0 };
+    Ok(RoundTask::Regress { mean, deviation })
+}
+
+/// Returns how scores become cosines: those from -1 to 1 are some; others are spread from 0 to 1.
+async fn scores(context: &StatementContext, prepared: &Prepared) -> Result<RoundTask> {
+    let measures = [("least", "min(target)"), ("greatest", "max(target)")];
+    let [least, greatest] = of_targets(context, prepared, measures).await?;
+    // One pair is no reason to refuse; and EXPLAIN plans with one.
+    if least == greatest && prepared.rows > 1 {
+        return Err(TrainingError::OneScore { score: least }.into());
+    }
+    if least >= -1.0 && greatest <= 1.0 {
+        return Ok(RoundTask::Similarity { zero: 0.0, range: 1.0 });
+    }
+    let range = if greatest > least { greatest - least } else { 1.0 };
+    Ok(RoundTask::Similarity { zero: least, range })
+}
+
+/// Returns two measures of the targets to learn.
+async fn of_targets(
+    context: &StatementContext,
+    prepared: &Prepared,
+    measures: [(&str, &str); 2],
+) -> Result<[f64; 2]> {
     let files = prepared.train.iter().map(|file| file.path.as_path());
-    let rows = features(context, files, 1).await?;
-    let rows =
-        aggregates(rows, &[("mean", "avg(target)"), ("deviation", "stddev_pop(target)")])?.collect().await?;
+    let rows = aggregates(features(context, files, 1).await?, &measures)?.collect().await?;
     let number = |column: usize| {
         let first = rows.first().map(|row| row.column(column).as_primitive::<Float64Type>().value(0));
         first.unwrap_or_default()
     };
-    // Targets that are all alike are learned as they are.
-    let deviation = Some(number(1)).filter(|deviation| *deviation > 0.0).unwrap_or(1.0);
-    Ok(RoundTask::Regress { mean: number(0), deviation })
+    Ok([number(0), number(1)])
 }

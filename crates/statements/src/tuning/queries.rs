@@ -33,6 +33,22 @@ const REGRESSION: &[(&str, &str)] = &[
     ("spearman", "spearman(label, prediction)"),
 ];
 
+const SIMILARITY: &[(&str, &str)] = &[
+    ("validation_loss", "avg(loss)"),
+    ("pearson", "pearson(label, prediction)"),
+    ("spearman", "spearman(label, prediction)"),
+];
+
+/// The prediction is the rank of the right text.
+const CONTRAST: &[(&str, &str)] = &[
+    ("validation_loss", "avg(loss)"),
+    ("accuracy_at_1", "avg(CASE WHEN prediction = 1 THEN 1.0 ELSE 0.0 END)"),
+    ("mrr", "avg(1.0 / prediction)"),
+];
+
+/// Rows that are read at a time: whole groups of those among which pairs are ranked.
+const BATCH_ROWS: usize = 1024;
+
 /// Returns the rows of feature files, a partition each: a file is read in its order and by one task.
 pub(super) async fn features<'a>(
     context: &StatementContext,
@@ -40,10 +56,13 @@ pub(super) async fn features<'a>(
     partitions: usize,
 ) -> Result<DataFrame> {
     let mut state = context.session.state();
+    let config = state.config().clone().with_batch_size(BATCH_ROWS).with_target_partitions(partitions);
+    *state.config_mut() = config;
     let options = state.config_mut().options_mut();
-    options.execution.target_partitions = partitions;
     options.optimizer.repartition_file_scans = false;
     options.optimizer.enable_round_robin_repartition = false;
+    // It would take the fields of a struct from a call each.
+    options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
     let paths: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
     Ok(SessionContext::new_with_state(state).read_parquet(paths, ParquetReadOptions::default()).await?)
@@ -109,6 +128,8 @@ pub(super) async fn validation(
     let rows = columns(rows, &[("label", "target".to_owned()), ("outcome", outcome)])?;
     let (prediction, metrics) = match prepared.task {
         Task::Regress => ("outcome['prediction']", REGRESSION),
+        Task::Embed if prepared.scored => ("outcome['prediction']", SIMILARITY),
+        Task::Embed => ("outcome['prediction']", CONTRAST),
         _ => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
     };
     let parts = [("label", "label"), ("prediction", prediction), ("loss", "outcome['loss']")];
