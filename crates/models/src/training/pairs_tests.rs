@@ -15,7 +15,11 @@ fn trainer(dir: &Path, objective: Objective, dropout: f32) -> Trainer {
         learning_rate: 2e-3,
         ..OptimizerOptions::default()
     };
-    Trainer::load(dir, TrainerOptions { objective, dropout, freeze_layers: 0, seed: 5, optimizer }).unwrap()
+    Trainer::load(
+        dir,
+        TrainerOptions { objective, dropout, freeze_layers: 0, lora: None, seed: 5, optimizer },
+    )
+    .unwrap()
 }
 
 fn pair(first: &[u32], second: &[u32], target: Target) -> TrainingRow {
