@@ -15,7 +15,8 @@ fn trainer(dir: &Path, objective: Objective, dropout: f32) -> Trainer {
         learning_rate: 2e-3,
         ..OptimizerOptions::default()
     };
-    Trainer::load(dir, TrainerOptions { objective, dropout, freeze_layers: 0, seed: 5, optimizer }).unwrap()
+    let options = TrainerOptions { objective, dropout, freeze_layers: 0, seed: 5, optimizer, lora: None };
+    Trainer::load(dir, options).unwrap()
 }
 
 fn pair(first: &[u32], second: &[u32], target: Target) -> TrainingRow {

@@ -65,6 +65,7 @@ impl Bench {
             store,
             watch: Arc::clone(&heard) as Arc<dyn Watch>,
             sql: String::new(),
+            resuming: None,
         };
         Self { folder, context, heard }
     }
