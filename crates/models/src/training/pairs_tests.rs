@@ -15,11 +15,8 @@ fn trainer(dir: &Path, objective: Objective, dropout: f32) -> Trainer {
         learning_rate: 2e-3,
         ..OptimizerOptions::default()
     };
-    Trainer::load(
-        dir,
-        TrainerOptions { objective, dropout, freeze_layers: 0, lora: None, seed: 5, optimizer },
-    )
-    .unwrap()
+    let options = TrainerOptions { objective, dropout, freeze_layers: 0, seed: 5, optimizer, lora: None };
+    Trainer::load(dir, options).unwrap()
 }
 
 fn pair(first: &[u32], second: &[u32], target: Target) -> TrainingRow {
@@ -132,7 +129,9 @@ fn training_moves_pairs_together_and_apart_from_others() {
     let rows = pairs(12, 3, |_| Target::Pair);
     let mut trainer = trainer(dir.path(), CONTRAST, 0.0);
     let before = trainer.pair_outcomes(&rows, 64).unwrap();
-    (0..30).for_each(|_| drop(trainer.step(&rows).unwrap()));
+    for _ in 0..30 {
+        trainer.step(&rows).unwrap();
+    }
     let after = trainer.pair_outcomes(&rows, 64).unwrap();
     let first = |outcomes: &[PairOutcome]| outcomes.iter().filter(|outcome| outcome.rank == 1).count();
     assert!(first(&before) < 6 && first(&after) > 9, "{before:?} {after:?}");
@@ -169,7 +168,9 @@ fn training_moves_cosines_towards_scores() {
         trainer.pair_outcomes(&rows, 64).unwrap().iter().map(|outcome| outcome.loss).sum::<f64>()
     };
     let before = loss(&trainer);
-    (0..30).for_each(|_| drop(trainer.step(&rows).unwrap()));
+    for _ in 0..30 {
+        trainer.step(&rows).unwrap();
+    }
     assert!(loss(&trainer) < before / 2.0, "{before} {}", loss(&trainer));
 }
 
