@@ -146,12 +146,6 @@ pub enum TrainingError {
         /// Why.
         source: std::io::Error,
     },
-    /// A method of the dialect that nothing runs yet.
-    #[error("method '{method}' cannot train yet")]
-    MethodNotBuilt {
-        /// The method.
-        method: Method,
-    },
     /// ALTER MODEL FINE_TUNE with a task other than the model's.
     #[error("{model} is for the task '{found}', and the rows are for '{expected}'")]
     OtherTask {
@@ -221,7 +215,6 @@ impl Failure for TrainingError {
             Self::NotEvaluable { .. } => "training.not_evaluable",
             Self::MoreShardsThanRows { .. } => "training.more_shards_than_rows",
             Self::Folder { .. } => "training.folder",
-            Self::MethodNotBuilt { .. } => "training.method_not_built",
             Self::OtherTask { .. } => "training.other_task",
             Self::NeverTrained { .. } => "training.never_trained",
             Self::NothingToResume { .. } => "training.nothing_to_resume",
@@ -274,7 +267,6 @@ impl Failure for TrainingError {
                 "is the disk full, or the store's folder read-only? The run resumes where it stopped"
                     .to_owned()
             }
-            Self::MethodNotBuilt { .. } => "use WITH (method = 'head')".to_owned(),
             Self::OtherTask { .. } => "make another model: CREATE MODEL name FINE_TUNE ON …".to_owned(),
             Self::NeverTrained { model } => {
                 format!("train it: ALTER MODEL {} FINE_TUNE ON …", quote_identifier(model))

@@ -4,6 +4,7 @@
 //! Both read what they are about from the run's folder: the plan of the training ([`TrainingPlan`]), and the state after the round before. So
 //! a query names a folder and a round, and no weights.
 
+pub mod exact;
 mod features;
 mod plan;
 mod report;
@@ -12,6 +13,7 @@ mod train_round;
 mod train_shard;
 mod trainers;
 
+pub use exact::Exact;
 pub use plan::{Lora, RoundRows, RoundTask, TrainingPlan};
 pub use report::{RoundReport, ShardReport};
 pub use round_outcome::RoundOutcome;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::exact::Exact;
+
 /// What a round did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
@@ -27,7 +29,7 @@ pub struct ShardReport {
     /// Tokens read.
     pub tokens: u64,
     /// The mean loss of each step's rows.
-    pub losses: Vec<f64>,
+    pub losses: Vec<Exact>,
 }
 
 impl RoundReport {
@@ -46,7 +48,7 @@ impl RoundReport {
         let steps = self.shards.iter().map(|shard| shard.losses.len()).max().unwrap_or(0);
         let mean = |step: usize| {
             let losses: Vec<f64> =
-                self.shards.iter().filter_map(|shard| shard.losses.get(step).copied()).collect();
+                self.shards.iter().filter_map(|shard| shard.losses.get(step).map(|loss| loss.0)).collect();
             losses.iter().sum::<f64>() / losses.len() as f64
         };
         (0..steps).map(mean).collect()

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nightjar_models::{ModelError, TrainingRow};
 
+use super::exact::Exact;
 use super::plan::TrainingPlan;
 use super::report::ShardReport;
 use super::trainers::{StepEvent, Working};
@@ -59,7 +60,7 @@ pub(super) fn train_shard(
             other => other.into(),
         })?;
         let number = trainer.steps();
-        report.losses.push(step.loss);
+        report.losses.push(Exact(step.loss));
         report.tokens += step.tokens as u64;
         let (rows, tokens) = (batch.len() as u64, step.tokens as u64);
         working.tell(StepEvent { shard, step: number, loss: step.loss, rows, tokens });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightjar_catalog::{RunFolder, Task};
-use nightjar_functions::rounds::{RoundReport, TrainingPlan};
+use nightjar_functions::rounds::{RoundReport, TrainingPlan, exact};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StatementError};
@@ -30,6 +30,7 @@ pub(super) struct EpochSums {
     pub(super) rows: u64,
     pub(super) tokens: u64,
     /// The losses of rows.
+    #[serde(with = "exact::number")]
     pub(super) loss: f64,
     /// Time spent in rounds.
     pub(super) seconds: f64,
@@ -43,6 +44,7 @@ pub(super) struct Epoch {
     /// The optimizer's step at its end.
     pub(super) step: u32,
     /// By name.
+    #[serde(with = "exact::map")]
     pub(super) metrics: BTreeMap<String, f64>,
 }
 
@@ -75,7 +77,7 @@ impl History {
             let mut left = shard.rows;
             for loss in &shard.losses {
                 let rows = left.min(plan.batch_size as u64);
-                self.open.loss += loss * rows as f64;
+                self.open.loss += loss.0 * rows as f64;
                 left -= rows;
             }
         }
