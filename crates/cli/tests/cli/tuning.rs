@@ -32,9 +32,8 @@ fn wait_for_rounds(nightjar: &Nightjar, rounds: u64, child: &mut Child) -> bool 
     let history = nightjar.path("store/runs/1/history.json");
     while begun.elapsed() < Duration::from_secs(120) {
         let done = std::fs::read_to_string(&history).ok();
-        let done = done.and_then(|json| {
-            Some(serde_json::from_str::<serde_json::Value>(&json).ok()?["rounds"].as_u64()?)
-        });
+        let done =
+            done.and_then(|json| serde_json::from_str::<serde_json::Value>(&json).ok()?["rounds"].as_u64());
         if done.unwrap_or(0) >= rounds {
             return true;
         }
