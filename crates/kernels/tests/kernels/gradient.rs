@@ -76,14 +76,14 @@ proptest! {
             out.iter().zip(forward(&wide(&x), &wide(&w))).for_each(|(&o, e)| near(o, e, 1e-4, "norm"));
             let mut back = vec![0.0; x.len()];
             normalize_backward(cpu, &w, &scales, &mut inputs, &g, &mut back);
-            for i in 0..x.len() {
+            for (i, &found) in back.iter().enumerate() {
                 let slope = slope(&wide(&x), i, |x| loss(x, &wide(&w)));
-                near(back[i], slope, 1e-3 * (1.0 + slope.abs()), "input gradient");
+                near(found, slope, 1e-3 * (1.0 + slope.abs()), "input gradient");
             }
             let mut sums = vec![0.0; width];
             add_column_sums(cpu, &inputs, &mut sums);
-            for i in 0..width {
-                near(sums[i], slope(&wide(&w), i, |w| loss(&wide(&x), w)), 1e-3, "weight gradient");
+            for (i, &found) in sums.iter().enumerate() {
+                near(found, slope(&wide(&w), i, |w| loss(&wide(&x), w)), 1e-3, "weight gradient");
             }
         }
     }
