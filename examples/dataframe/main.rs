@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Tuning: a statement, over a table that the dataframe registers for this session.
     reviews.clone().filter(col("label").is_not_null())?.register("labelled")?;
     session
-        .sql("CREATE OR REPLACE MODEL example_sentiment FINE_TUNE ON (SELECT review, label FROM labelled)")
+        .sql("CREATE OR REPLACE MODEL example_sentiment FINE_TUNE ON (SELECT review, label FROM labelled) WITH (epochs = 2)")
         .await?
         .show()
         .await?;

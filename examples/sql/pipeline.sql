@@ -6,7 +6,8 @@ CREATE OR REPLACE VIEW example_reviews AS
 
 -- Tuning: one statement; the labels are the column named label.
 CREATE OR REPLACE MODEL example_sentiment
-  FINE_TUNE ON (SELECT review, label FROM example_reviews WHERE label IS NOT NULL);
+  FINE_TUNE ON (SELECT review, label FROM example_reviews WHERE label IS NOT NULL)
+  WITH (epochs = 2);
 
 -- Scoring the rest: the model runs on the unlabelled rows only.
 EXPLAIN SELECT product, classify(review, 'example_sentiment') AS predicted

@@ -37,7 +37,8 @@ CREATE OR REPLACE EXTERNAL TABLE demo_answers (id VARCHAR, label VARCHAR)
     (
         "A classifier learns from those that have one.",
         "CREATE OR REPLACE MODEL demo_sentiment FROM 'all-MiniLM-L6-v2'
-  FINE_TUNE ON (SELECT review, label FROM demo_reviews WHERE label IS NOT NULL)",
+  FINE_TUNE ON (SELECT review, label FROM demo_reviews WHERE label IS NOT NULL)
+  WITH (epochs = 3)",
     ),
     (
         "It labels reviews that it has never seen; 'truth' is what a person would say.",

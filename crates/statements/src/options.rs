@@ -69,7 +69,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         methods: GRADIENT,
         kind: Kind::Integer { min: 1, max: 1000, or: Some("auto") },
         default: OptionDefault::Sql("'auto'"),
-        summary: "How often training reads all rows. 'auto' is 3, and more where that is less than 300 steps, at most 20.",
+        summary: "How often training reads all rows. 'auto' is 3, and more where that is less than 150 steps, at most 20.",
         reason: "BERT's authors tuned with 2 to 4 epochs on every task, of thousands of rows each; with some hundreds that is too few \
             steps to learn from (Mosbach et al. 2021, arXiv:2006.04884)",
     },

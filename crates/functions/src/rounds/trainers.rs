@@ -172,9 +172,11 @@ fn missing() -> FunctionError {
 
 impl Drop for Working {
     fn drop(&mut self) {
+        // Where no session ends with the run, nobody would free a trainer that waits for its next round.
+        let kept = self.held.take().filter(|_| self.run.listener.is_some());
         let mut idle = lock(&self.run.idle);
         idle.working -= 1;
-        idle.trainers.extend(self.held.take());
+        idle.trainers.extend(kept);
         drop(idle);
         self.run.freed.notify_one();
     }

@@ -68,7 +68,8 @@ impl Training<'_> {
         while !rounds.are_done() {
             rounds.next().await?;
         }
-        let history = rounds.history;
+        // The session stays until the commit: its trainer holds the weights already.
+        let Rounds { history, _session, .. } = rounds;
         let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
         Ok(TrainingRows::epochs(&created, history.epochs.iter().map(|epoch| &epoch.metrics), prepared.rows)?)
     }

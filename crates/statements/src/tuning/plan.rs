@@ -17,7 +17,7 @@ use crate::{OptionValues, StatementContext};
 const ROUND_TOKENS: u64 = 200_000;
 
 /// What 'auto' epochs come from: enough steps, within bounds.
-const STEPS: u64 = 300;
+const STEPS: u64 = 150;
 const LEAST_EPOCHS: u64 = 3;
 const MOST_EPOCHS: u64 = 20;
 
