@@ -6,10 +6,12 @@
 pub struct Bf16(pub u16);
 
 impl Bf16 {
-    /// Returns the nearest bf16, ties to even; NaN stays NaN.
+    /// Returns the nearest bf16, ties to even; NaN stays NaN. Numbers below 2^-126 become zero of their sign, as the hardware's
+    /// conversion makes them, so that every instruction set gives the same bits.
     #[inline(always)]
     pub fn from_f32(value: f32) -> Self {
         let bits = value.to_bits();
+        let bits = if value.abs() < f32::MIN_POSITIVE { bits & 0x8000_0000 } else { bits };
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
         // Rounding could carry a NaN over into infinity or zero.
         let quiet = (bits >> 16) | 0x40;
@@ -43,6 +45,9 @@ mod tests {
             (1.0 + 3.0 / 256.0, 0x3f82),
             (f32::INFINITY, 0x7f80),
             (f32::MAX, 0x7f80),
+            (f32::MIN_POSITIVE, 0x0080),
+            (-1e-39, 0x8000),
+            (f32::from_bits(0x007f_ffff), 0),
         ] {
             assert_eq!(Bf16::from_f32(value).0, bits, "{value}");
         }

@@ -25,7 +25,7 @@ pub(crate) trait Level {
         if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
     }
 
-    /// Returns the nearest bf16 numbers, ties to even; NaN stays NaN. Numbers below 2^-126 may become zero.
+    /// Returns the numbers as [`Bf16::from_f32`] rounds them, to the bit.
     ///
     /// # Safety
     /// The instructions of the level are there.
