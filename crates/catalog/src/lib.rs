@@ -59,7 +59,7 @@ pub use ids::{Digest, DigestOfParts, ModelName, ModelReference, RunId, VersionNu
 pub use manifest::{Manifest, ManifestFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
-pub use run_folder::RunFolder;
+pub use run_folder::{RunFolder, write_whole};
 pub use runs::{TrainingOutcome, TrainingRun, TrainingStatus};
 pub use sources::{
     HubSettings, KNOWN_MODELS, KnownFile, KnownModel, KnownWheel, PullProgress, PullSettings, Pulled, Silent,

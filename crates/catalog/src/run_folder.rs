@@ -145,16 +145,8 @@ impl RunFolder {
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
         let path = self.path(name)?;
-        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let unfinished = path.with_file_name(format!("{UNFINISHED}{file_name}"));
-        let written = write(&unfinished).and_then(|()| Ok(settle(&unfinished, &path)?));
-        match written {
-            Ok(()) => Ok(path),
-            Err(error) => {
-                let _ = fs::remove_file(&unfinished);
-                Err(error)
-            }
-        }
+        write_whole(&path, write)?;
+        Ok(path)
     }
 
     /// The bytes of the file `name`, or `None` if there is none.
@@ -214,6 +206,21 @@ fn is_kept(name: &str) -> bool {
 
 fn is_unfinished(name: &str) -> bool {
     name.rsplit('/').next().is_some_and(|file| file.starts_with(UNFINISHED))
+}
+
+/// Writes the file at `path`, whose folder is there, so that whoever looks, after a power cut too, sees all of it or what was
+/// there before: `write` is given another name beside it. After an error nothing was written.
+pub fn write_whole<E: From<CatalogError>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = path.with_file_name(format!("{UNFINISHED}{file_name}"));
+    let written = write(&unfinished).and_then(|()| Ok(settle(&unfinished, path)?));
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
 }
 
 /// Brings a file to the disk and then to its name.

@@ -17,7 +17,7 @@ const WORKER_STACK_BYTES: usize = 32 << 20;
 const MAIN_STACK_BYTES: usize = 64 << 20;
 
 /// How long what was stopped may take to end by itself.
-const SHUTDOWN: Duration = Duration::from_millis(200);
+pub(crate) const SHUTDOWN: Duration = Duration::from_millis(200);
 
 /// Runs the command to its end, on a thread with a stack of our choosing and a runtime with such workers.
 pub(crate) fn on_runtime(command: impl Future<Output = Result<()>> + Send) -> Result<()> {

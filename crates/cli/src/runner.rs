@@ -125,7 +125,15 @@ impl Runner {
         let mut task = Aborting(tokio::spawn(work));
         let mut printer: Option<Box<dyn Printer>> = None;
         let mut rows = 0;
-        while let Some(event) = self.interrupt.or(events.recv()).await? {
+        loop {
+            let event = match self.interrupt.or(events.recv()).await {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(interrupted) => {
+                    task.stop().await;
+                    return Err(interrupted);
+                }
+            };
             match (event, &mut printer) {
                 (Event::Columns(schema), printer) => {
                     if !schema.fields().is_empty() {
@@ -249,6 +257,13 @@ impl Aborting {
                 Err(_) => Err(CliError::Interrupted),
             },
         }
+    }
+
+    /// Aborts the task and waits, not for long, until it has tidied up: a runtime that shuts down before would fail what the task
+    /// still reads and writes.
+    async fn stop(&mut self) {
+        self.0.abort();
+        let _ = tokio::time::timeout(launch::SHUTDOWN, &mut self.0).await;
     }
 }
 

@@ -41,6 +41,7 @@ mod head_training;
 mod labelled_rows;
 mod pair_roles;
 mod prepare;
+mod run;
 mod split;
 mod tensorboard;
 mod training;

@@ -1,5 +1,6 @@
 //! The training that CREATE MODEL and ALTER MODEL share: embed, fit, store, commit.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
 use crate::method::Method;
 use crate::pair_roles::Score;
+use crate::run::Run;
 use crate::training_rows::TrainingRows;
 use crate::{OptionValues, StatementContext};
 
@@ -37,14 +39,14 @@ impl Training<'_> {
         if self.options.method() != Method::Head {
             return Ok(context.session.read_batch(self.tune(context).await?)?);
         }
-        let run = Run::begin(context, self.name)?;
+        let run = Run::begin(context, self.name, None)?;
         match self.train(context, run.id).await {
             Ok(rows) => {
                 run.ended();
                 Ok(context.session.read_batch(rows)?)
             }
             Err(error) => {
-                run.fail(&error)?;
+                run.end(&TrainingOutcome::Failed { error: error.to_string() })?;
                 Err(error)
             }
         }
@@ -72,7 +74,8 @@ impl Training<'_> {
         let rows_per_second = embedded.len() as f64 / started.elapsed().as_secs_f64();
         self.record(context, run, &trained)?;
         let card = self.card(&roles, &embedded, &trained);
-        let created = self.commit(&context.store, card, &trained, run)?;
+        let created =
+            self.commit(&context.store, card, run, |folder| trained.head.save(&folder.join(HEAD_FILE)))?;
         Ok(TrainingRows::trained(&created, &trained.metrics, embedded.len() as u64, rows_per_second)?)
     }
 
@@ -197,48 +200,22 @@ impl Training<'_> {
         }
     }
 
-    fn commit(&self, store: &Store, card: ModelCard, trained: &TrainedHead, run: RunId) -> Result<Created> {
+    /// Publishes the version's artifact, the card with what `write` puts into its folder, and commits the version together with the
+    /// end of the run.
+    pub(crate) fn commit(
+        &self,
+        store: &Store,
+        card: ModelCard,
+        run: RunId,
+        write: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Created> {
         let mut staging = store.artifacts().stage()?;
         let json = serde_json::to_vec_pretty(&card)
             .map_err(|error| StatementError::Internal(format!("writing the card: {error}")))?;
         staging.write(CARD_FILE, &json)?;
-        trained.head.save(&staging.path().join(HEAD_FILE))?;
+        write(staging.path())?;
         let digest = store.artifacts().publish(staging)?;
         let new = NewModel { name: self.name.to_owned(), card, digest, run: Some(run) };
         Ok(store.catalog().create_model(&new, self.on_conflict)?)
-    }
-}
-
-/// A training run in the catalog. Dropped before its end, it is marked as cancelled.
-struct Run {
-    id: RunId,
-    store: Store,
-    open: bool,
-}
-
-impl Run {
-    fn begin(context: &StatementContext, model: &str) -> Result<Self> {
-        let id = context.store.catalog().begin_training(model, &context.sql, None)?;
-        Ok(Self { id, store: context.store.clone(), open: true })
-    }
-
-    /// The commit has ended the run in the transaction that made the version.
-    fn ended(mut self) {
-        self.open = false;
-    }
-
-    fn fail(mut self, error: &StatementError) -> Result<()> {
-        self.open = false;
-        let outcome = TrainingOutcome::Failed { error: error.to_string() };
-        Ok(self.store.catalog().finish_training(self.id, &outcome)?)
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if self.open {
-            // Nobody is left to tell; a run that stays open is shown as interrupted once the process ends.
-            let _ = self.store.catalog().finish_training(self.id, &TrainingOutcome::Cancelled);
-        }
     }
 }

@@ -95,7 +95,7 @@ fn ctrl_c_leaves_a_run_that_resume_training_ends() {
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    let states = nightjar.sql("SELECT run_id, status FROM nightjar.training_runs");
+    let states = nightjar.sql("SELECT run_id, status, error FROM nightjar.training_runs");
     assert!(states.contains("resumable"), "{states}");
     nightjar.sql("RESUME TRAINING OF m");
     let states = nightjar.sql("SELECT run_id, status, version FROM nightjar.training_runs");

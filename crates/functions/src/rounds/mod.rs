@@ -14,7 +14,7 @@ mod train_shard;
 mod trainers;
 
 pub use exact::Exact;
-pub use plan::{Lora, RoundRows, RoundTask, TrainingPlan};
+pub use plan::{Lora, RoundTask, TrainingPlan};
 pub use report::{RoundReport, ShardReport};
 pub use round_outcome::RoundOutcome;
 pub use train_round::TrainRound;

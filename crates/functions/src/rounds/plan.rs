@@ -95,13 +95,6 @@ pub struct Lora {
     pub attention_only: bool,
 }
 
-/// Which rows of each shard a round reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoundRows {
-    /// Positions in the shards; beyond a shard's end there are none.
-    pub positions: Range<u64>,
-}
-
 impl TrainingPlan {
     /// Reads the plan from a run's folder.
     ///
@@ -127,8 +120,8 @@ impl TrainingPlan {
         self.epochs * self.rounds_per_epoch
     }
 
-    /// Returns which rows a round reads, by its number in the training.
-    pub fn rows_of(&self, round: u32) -> RoundRows {
+    /// Returns which rows of each shard a round reads, by its number in the training: positions, some of them beyond a shard's end.
+    pub fn rows_of(&self, round: u32) -> Range<u64> {
         let batch = self.batch_size as u64;
         let most = self.shard_rows.iter().copied().max().unwrap_or(0);
         let rows = most.div_ceil(batch).div_ceil(u64::from(self.rounds_per_epoch)).max(1) * batch;
@@ -136,13 +129,13 @@ impl TrainingPlan {
         // The last round takes what is left, should rounding leave anything.
         let end =
             if (round + 1).is_multiple_of(self.rounds_per_epoch) { most.max(start) } else { start + rows };
-        RoundRows { positions: start..end }
+        start..end
     }
 
     /// Returns how many of a shard's rows a round reads.
     pub fn rows_in(&self, shard: u32, round: u32) -> u64 {
         let rows = self.shard_rows.get(shard as usize).copied().unwrap_or(0);
-        let Range { start, end } = self.rows_of(round).positions;
+        let Range { start, end } = self.rows_of(round);
         end.min(rows).saturating_sub(start)
     }
 
@@ -152,14 +145,27 @@ impl TrainingPlan {
         rows.div_ceil(self.batch_size as u64) as u32
     }
 
-    /// Returns the steps of the whole training.
-    pub fn total_steps(&self) -> u32 {
-        (0..self.rounds_per_epoch).map(|round| self.steps_of(round)).sum::<u32>() * self.epochs
+    /// Returns the steps of the rounds before one.
+    pub fn steps_before(&self, round: u32) -> u32 {
+        (0..round).map(|round| self.steps_of(round)).sum()
     }
 
-    /// Returns the learning rate of a step, from 0.
-    pub fn learning_rate_at(&self, step: u32) -> f32 {
-        self.trainer_options().optimizer.rate(step)
+    /// Returns the steps of the whole training.
+    pub fn total_steps(&self) -> u32 {
+        self.steps_before(self.rounds_per_epoch) * self.epochs
+    }
+
+    /// Returns how the trainer moves weights.
+    pub fn optimizer(&self) -> OptimizerOptions {
+        OptimizerOptions {
+            learning_rate: self.learning_rate,
+            head_rate: self.head_rate,
+            weight_decay: self.weight_decay,
+            warmup_ratio: self.warmup_ratio,
+            schedule: if self.cosine { Schedule::Cosine } else { Schedule::Linear },
+            gradient_clip: self.gradient_clip,
+            total_steps: self.total_steps(),
+        }
     }
 
     /// Returns the file of the state after a round.
@@ -194,15 +200,7 @@ impl TrainingPlan {
                 attention_only,
             }),
             seed: self.seed,
-            optimizer: OptimizerOptions {
-                learning_rate: self.learning_rate,
-                head_rate: self.head_rate,
-                weight_decay: self.weight_decay,
-                warmup_ratio: self.warmup_ratio,
-                schedule: if self.cosine { Schedule::Cosine } else { Schedule::Linear },
-                gradient_clip: self.gradient_clip,
-                total_steps: self.total_steps(),
-            },
+            optimizer: self.optimizer(),
         }
     }
 }
@@ -242,7 +240,7 @@ mod tests {
                 let read: u64 = (rounds..2 * rounds).map(|round| plan.rows_in(shard as u32, round)).sum();
                 assert_eq!(read, *rows, "{shard_rows:?} in {rounds}");
             }
-            let ends: Vec<_> = (0..rounds).map(|round| plan.rows_of(round).positions).collect();
+            let ends: Vec<_> = (0..rounds).map(|round| plan.rows_of(round)).collect();
             assert!(ends.windows(2).all(|pair| pair[0].end == pair[1].start), "{ends:?}");
         }
         assert_eq!(plan(vec![8135], 3).total_steps(), 2 * 255);

@@ -1,7 +1,7 @@
 //! `round_outcome`: what the weights after a round make of a row, to validate.
 
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, StructArray};
@@ -114,9 +114,7 @@ impl ScalarUDFImpl for RoundOutcome {
             .collect::<DataFusionResult<Vec<_>>>()?;
         let (mut predictions, mut losses) = (Vec::new(), Vec::new());
         if args.number_rows > 0 {
-            let text = |column: &ArrayRef| datafusion::common::ScalarValue::try_from_array(column, 0);
-            let folder = PathBuf::from(text(&columns[3])?.to_string());
-            let round = text(&columns[4])?.to_string().parse().unwrap_or_default();
+            let (folder, round) = features::about(&columns[3], &columns[4])?;
             (predictions, losses) = blocking(|| self.outcomes(&folder, round, &columns[..3]))?;
         }
         let columns: Vec<ArrayRef> =

@@ -12,12 +12,13 @@ use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use nightjar_catalog::write_whole;
 use nightjar_models::TrainingRow;
 
 use super::features;
 use super::plan::TrainingPlan;
 use super::report::{RoundReport, ShardReport};
-use super::train_shard::{train_shard, unwritten, write_whole};
+use super::train_shard::{train_shard, unwritten};
 use super::trainers::{Working, blocking};
 use crate::{FunctionError, Models, Result};
 
@@ -118,12 +119,7 @@ impl Round {
             return Ok(());
         }
         if self.about.is_none() {
-            let text =
-                |column: &ArrayRef| ScalarValue::try_from_array(column, 0).map(|value| value.to_string());
-            let internal =
-                |error: datafusion::error::DataFusionError| FunctionError::Internal(error.to_string());
-            let folder = PathBuf::from(text(folders).map_err(internal)?);
-            let round = text(rounds).map_err(internal)?.parse().unwrap_or_default();
+            let (folder, round) = features::about(folders, rounds)?;
             let plan = TrainingPlan::read(&folder)?;
             self.about = Some(About { folder, round, plan });
         }
@@ -164,7 +160,9 @@ fn average(models: &Models, plan: &TrainingPlan, folder: &Path, report: &RoundRe
         shards => {
             let weighted: Vec<_> = shards.iter().map(|shard| (of_shard(shard), shard.rows as f64)).collect();
             let working = Working::take(models, plan, folder, report.round.checked_sub(1))?;
-            write_whole(&state, |path| Ok(working.trainer()?.average_states(&weighted, path)?))?;
+            write_whole::<FunctionError>(&state, |path| {
+                Ok(working.trainer()?.average_states(&weighted, path)?)
+            })?;
         }
     }
     for file in report.shards.iter().map(of_shard) {

@@ -1,8 +1,8 @@
 //! One shard, one round: from the state after the round before to the shard's own.
 
-use std::fs::File;
 use std::path::Path;
 
+use nightjar_catalog::write_whole;
 use nightjar_models::{ModelError, TrainingRow};
 
 use super::exact::Exact;
@@ -65,7 +65,9 @@ pub(super) fn train_shard(
         let (rows, tokens) = (batch.len() as u64, step.tokens as u64);
         working.tell(StepEvent { shard, step: number, loss: step.loss, rows, tokens });
     }
-    write_whole(&state, |path| Ok(working.trainer()?.save_state(path)?))?;
+    let states = state.parent().unwrap_or(folder);
+    std::fs::create_dir_all(states).map_err(|error| unwritten(states, error))?;
+    write_whole::<FunctionError>(&state, |path| Ok(working.trainer()?.save_state(path)?))?;
     if plan.shards() == 1 {
         working.holds(round);
     }
@@ -80,22 +82,6 @@ fn shuffled(rows: usize, seed: u64, round: u32, shard: u32) -> Vec<usize> {
     let name = u64::from(round) << 32 | u64::from(shard);
     nightjar_models::shuffle(&mut order, seed ^ name.wrapping_mul(0xd1b5_4a32_d192_ed03));
     order
-}
-
-/// Writes a file so that it is whole, and on the disk, once it has its name.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = path.with_file_name(format!(".unfinished-{name}"));
-    let settled = write(&unfinished).and_then(|()| {
-        let synced = File::open(&unfinished).and_then(|file| file.sync_all());
-        synced.and_then(|()| std::fs::rename(&unfinished, path)).map_err(|error| unwritten(path, error))
-    });
-    if settled.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    settled
 }
 
 /// Returns the error of a file of the run's folder.

@@ -34,11 +34,6 @@ pub struct TrainingSession {
 
 type Listener = Arc<dyn Fn(StepEvent) + Send + Sync>;
 
-#[derive(Default)]
-struct Process {
-    runs: HashMap<PathBuf, Arc<Run>>,
-}
-
 /// What a process keeps of a run.
 struct Run {
     stopped: AtomicBool,
@@ -59,7 +54,8 @@ struct HeldTrainer {
     holds: Option<u32>,
 }
 
-static PROCESS: LazyLock<Mutex<Process>> = LazyLock::new(Mutex::default);
+/// The runs that this process is at, by folder.
+static RUNS: LazyLock<Mutex<HashMap<PathBuf, Arc<Run>>>> = LazyLock::new(Mutex::default);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -68,14 +64,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl TrainingSession {
     /// Returns the session of the run in `folder`; `listener` hears of each step, on the thread that takes it.
     pub fn begin(folder: &Path, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Self {
-        lock(&PROCESS).runs.insert(folder.to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
+        lock(&RUNS).insert(folder.to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
         TrainingSession { folder: folder.to_owned() }
     }
 }
 
 impl Drop for TrainingSession {
     fn drop(&mut self) {
-        if let Some(run) = lock(&PROCESS).runs.remove(&self.folder) {
+        if let Some(run) = lock(&RUNS).remove(&self.folder) {
             run.stopped.store(true, Ordering::Relaxed);
         }
     }
@@ -87,7 +83,7 @@ impl Run {
     }
 
     fn of(folder: &Path) -> Arc<Run> {
-        Arc::clone(lock(&PROCESS).runs.entry(folder.to_owned()).or_insert_with(|| Arc::new(Run::new(None))))
+        Arc::clone(lock(&RUNS).entry(folder.to_owned()).or_insert_with(|| Arc::new(Run::new(None))))
     }
 }
 

@@ -9,7 +9,8 @@ use crate::{near, noise, numbers};
 #[test]
 fn rounding_to_bf16_has_the_same_bits_on_every_instruction_set() {
     let around = [0x0000_0001, 0x0040_0000, 0x007f_7fff, 0x007f_ffff, 0x0080_0000, 0x0080_8000, 0x7f7f_ffff];
-    let rows: Vec<f32> = around.iter().flat_map(|&bits| [bits, bits | 0x8000_0000]).map(f32::from_bits).collect();
+    let rows: Vec<f32> =
+        around.iter().flat_map(|&bits| [bits, bits | 0x8000_0000]).map(f32::from_bits).collect();
     // A row of zeros is all mean: what is left is the bias.
     for cpu in Cpu::available() {
         for &number in &rows {

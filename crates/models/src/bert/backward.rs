@@ -31,7 +31,7 @@ impl PassContext<'_> {
         let (hidden, tokens) = (self.places.sizes.hidden, part.tokens());
         let Part { texts, first, layers, gradients, scratch, .. } = part;
         let PartScratch { attention_gradient, wide, dropout, .. } = scratch;
-        let Gradients { output, down, inner, middle, attention, qkv, input, rows } = gradients;
+        let Gradients { output, down, inner, middle, attention, qkv, input, .. } = gradients;
         let pass = &mut layers[layer];
         let [of_qkv, of_attention, of_up, of_down] = transposes;
         let numbers = tokens * hidden;
@@ -63,11 +63,7 @@ impl PassContext<'_> {
         );
         self.dropped(dropout_place(layer) + 1, of_texts, input, attention);
         self.back(&place.attention_output, of_attention, attention, wide);
-        dropout.clear();
-        if let Some(noise) = self.noise {
-            dropout
-                .extend((0..texts.lengths.len()).map(|text| noise.at(dropout_place(layer), *first + text)));
-        }
+        self.attention_dropout(layer, of_texts, dropout);
         let qkv_gradients = sized(qkv, pass.qkv.len());
         let heads = self.places.heads;
         attend_backward(
@@ -81,11 +77,6 @@ impl PassContext<'_> {
         );
         self.back(&place.qkv, of_qkv, qkv, wide);
         input.iter_mut().zip(&*wide).for_each(|(sum, gradient)| *sum += gradient);
-
-        let inputs = [&pass.input, &pass.context, &pass.middle, &pass.inner];
-        for ((inputs, product), packed) in inputs.into_iter().zip(place.products()).zip(rows) {
-            pack_rows(inputs, product.inputs, packed);
-        }
     }
 
     /// Writes the gradients of a product's inputs.
@@ -112,8 +103,18 @@ impl PassContext<'_> {
     }
 
     /// Adds the gradients of a layer's weights, summed over all parts, to `sums`, which is laid out as the layer.
-    pub(crate) fn add_layer_gradients(&self, layer: usize, parts: &[Part], sums: &mut [f32]) {
+    pub(crate) fn add_layer_gradients(&self, layer: usize, parts: &mut [Part], sums: &mut [f32]) {
         let place = &self.places.layers[layer];
+        parts.par_iter_mut().with_max_len(1).for_each(|Part { layers, gradients, .. }| {
+            let Gradients { rows, .. } = &mut *gradients;
+            let LayerPass { input, context, middle, inner, .. } = &layers[layer];
+            for ((inputs, product), packed) in
+                [input, context, middle, inner].into_iter().zip(place.products()).zip(rows)
+            {
+                pack_rows(inputs, product.inputs, packed);
+            }
+        });
+        let parts = &*parts;
         let mut sums = Taking(sums);
         let mut panels = Vec::new();
         sums.panels(&place.qkv, 0, &mut panels);

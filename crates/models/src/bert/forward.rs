@@ -1,9 +1,9 @@
 //! BERT's forward pass in training: dropout, and what the backward pass needs is kept.
 
 use nightjar_kernels::Cpu;
-use nightjar_kernels::gradient::{attend_and_drop, gelu_rows, multiply_rows, normalize_rows};
+use nightjar_kernels::gradient::{Dropout, attend_and_drop, gelu_rows, multiply_rows, normalize_rows};
 
-use super::check_id;
+use super::lookup::{add_embeddings, check_id};
 use super::places::{LayerPlace, LinearPlace, NormPlace, Places};
 use crate::Result;
 use crate::training::{LayerPass, Noise, Part, PartScratch, WordTable, each_text, sized};
@@ -39,22 +39,16 @@ impl PassContext<'_> {
         let Places { sizes, positions, segments, embedding_norm, .. } = self.places;
         let hidden = sizes.hidden;
         let (positions, segments) = (&self.weights[positions.clone()], &self.weights[segments.clone()]);
-        let table = |table: &[f32]| table.len() / hidden;
         let tokens = part.tokens();
-        let place = part.texts.lengths.iter().flat_map(|&length| 0..length);
-        let ids = part.texts.ids.iter().zip(&part.texts.type_ids).zip(place);
-        for (((&id, &segment), place), out) in
-            ids.zip(sized(&mut part.embedded, tokens * hidden).chunks_exact_mut(hidden))
-        {
-            let word = words.row(check_id(id as usize, words.words(), "token id")? as u32);
-            let segment =
-                &segments[check_id(segment as usize, table(segments), "segment id")? * hidden..][..hidden];
-            let position =
-                &positions[check_id(place, table(positions), "token position")? * hidden..][..hidden];
-            for (((out, word), segment), position) in out.iter_mut().zip(word).zip(segment).zip(position) {
-                *out = (word + segment) + position;
-            }
-        }
+        let word = |id: u32| Ok(words.row(check_id(id as usize, words.words(), "token id")? as u32));
+        add_embeddings(
+            &part.texts,
+            hidden,
+            positions,
+            segments,
+            word,
+            sized(&mut part.embedded, tokens * hidden),
+        )?;
         let scales = sized(&mut part.embedded_scales, tokens);
         let states = sized(&mut part.states, tokens * hidden);
         normalize_rows(self.cpu, self.norm(embedding_norm), &part.embedded, states, scales);
@@ -74,11 +68,7 @@ impl PassContext<'_> {
         let pass = &mut layers[layer];
         std::mem::swap(&mut pass.input, states);
         self.product(&place.qkv, &pass.input, &mut pass.qkv);
-        dropout.clear();
-        if let Some(noise) = self.noise {
-            dropout
-                .extend((0..texts.lengths.len()).map(|text| noise.at(dropout_place(layer), *first + text)));
-        }
+        self.attention_dropout(layer, (&texts.lengths, *first), dropout);
         let context = sized(&mut pass.context, tokens * heads.count * heads.width);
         attend_and_drop(self.cpu, &pass.qkv, &texts.lengths, heads, dropout, context, attention);
         self.product(&place.attention_output, &pass.context, &mut pass.attention_sum);
@@ -102,6 +92,19 @@ impl PassContext<'_> {
         );
         let (out, scales) = (sized(states, tokens * hidden), sized(&mut pass.output_scales, tokens));
         normalize_rows(self.cpu, self.norm(&place.output_norm), &pass.output_sum, out, scales);
+    }
+
+    /// Replaces `dropout` by that of each text's attention weights; none without noise.
+    pub(super) fn attention_dropout(
+        &self,
+        layer: usize,
+        (lengths, first): (&[usize], usize),
+        dropout: &mut Vec<Dropout>,
+    ) {
+        dropout.clear();
+        if let Some(noise) = self.noise {
+            dropout.extend((0..lengths.len()).map(|text| noise.at(dropout_place(layer), first + text)));
+        }
     }
 
     /// Writes the product of `rows` with a layer's weight, its bias added.

@@ -6,17 +6,18 @@ mod backward;
 mod forward;
 #[cfg(test)]
 mod gradient_tests;
+mod lookup;
 mod packed;
 mod places;
 mod reference;
 mod tensors;
 mod weights;
 
+use crate::Result;
 use crate::architecture::{Architecture, Backend, Body, Trainable};
 use crate::config::ConfigFile;
 use crate::spec::BodySizes;
 use crate::weights::Weights;
-use crate::{ModelError, Result};
 
 pub(crate) use backward::{OPERANDS, Transposes};
 pub(crate) use forward::PassContext;
@@ -81,12 +82,4 @@ impl Architecture for Bert {
     fn prefix(&self) -> (&'static str, &'static str) {
         ("bert.", "embeddings.word_embeddings.weight")
     }
-}
-
-/// Checks that an id is a row of a table with `rows` rows.
-fn check_id(id: usize, rows: usize, what: &'static str) -> Result<usize> {
-    if id >= rows {
-        return Err(ModelError::SizeMismatch { what, expected: rows, found: id });
-    }
-    Ok(id)
 }

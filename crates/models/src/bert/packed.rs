@@ -5,7 +5,7 @@ use nightjar_kernels::{
 };
 use parking_lot::Mutex;
 
-use super::check_id;
+use super::lookup::{add_embeddings, row};
 use super::weights::{BertWeights, LayerWeights, LinearWeights, NormWeights, Tables};
 use crate::Result;
 use crate::architecture::{Body, PackedTexts};
@@ -96,23 +96,15 @@ impl<T: Element> PackedBert<T> {
 
     /// Writes the first layer's input to `states`, `[tokens, hidden]`.
     fn embed(&self, texts: &PackedTexts, states: &mut [f32]) -> Result<()> {
-        let hidden = self.sizes.hidden;
-        let row = |table: &[f32], id: usize, what: &'static str| -> Result<std::ops::Range<usize>> {
-            let id = check_id(id, table.len() / hidden, what)?;
-            Ok(id * hidden..(id + 1) * hidden)
-        };
         let Tables { words, positions, segments } = &self.tables;
-        let place = texts.lengths.iter().flat_map(|&length| 0..length);
-        let tokens = texts.ids.iter().zip(&texts.type_ids).zip(place);
-        for (((&id, &segment), place), out) in tokens.zip(states.chunks_exact_mut(hidden)) {
-            let word = &words[row(words, id as usize, "token id")?];
-            let segment = &segments[row(segments, segment as usize, "segment id")?];
-            let position = &positions[row(positions, place, "token position")?];
-            for (((out, word), segment), position) in out.iter_mut().zip(word).zip(segment).zip(position) {
-                *out = (word + segment) + position;
-            }
-        }
-        Ok(())
+        add_embeddings(
+            texts,
+            self.sizes.hidden,
+            positions,
+            segments,
+            |id| row(words, id, self.sizes.hidden),
+            states,
+        )
     }
 
     /// Replaces the states by their norm and makes them ready for products.

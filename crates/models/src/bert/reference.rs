@@ -3,7 +3,7 @@
 
 use candle_core::{D, Device, Result as CandleResult, Tensor};
 
-use super::check_id;
+use super::lookup::check_id;
 use super::weights::{BertWeights, LayerWeights, LinearWeights, NormWeights};
 use crate::architecture::{Body, PackedTexts};
 use crate::spec::BodySizes;

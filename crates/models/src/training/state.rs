@@ -1,16 +1,14 @@
 //! The state of a training between two rounds, as a file, and the mean of several.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::SliceSafetensors;
 use memmap2::Mmap;
-use serde_json::{Map, json};
 
 use super::lora::LoraOptions;
 use super::trainer::Trainer;
 use super::words::Touched;
+use crate::tensor_file::{Kind, TensorWriter};
 use crate::weights::Weights;
 use crate::{ModelError, Result};
 
@@ -36,7 +34,7 @@ impl Trainer {
         let trained = &self.weights[self.trained..];
         let dense = [trained, &self.moments.first, &self.moments.second];
         let about = (self.kind(), self.steps);
-        let mut file = StateWriter::create(path, about, trained.len(), words.len(), rows.len())?;
+        let mut file = create_state(path, about, trained.len(), words.len(), rows.len())?;
         dense.into_iter().chain([&rows[..], first, second]).try_for_each(|numbers| file.write(numbers))?;
         file.write_ids(words)?;
         file.write_ids(last_steps)?;
@@ -120,7 +118,7 @@ impl Trainer {
         let union = WordUnion::of(&files)?;
         let steps = files.iter().map(|file| file.steps).max().unwrap_or(0);
         let (about, words) = ((self.kind(), steps), union.words.len());
-        let mut writer = StateWriter::create(out, about, len, words, words * width)?;
+        let mut writer = create_state(out, about, len, words, words * width)?;
         let (mut sums, mut numbers) = (Vec::new(), vec![0.0; CHUNK]);
         for name in WEIGHTS {
             for start in (0..len).step_by(CHUNK) {
@@ -186,61 +184,20 @@ impl WordUnion {
     }
 }
 
-/// Writes a state's tensors in their order.
-struct StateWriter<'a> {
-    path: &'a Path,
-    file: BufWriter<File>,
-}
-
-impl<'a> StateWriter<'a> {
-    fn create(
-        path: &'a Path,
-        (kind, steps): (String, u32),
-        len: usize,
-        words: usize,
-        word_numbers: usize,
-    ) -> Result<Self> {
-        let mut header = Map::new();
-        let metadata = json!({"format": FORMAT, "of": kind, "steps": steps.to_string()});
-        header.insert("__metadata__".to_owned(), metadata);
-        let mut offset = 0;
-        let lens = WEIGHTS.map(|name| (name, "F32", len)).into_iter();
-        let lens = lens.chain(WORDS.map(|name| (name, "F32", word_numbers)));
-        for (name, kind, len) in lens.chain([WORD_IDS, LAST_STEPS].map(|name| (name, "U32", words))) {
-            let end = offset + 4 * len;
-            header.insert(
-                name.to_owned(),
-                json!({"dtype": kind, "shape": [len], "data_offsets": [offset, end]}),
-            );
-            offset = end;
-        }
-        let mut header = serde_json::Value::Object(header).to_string();
-        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-        let failed = |source| ModelError::access(path, "written", source);
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
-        file.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
-        file.write_all(header.as_bytes()).map_err(failed)?;
-        Ok(StateWriter { path, file })
-    }
-
-    fn write(&mut self, numbers: &[f32]) -> Result<()> {
-        self.bytes(numbers.iter().map(|number| number.to_le_bytes()))
-    }
-
-    fn write_ids(&mut self, ids: &[u32]) -> Result<()> {
-        self.bytes(ids.iter().map(|id| id.to_le_bytes()))
-    }
-
-    fn bytes(&mut self, words: impl Iterator<Item = [u8; 4]>) -> Result<()> {
-        for word in words {
-            self.file.write_all(&word).map_err(|source| ModelError::access(self.path, "written", source))?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.file.flush().map_err(|source| ModelError::access(self.path, "written", source))
-    }
+/// Makes the file of a state: of what kind and after how many steps, with so many trained numbers, words and numbers of words.
+fn create_state(
+    path: &Path,
+    (kind, steps): (String, u32),
+    len: usize,
+    words: usize,
+    word_numbers: usize,
+) -> Result<TensorWriter<'_>> {
+    let metadata = [("format", FORMAT.to_owned()), ("of", kind), ("steps", steps.to_string())];
+    let metadata = metadata.map(|(name, value)| (name.to_owned(), value)).into();
+    let tensors = WEIGHTS.map(|name| (name, Kind::F32, len)).into_iter();
+    let tensors = tensors.chain(WORDS.map(|name| (name, Kind::F32, word_numbers)));
+    let tensors = tensors.chain([WORD_IDS, LAST_STEPS].map(|name| (name, Kind::U32, words)));
+    TensorWriter::create(path, &metadata, tensors.map(|(name, kind, len)| (name.to_owned(), kind, vec![len])))
 }
 
 /// The value of `format` in the metadata.

@@ -1,10 +1,9 @@
 //! What preparing leaves: the feature files, and what is known of them.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use nightjar_catalog::{Digest, Task, TrainingWarning};
+use nightjar_catalog::{Digest, Task, TrainingWarning, write_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, StatementError};
@@ -26,6 +25,10 @@ pub struct Prepared {
     pub pairs: bool,
     /// Whether the rows have a target: pairs to embed may have none, and then it is 1 in all of them.
     pub scored: bool,
+    /// The names of the text columns.
+    pub inputs: Vec<String>,
+    /// The name of the column to learn, if there is one.
+    pub target: Option<String>,
     /// The labels of the training query's rows in sorted order; none for numbers.
     pub labels: Vec<String>,
     /// The rows of each label in the training files; none for numbers.
@@ -92,15 +95,9 @@ impl Prepared {
         let record = Record { fingerprint: fingerprint.to_owned(), prepared };
         let json = serde_json::to_vec_pretty(&record)
             .map_err(|error| StatementError::Internal(format!("writing {PREPARED_FILE}: {error}")))?;
-        let part = folder.join(format!("{PREPARED_FILE}.part"));
-        let written = || -> std::io::Result<()> {
-            let mut file = File::create(&part)?;
-            file.write_all(&json)?;
-            file.sync_all()?;
-            fs::rename(&part, folder.join(PREPARED_FILE))?;
-            File::open(folder)?.sync_all()
-        };
-        written().map_err(|error| file_error(folder, error))
+        write_whole(&folder.join(PREPARED_FILE), |path| {
+            fs::write(path, &json).map_err(|error| file_error(path, error))
+        })
     }
 
     /// Removes the word that a folder is complete, before its files are written anew.

@@ -65,6 +65,8 @@ pub(crate) async fn prepare(
         task: roles.task,
         pairs: roles.second.is_some(),
         scored: roles.target.is_some(),
+        inputs: roles.texts().map(str::to_owned).collect(),
+        target: roles.target.clone(),
         labels: classes.labels.clone(),
         class_counts: if classes.labels.is_empty() { Vec::new() } else { learned },
         train: dealt.shards,

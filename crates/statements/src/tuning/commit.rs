@@ -1,11 +1,11 @@
 //! The end of a training: encoder, head (if the task has one) and card are published, then version and run are committed together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use nightjar_catalog::{Created, Digest, ModelCard, NewModel, Store, Task};
+use nightjar_catalog::{Created, Digest, ModelCard, Store, Task};
 use nightjar_functions::rounds::{RoundTask, TrainingPlan, with_trainer};
-use nightjar_functions::{ADAPTER_FILE, CARD_FILE, HEAD_FILE, Models};
+use nightjar_functions::{ADAPTER_FILE, HEAD_FILE, Models};
 use nightjar_models::{Adapter, ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
 
 use super::history::History;
@@ -45,37 +45,29 @@ impl Training<'_> {
         let tuned = publishing
             .await
             .map_err(|stopped| StatementError::Internal(format!("publishing stopped: {stopped}")))??;
-        let card = self.tuned_card(context, prepared, &tuned, &chosen.metrics).await?;
-        let mut staging = context.store.artifacts().stage()?;
-        let json = serde_json::to_vec_pretty(&card)
-            .map_err(|error| StatementError::Internal(format!("writing the card: {error}")))?;
-        staging.write(CARD_FILE, &json)?;
-        if let Some(adapter) = &tuned.adapter {
-            adapter.save(&staging.path().join(ADAPTER_FILE))?;
-        }
-        save_head(&plan.task, prepared, tuned.head, staging.path().join(HEAD_FILE))?;
-        let digest = context.store.artifacts().publish(staging)?;
-        let new = NewModel { name: self.name.to_owned(), card, digest, run: Some(run.id) };
-        Ok(context.store.catalog().create_model(&new, self.on_conflict)?)
+        let card = self.tuned_card(prepared, &tuned, &chosen.metrics);
+        self.commit(&context.store, card, run.id(), |folder| {
+            if let Some(adapter) = &tuned.adapter {
+                adapter.save(&folder.join(ADAPTER_FILE))?;
+            }
+            save_head(&plan.task, prepared, tuned.head, &folder.join(HEAD_FILE))
+        })
     }
 
-    async fn tuned_card(
+    fn tuned_card(
         &self,
-        context: &StatementContext,
         prepared: &Prepared,
         tuned: &TunedEncoder,
         metrics: &BTreeMap<String, f64>,
-    ) -> Result<ModelCard> {
-        let window = self.pinned().window.unwrap_or(self.base.card.encoder.window);
-        let (inputs, target) = self.columns(context).await?;
-        Ok(ModelCard {
+    ) -> ModelCard {
+        ModelCard {
             task: prepared.task,
             base: Some(self.base.name.clone()),
             body: tuned.body,
-            encoder: EncoderSpec { window, ..tuned.spec.clone() },
+            encoder: EncoderSpec { window: self.window(), ..tuned.spec.clone() },
             labels: prepared.labels.clone(),
-            inputs,
-            target,
+            inputs: prepared.inputs.clone(),
+            target: prepared.target.clone(),
             method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
             // Timings would give equal trainings different digests.
@@ -88,13 +80,7 @@ impl Training<'_> {
             data_digest: Some(prepared.data_digest.to_string()),
             query: Some(self.fine_tune.data.sql()),
             source: None,
-        })
-    }
-
-    /// Returns the names of the input columns and of the target, if there is one.
-    async fn columns(&self, context: &StatementContext) -> Result<(Vec<String>, Option<String>)> {
-        let (roles, _) = self.roles(context).await?;
-        Ok((roles.texts().map(str::to_owned).collect(), roles.target.clone()))
+        }
     }
 }
 
@@ -117,16 +103,16 @@ fn publish_encoder(
 }
 
 /// Writes the head, where there is one.
-fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: PathBuf) -> Result<()> {
+fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: &Path) -> Result<()> {
     match task {
         RoundTask::Classify { .. } => {
             Ok(ClassifierHead { labels: prepared.labels.clone(), weight: head.weight, bias: head.bias }
-                .save(&path)?)
+                .save(path)?)
         }
         RoundTask::Regress { mean, deviation } => {
             let weight = head.weight.iter().map(|weight| (f64::from(*weight) * deviation) as f32).collect();
             let bias = head.bias.first().map_or(*mean, |bias| f64::from(*bias) * deviation + mean) as f32;
-            Ok(RegressionHead { weight, bias }.save(&path)?)
+            Ok(RegressionHead { weight, bias }.save(path)?)
         }
         RoundTask::Similarity { .. } | RoundTask::Contrast => Ok(()),
     }

@@ -61,8 +61,8 @@ impl Training<'_> {
         let features = run.folder.folder().join("features");
         std::fs::create_dir_all(&features).map_err(|error| file_error(&features, error))?;
         let prepared = prepare(context, self, &features, &run.fingerprint).await?;
-        catalog.record_rows(run.id, prepared.rows)?;
-        catalog.record_warnings(run.id, &prepared.warnings)?;
+        catalog.record_rows(run.id(), prepared.rows)?;
+        catalog.record_warnings(run.id(), &prepared.warnings)?;
         let plan = self.written_plan(context, run, &prepared).await?;
         let mut rounds = Rounds::begin(context, self, run, &plan, &prepared)?;
         while !rounds.are_done() {
@@ -111,7 +111,7 @@ impl<'a> Rounds<'a> {
         prepared: &'a Prepared,
     ) -> Result<Self> {
         let history = History::read(&run.folder)?;
-        let step = (0..history.rounds).map(|round| plan.steps_of(round)).sum::<u32>();
+        let step = plan.steps_before(history.rounds);
         let events = EventFile::open(run.folder.folder(), i64::from(step) + 1)?;
         let progress = Arc::new(Progress::begin(&context.watch, plan, history.rounds));
         let told = move |event: StepEvent| progress.step(&event);
@@ -150,16 +150,17 @@ impl<'a> Rounds<'a> {
 
     /// Keeps the losses of a round's steps.
     fn record_steps(&mut self, report: &RoundReport) -> Result<()> {
-        let before = (0..report.round).map(|round| self.plan.steps_of(round)).sum::<u32>();
+        let before = self.plan.steps_before(report.round);
         let stride = self.plan.total_steps().div_ceil(KEPT_LOSSES).max(1);
+        let optimizer = self.plan.optimizer();
         let (mut sum, mut count) = (0.0, 0.0);
         for (step, loss) in (before + 1..).zip(report.losses()) {
-            let rate = f64::from(self.plan.learning_rate_at(step - 1));
+            let rate = f64::from(optimizer.rate(step - 1));
             self.events.scalars(i64::from(step), &[("loss", loss), ("learning_rate", rate)])?;
             (sum, count) = (sum + loss, count + 1.0);
             if step.is_multiple_of(stride) {
                 let catalog = self.context.store.catalog();
-                catalog.record_metrics(self.run.id, i64::from(step), &[("loss", sum / count)])?;
+                catalog.record_metrics(self.run.id(), i64::from(step), &[("loss", sum / count)])?;
                 (sum, count) = (0.0, 0.0);
             }
         }
@@ -174,13 +175,13 @@ impl<'a> Rounds<'a> {
             Some(query) => queries::run_validation(query).await?,
             None => Vec::new(),
         };
-        let step = (0..self.history.rounds).map(|round| self.plan.steps_of(round)).sum::<u32>();
+        let step = self.plan.steps_before(self.history.rounds);
         let epoch = self.history.close(self.plan, step, metrics);
         let metrics: Vec<(&str, f64)> =
             epoch.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         self.events.scalars(i64::from(step), &metrics)?;
         self.events.sync()?;
-        self.context.store.catalog().record_metrics(self.run.id, i64::from(step), &metrics)?;
+        self.context.store.catalog().record_metrics(self.run.id(), i64::from(step), &metrics)?;
         let patience = self.training.options.early_stopping();
         let since_best =
             self.history.best(self.prepared.task).map_or(0, |best| self.history.epochs.len() - 1 - best);

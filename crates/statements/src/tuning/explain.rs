@@ -68,6 +68,8 @@ fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Pre
         task: roles.task,
         pairs,
         scored: roles.target.is_some(),
+        inputs: roles.texts().map(str::to_owned).collect(),
+        target: roles.target.clone(),
         labels: if roles.task == Task::Classify { vec![String::new(); 2] } else { Vec::new() },
         class_counts: Vec::new(),
         train: shards.map(|shard| write(format!("train-{shard}.parquet"))).collect::<Result<_>>()?,

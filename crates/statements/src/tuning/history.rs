@@ -95,7 +95,7 @@ impl History {
         metrics.insert("train_loss".to_owned(), sums.loss / sums.rows.max(1) as f64);
         metrics.insert("rows_per_second".to_owned(), sums.rows as f64 / sums.seconds);
         metrics.insert("tokens_per_second".to_owned(), sums.tokens as f64 / sums.seconds);
-        let rate = plan.learning_rate_at(step.saturating_sub(1));
+        let rate = plan.optimizer().rate(step.saturating_sub(1));
         metrics.insert("learning_rate".to_owned(), f64::from(rate));
         self.epochs.push(Epoch { round: self.rounds - 1, step, metrics });
         &self.epochs[self.epochs.len() - 1]

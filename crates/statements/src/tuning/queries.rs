@@ -6,6 +6,7 @@ use std::path::Path;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::common::DataFusionError;
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
 use nightjar_functions::rounds::{RoundReport, TrainingPlan};
@@ -68,18 +69,21 @@ pub(super) async fn features<'a>(
     Ok(SessionContext::new_with_state(state).read_parquet(paths, ParquetReadOptions::default()).await?)
 }
 
+/// Returns expressions over the rows' columns, given by name as SQL.
+fn expressions(rows: &DataFrame, named: &[(&str, impl AsRef<str>)]) -> Result<Vec<Expr>> {
+    named.iter().map(|(name, sql)| Ok(rows.parse_sql_expr(sql.as_ref())?.alias(*name))).collect()
+}
+
 /// Returns the rows' columns, as SQL.
-pub(super) fn columns(rows: DataFrame, columns: &[(&str, String)]) -> Result<DataFrame> {
-    let parsed = columns.iter().map(|(name, sql)| Ok(rows.parse_sql_expr(sql)?.alias(*name)));
-    let parsed = parsed.collect::<Result<Vec<_>>>()?;
-    Ok(rows.select(parsed)?)
+fn columns(rows: DataFrame, columns: &[(&str, impl AsRef<str>)]) -> Result<DataFrame> {
+    let columns = expressions(&rows, columns)?;
+    Ok(rows.select(columns)?)
 }
 
 /// Returns aggregates over all rows, as SQL.
 pub(super) fn aggregates(rows: DataFrame, aggregates: &[(&str, &str)]) -> Result<DataFrame> {
-    let parsed = aggregates.iter().map(|(name, sql)| Ok(rows.parse_sql_expr(sql)?.alias(*name)));
-    let parsed = parsed.collect::<Result<Vec<_>>>()?;
-    Ok(rows.aggregate(Vec::new(), parsed)?)
+    let aggregates = expressions(&rows, aggregates)?;
+    Ok(rows.aggregate(Vec::new(), aggregates)?)
 }
 
 /// Returns the query that trains a round.
@@ -92,7 +96,7 @@ pub(super) async fn round(
 ) -> Result<DataFrame> {
     let files = prepared.train.iter().map(|file| file.path.as_path());
     let rows = features(context, files, prepared.train.len()).await?;
-    let Range { start, end } = plan.rows_of(round).positions;
+    let Range { start, end } = plan.rows_of(round);
     let of_round = rows.parse_sql_expr(&format!("position >= {start} AND position < {end}"))?;
     let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
     let train = format!("train_round(shard, position, ids, {first_tokens}, target, {folder}, {round})");
@@ -125,7 +129,7 @@ pub(super) async fn validation(
     let rows = features(context, std::iter::once(file.path.as_path()), 1).await?;
     let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
     let outcome = format!("round_outcome(ids, {first_tokens}, target, {folder}, {round})");
-    let rows = columns(rows, &[("label", "target".to_owned()), ("outcome", outcome)])?;
+    let rows = columns(rows, &[("label", "target"), ("outcome", &outcome)])?;
     let (prediction, metrics) = match prepared.task {
         Task::Regress => ("outcome['prediction']", REGRESSION),
         Task::Embed if prepared.scored => ("outcome['prediction']", SIMILARITY),
@@ -133,7 +137,7 @@ pub(super) async fn validation(
         _ => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
     };
     let parts = [("label", "label"), ("prediction", prediction), ("loss", "outcome['loss']")];
-    let rows = columns(rows, &parts.map(|(name, sql)| (name, sql.to_owned())))?;
+    let rows = columns(rows, &parts)?;
     Ok(Some(aggregates(rows, metrics)?))
 }
 

@@ -1,13 +1,18 @@
 //! The run of a training in the catalog and its folder.
 
+use std::io;
+
 use datafusion::error::DataFusionError;
-use nightjar_catalog::{RunFolder, RunId, Store, TrainingOutcome};
+use datafusion::object_store;
+use nightjar_catalog::{RunFolder, RunId, TrainingOutcome};
 use nightjar_functions::{FunctionError, find_failure};
 use nightjar_models::Failure;
+use tokio::task::JoinError;
 
 use super::driver::fingerprint;
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
+use crate::run::Run;
 use crate::training::Training;
 
 /// Codes of errors that have nothing to do with the data or the options: the run can go on once they are mended.
@@ -22,13 +27,11 @@ const PASSING: &[&str] = &[
     "training_cancelled",
 ];
 
-/// A run that this process is at. Dropped before its end, it can be resumed.
+/// A run that can be resumed, with its folder.
 pub(super) struct TuningRun {
-    pub(super) id: RunId,
+    run: Run,
     pub(super) fingerprint: String,
     pub(super) folder: RunFolder,
-    store: Store,
-    open: bool,
 }
 
 impl TuningRun {
@@ -37,42 +40,44 @@ impl TuningRun {
     /// # Errors
     /// `RunBusy` while another process is at the run.
     pub(super) fn open(context: &StatementContext, training: &Training<'_>) -> Result<Self> {
-        let (store, catalog) = (context.store.clone(), context.store.catalog());
         let fingerprint = fingerprint(training);
         let resumable = context.resumable_run(training.name, &fingerprint)?;
-        let (id, folder) = match resumable {
-            Some(run) => {
-                let folder = store.run_folder(run.run_id)?;
-                catalog.adopt_run(run.run_id)?;
-                context
-                    .watch
-                    .note(&format!("run {} of {} goes on where it stopped", run.run_id, training.name));
-                (run.run_id, folder)
+        let (run, folder) = match resumable {
+            Some(found) => {
+                let folder = context.store.run_folder(found.run_id)?;
+                let run = Run::adopt(context, found.run_id)?;
+                context.watch.note(&format!("run {} of {} goes on where it stopped", run.id, training.name));
+                (run, folder)
             }
             None => {
-                let id = catalog.begin_training(training.name, &context.sql, Some(&fingerprint))?;
-                (id, store.run_folder(id)?)
+                let run = Run::begin(context, training.name, Some(&fingerprint))?;
+                let folder = context.store.run_folder(run.id)?;
+                (run, folder)
             }
         };
-        Ok(TuningRun { id, fingerprint: fingerprint.to_string(), folder, store, open: true })
+        Ok(TuningRun { run, fingerprint: fingerprint.to_string(), folder })
+    }
+
+    /// Returns the run's number.
+    pub(super) fn id(&self) -> RunId {
+        self.run.id
     }
 
     /// The commit has ended the run in the transaction that made the version: what only going on would need is removed.
-    pub(super) fn ended(mut self) {
-        self.open = false;
+    pub(super) fn ended(self) {
+        self.run.ended();
         // What can't be removed now is removed when the next run opens its folder.
         let _ = self.folder.finish();
     }
 
     /// Ends the run with an error: for good, unless the error passes.
-    pub(super) fn fail(mut self, error: &StatementError) -> Result<()> {
-        self.open = false;
+    pub(super) fn fail(self, error: &StatementError) -> Result<()> {
         let outcome = if passes(error) {
             TrainingOutcome::Cancelled
         } else {
             TrainingOutcome::Failed { error: error.to_string() }
         };
-        Ok(self.store.catalog().finish_training(self.id, &outcome)?)
+        self.run.end(&outcome)
     }
 }
 
@@ -80,15 +85,7 @@ impl TuningRun {
 fn passes(error: &StatementError) -> bool {
     let code = match error {
         StatementError::DataFusion(error) => {
-            // A runtime that shuts down cancels the tasks of a query before the statement is dropped.
-            let of_the_system = matches!(
-                error.find_root(),
-                DataFusionError::ObjectStore(_)
-                    | DataFusionError::IoError(_)
-                    | DataFusionError::ExecutionJoin(_)
-                    | DataFusionError::ResourcesExhausted(_)
-            );
-            if of_the_system {
+            if is_of_the_system(error) {
                 return true;
             }
             find_failure::<FunctionError>(error).map_or("datafusion", Failure::code)
@@ -98,11 +95,36 @@ fn passes(error: &StatementError) -> bool {
     PASSING.contains(&code) || error.retryable()
 }
 
-impl Drop for TuningRun {
-    fn drop(&mut self) {
-        if self.open {
-            // Nobody is left to tell; a run that stays open is shown as resumable once the process ends.
-            let _ = self.store.catalog().finish_training(self.id, &TrainingOutcome::Cancelled);
+/// Whether the machine failed: files, memory, or the tasks of a runtime that shuts down before the statement is dropped.
+fn is_of_the_system(error: &DataFusionError) -> bool {
+    // Formats wrap the errors of their files in their own, some of which `find_root` can't see through.
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+        || find_failure::<object_store::Error>(error).is_some()
+        || find_failure::<io::Error>(error).is_some()
+        || find_failure::<JoinError>(error).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::error::ArrowError;
+    use datafusion::common::exec_datafusion_err;
+    use datafusion::parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn a_failing_machine_does_not_end_a_run() {
+        let lost = || io::Error::other("the disk is gone");
+        let store = object_store::Error::Generic { store: "s3", source: Box::new(lost()) };
+        let errors = [
+            DataFusionError::from(lost()),
+            DataFusionError::from(ArrowError::from_external_error(Box::new(lost()))),
+            DataFusionError::ParquetError(Box::new(ParquetError::External(Box::new(store)))),
+            DataFusionError::ResourcesExhausted("memory".to_owned()).context("sorting"),
+        ];
+        for error in errors {
+            assert!(passes(&StatementError::from(error)));
         }
+        assert!(!passes(&StatementError::from(exec_datafusion_err!("division by zero"))));
     }
 }
