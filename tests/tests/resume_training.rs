@@ -65,7 +65,7 @@ fn where_there_is_nothing_to_resume_it_says_what_to_type() {
         );
         assert_fails(
             run(&session, resume).await,
-            "there is nothing to resume: model 'tiny' was never trained",
+            "model 'tiny' was never trained",
             "train it: ALTER MODEL tiny FINE_TUNE ON …",
         );
         let catalog = session.store().catalog();
@@ -73,20 +73,20 @@ fn where_there_is_nothing_to_resume_it_says_what_to_type() {
         let first = begin();
         assert_fails(
             run(&session, resume).await,
-            "there is nothing to resume: the last training of 'tiny', run 1, is running",
+            "no training of 'tiny' waits to be resumed: the last one, run 1, is running",
             "another process is at it: SHOW TRAINING OF tiny says how far it is",
         );
         catalog.finish_training(first, &TrainingOutcome::Failed { error: "NaN".into() }).unwrap();
         assert_fails(
             run(&session, resume).await,
-            "there is nothing to resume: the last training of 'tiny', run 1, is failed",
+            "no training of 'tiny' waits to be resumed: the last one, run 1, is failed",
             "SHOW TRAINING OF tiny says why it failed; that mended, start it anew: CREATE MODEL …",
         );
         let head = catalog.begin_training("tiny", "CREATE MODEL …", None).unwrap();
         catalog.finish_training(head, &TrainingOutcome::Cancelled).unwrap();
         assert_fails(
             run(&session, resume).await,
-            "there is nothing to resume: the last training of 'tiny', run 2, is cancelled",
+            "no training of 'tiny' waits to be resumed: the last one, run 2, is cancelled",
             "start it anew: CREATE MODEL …",
         );
         // A catalog that someone has written to by hand runs nothing but trainings.
@@ -98,5 +98,42 @@ fn where_there_is_nothing_to_resume_it_says_what_to_type() {
             assert!(error.to_string().contains("unreadable statement of a training run"), "{error}");
         }
         assert_eq!(values(&session, "SELECT name FROM nightjar.models").await, [["tiny"]]);
+    });
+}
+
+#[test]
+fn a_discarded_training_is_failed_and_its_files_are_gone() {
+    block_on(async {
+        let store = TestStore::with_tiny(33).await;
+        let session = store.session();
+        assert_fails(
+            run(&session, "DISCARD TRAINING OF tiny").await,
+            "model 'tiny' was never trained",
+            "train it: ALTER MODEL tiny FINE_TUNE ON …",
+        );
+        // Two that wait, and one at work: another session's, by its own statement.
+        let (first, second) = (cancelled(&store, "m", "one"), cancelled(&store, "m", "two"));
+        for id in [first, second] {
+            let folder = session.store().run_folder(id).unwrap();
+            folder.write_atomically("states/round-0.safetensors", b"numbers").unwrap();
+            folder.write_atomically("history.json", b"{}").unwrap();
+        }
+        let other = store.session();
+        let fingerprint = Digest::of(b"three");
+        let third = other.store().catalog().begin_training("m", "three", Some(&fingerprint)).unwrap();
+        run(&session, "DISCARD TRAINING OF m").await.unwrap();
+        let listed = "SELECT status, error FROM nightjar.training_runs ORDER BY run_id";
+        let discarded = ["failed", "discarded by DISCARD TRAINING"];
+        assert_eq!(values(&session, listed).await, [discarded, discarded, ["running", "NULL"]]);
+        for id in [first, second] {
+            assert!(!session.store().run_path(id).join("states").exists());
+            assert!(session.store().run_path(id).join("history.json").exists(), "what it did is still told");
+        }
+        assert_fails(
+            run(&session, "DISCARD TRAINING OF m").await,
+            "no training of 'm' waits to be resumed: the last one, run 3, is running",
+            "another process is at it: SHOW TRAINING OF m says how far it is",
+        );
+        drop((other, third));
     });
 }

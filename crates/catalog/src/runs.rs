@@ -96,14 +96,19 @@ impl Catalog {
     ///
     /// A run with a `fingerprint`, the digest of all that decides what the training does, is
     /// resumable when it is cancelled or its process dies; one without has nothing to go on from.
+    /// Errors: [`CatalogError::RunBusy`] while a run of the model with this fingerprint is running:
+    /// a second one would make the same weights.
     pub fn begin_training(
         &self,
         model: &str,
         statement: &str,
         fingerprint: Option<&Digest>,
     ) -> Result<RunId> {
-        let owner = self.this_owner()?;
+        let (folder, owner) = (self.owners(), self.this_owner()?);
         self.write("begin a training run", |tx| {
+            if let Some(run) = twin(tx, model, fingerprint, |owner| lives(&folder, owner))? {
+                return Err(CatalogError::RunBusy { run, model: model.to_owned() }.into());
+            }
             tx.execute(
                 "INSERT INTO training_runs (model, status, statement, started_at, owner, fingerprint) \
                  VALUES (?1, 'running', ?2, ?3, ?4, ?5)",
@@ -188,6 +193,28 @@ impl Catalog {
 
 const RUNS: &str = "SELECT run_id, model, version, status, statement, fingerprint, started_at, finished_at, \
     rows, error, owner FROM training_runs";
+
+/// Returns the running run of a model with this fingerprint, if there is one.
+fn twin(
+    tx: &Transaction<'_>,
+    model: &str,
+    fingerprint: Option<&Digest>,
+    lives: impl Fn(&str) -> bool,
+) -> Result<Option<RunId>, Fault> {
+    let Some(fingerprint) = fingerprint else {
+        return Ok(None);
+    };
+    let mut statement =
+        tx.prepare(&format!("{RUNS} WHERE model = ?1 AND fingerprint = ?2 AND status = 'running'"))?;
+    let mut rows = statement.query((model, fingerprint.to_string()))?;
+    while let Some(row) = rows.next()? {
+        let run = training_run(row, &lives)?;
+        if run.status == TrainingStatus::Running {
+            return Ok(Some(run.run_id));
+        }
+    }
+    Ok(None)
+}
 
 fn training_run(row: &Row<'_>, lives: impl FnOnce(&str) -> bool) -> Result<TrainingRun, Fault> {
     let (run_id, rows): (i64, Option<i64>) = (row.get("run_id")?, row.get("rows")?);

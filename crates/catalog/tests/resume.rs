@@ -19,6 +19,31 @@ fn status(store: &Store, run: RunId) -> TrainingStatus {
 }
 
 #[test]
+fn a_training_that_is_running_is_not_begun_a_second_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (open(&folder), open(&folder));
+    let fingerprint = Digest::of(b"one");
+    let begin = |store: &Store, model, fingerprint| store.catalog().begin_training(model, "s", fingerprint);
+    let first = begin(&store, "m", Some(&fingerprint)).unwrap();
+    for store in [&store, &other] {
+        let error = begin(store, "m", Some(&fingerprint)).unwrap_err();
+        assert_eq!((error.code(), error.retryable()), ("run_busy", true));
+        assert!(error.to_string().contains(&format!("run {first} of 'm'")), "{error}");
+    }
+    // Another model, other data, and trainings that can't be resumed have nothing to do with it.
+    begin(&other, "n", Some(&fingerprint)).unwrap();
+    let elsewhere = Digest::of(b"other");
+    begin(&other, "m", Some(&elsewhere)).unwrap();
+    begin(&other, "m", None).unwrap();
+    begin(&other, "m", None).unwrap();
+    // One that has stopped does not stand in the way, whether its process said so or not.
+    drop(store);
+    let second = begin(&other, "m", Some(&fingerprint)).unwrap();
+    other.catalog().finish_training(second, &TrainingOutcome::Cancelled).unwrap();
+    begin(&other, "m", Some(&fingerprint)).unwrap();
+}
+
+#[test]
 fn a_cancelled_run_is_resumable_and_adopted() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

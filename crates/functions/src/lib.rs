@@ -48,7 +48,7 @@ pub use call::BoundCall;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
 pub use metrics::{MetricFunction, confusion_matrix_of};
-pub use models::{ADAPTER_FILE, CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
+pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
 pub use pass::EncodePass;
 pub use pinned::PinnedModel;

@@ -197,9 +197,6 @@ impl Models {
 /// The file of a tuned model's artifact that holds its head.
 pub const HEAD_FILE: &str = "head.safetensors";
 
-/// The file of low-rank additions beside the head, under PEFT's names; the encoder includes them, so nothing here reads it.
-pub const ADAPTER_FILE: &str = "adapter.safetensors";
-
 /// The training option, and the entry of a card's options, that names the precision of a model's own.
 pub const PRECISION_OPTION: &str = "precision";
 

@@ -30,7 +30,7 @@ pub(crate) static KIND: StatementKind = StatementKind {
   | SET DEFAULT
   | SET VERSION number
   | RENAME TO other }",
-    summary: "Changes a model. `FINE_TUNE ON` trains it again and adds a version, `SET DEFAULT` makes it the default of \
+    summary: "Changes a model. `FINE_TUNE ON` trains it again, for the task that it has, and adds a version, `SET DEFAULT` makes it the default of \
         its task, `SET VERSION` makes one of its versions the current one, and `RENAME TO` gives it another name.",
     example: "ALTER MODEL sentiment SET VERSION 2",
     starts: |parser| at(parser, &["ALTER", "MODEL"]),
@@ -140,7 +140,8 @@ impl Statement for AlterModel {
                 let base = find_base(context, Some(&self.name), false).await?;
                 let options = OptionValues::parse(options)?;
                 let on_conflict = OnConflict::Replace;
-                let training = Training { name: &self.name, base, fine_tune, options, on_conflict };
+                let keeps = Some(base.card.task);
+                let training = Training { name: &self.name, base, fine_tune, options, on_conflict, keeps };
                 return training.run(context).await;
             }
             AlterAction::SetDefault => catalog.set_default(&self.name)?,

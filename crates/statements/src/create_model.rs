@@ -165,7 +165,7 @@ impl Statement for CreateModel {
         let Some(fine_tune) = &self.fine_tune else {
             return self.keep_base(context, base, on_conflict).await;
         };
-        let training = Training { name: &self.name, base, fine_tune, options, on_conflict };
+        let training = Training { name: &self.name, base, fine_tune, options, on_conflict, keeps: None };
         training.run(context).await
     }
 }

@@ -69,8 +69,14 @@ impl Statement for ExplainCreateModel {
         let Some(fine_tune) = &create.fine_tune else {
             return phases(context, vec![("commit", format!("{} from {}", create.name, base.name))]);
         };
-        let training =
-            Training { name: &create.name, base, fine_tune, options, on_conflict: OnConflict::Fail };
+        let training = Training {
+            name: &create.name,
+            base,
+            fine_tune,
+            options,
+            on_conflict: OnConflict::Fail,
+            keeps: None,
+        };
         training.check()?;
         if training.options.method() != Method::Head {
             return phases(context, tuning_phases(context, &training).await?);

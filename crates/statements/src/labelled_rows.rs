@@ -98,6 +98,12 @@ impl Roles {
         self.target.as_deref().unwrap_or_default()
     }
 
+    /// Whether the target is a whole number, which can be a label and a number.
+    pub(crate) fn target_is_integer(&self, schema: &Schema) -> bool {
+        let field = schema.field_with_name(self.target_name());
+        field.is_ok_and(|field| field.data_type().is_integer())
+    }
+
     /// Returns the target as the task reads it: text for labels, Float64 for numbers. Pairs without scores are all alike.
     pub(crate) fn target_expr(&self) -> Expr {
         match &self.target {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
-    alter_model, create_model, describe_model, drop_model, evaluate_model, explain_create_model,
-    resume_training, show_models, show_training, show_versions,
+    alter_model, create_model, describe_model, discard_training, drop_model, evaluate_model,
+    explain_create_model, resume_training, show_models, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -17,6 +17,7 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &explain_create_model::KIND,
     &alter_model::KIND,
     &resume_training::KIND,
+    &discard_training::KIND,
     &drop_model::KIND,
     &show_models::KIND,
     &describe_model::KIND,

@@ -48,22 +48,6 @@ impl ResumeTraining {
         Ok(ResumeTraining { model })
     }
 
-    /// Returns the run to go on with.
-    fn find(&self, context: &StatementContext) -> Result<TrainingRun> {
-        let catalog = context.store.catalog();
-        if let Some(run) = catalog.resumable_run(&self.model, None)? {
-            return Ok(run);
-        }
-        let runs = catalog.training_runs()?;
-        let Some(last) = runs.into_iter().rev().find(|run| run.model == self.model) else {
-            // A model that does not exist is another error than one that was never trained.
-            catalog.versions(&self.model)?;
-            return Err(TrainingError::NeverTrained { model: self.model.clone() }.into());
-        };
-        let (run, status, statement) = (last.run_id, last.status, last.statement);
-        Err(TrainingError::NothingToResume { model: self.model.clone(), run, status, statement }.into())
-    }
-
     /// Returns the statement that began the run, and its text. A model that was renamed since is
     /// trained under its new name.
     fn statement(&self, run: TrainingRun) -> Result<(Box<dyn Statement>, String)> {
@@ -97,6 +81,25 @@ impl ResumeTraining {
     }
 }
 
+/// Returns the newest run of a model that can be resumed.
+///
+/// # Errors
+/// `NothingToResume` and `NeverTrained`; an unknown model.
+pub(crate) fn newest_resumable(context: &StatementContext, model: &str) -> Result<TrainingRun> {
+    let catalog = context.store.catalog();
+    if let Some(run) = catalog.resumable_run(model, None)? {
+        return Ok(run);
+    }
+    let runs = catalog.training_runs()?;
+    let Some(last) = runs.into_iter().rev().find(|run| run.model == model) else {
+        // A model that does not exist is another error than one that was never trained.
+        catalog.versions(model)?;
+        return Err(TrainingError::NeverTrained { model: model.to_owned() }.into());
+    };
+    let (run, status, statement) = (last.run_id, last.status, last.statement);
+    Err(TrainingError::NothingToResume { model: model.to_owned(), run, status, statement }.into())
+}
+
 impl fmt::Display for ResumeTraining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RESUME TRAINING OF {}", quote_identifier(&self.model))
@@ -110,7 +113,7 @@ impl Statement for ResumeTraining {
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
-        let run = self.find(context)?;
+        let run = newest_resumable(context, &self.model)?;
         let resuming = Some(run.run_id);
         let (statement, sql) = self.statement(run)?;
         statement.run(&StatementContext { sql, resuming, ..context.clone() }).await

@@ -18,6 +18,7 @@ use crate::labelled_rows::{LabelledRows, Roles, Targets};
 use crate::method::Method;
 use crate::pair_roles::Score;
 use crate::run::Run;
+use crate::training_error::TrainingError;
 use crate::training_rows::TrainingRows;
 use crate::{OptionValues, StatementContext};
 
@@ -28,6 +29,8 @@ pub(crate) struct Training<'a> {
     pub(crate) fine_tune: &'a FineTune,
     pub(crate) options: OptionValues,
     pub(crate) on_conflict: OnConflict,
+    /// The task that the model has already, which its new version keeps.
+    pub(crate) keeps: Option<Task>,
 }
 
 impl Training<'_> {
@@ -89,7 +92,14 @@ impl Training<'_> {
     pub(crate) async fn roles(&self, context: &StatementContext) -> Result<(Roles, DataFrame)> {
         let rows = context.rows(&self.fine_tune.data).await?;
         let target = self.fine_tune.target.as_deref();
-        let roles = Roles::of(rows.schema().as_arrow(), target, self.task(), self.options.method())?;
+        let mut roles = Roles::of(rows.schema().as_arrow(), target, self.task(), self.options.method())?;
+        if self.keeps == Some(Task::Regress) && roles.target_is_integer(rows.schema().as_arrow()) {
+            roles.task = Task::Regress;
+        }
+        if let Some(kept) = self.keeps.filter(|kept| *kept != roles.task) {
+            let (model, found, expected) = (self.base.name.clone(), kept.to_string(), roles.task.to_string());
+            return Err(TrainingError::OtherTask { model, found, expected }.into());
+        }
         Contradiction::check_task(&self.options, roles.task)?;
         if roles.task == Task::Embed && roles.target.is_none() {
             Contradiction::check_contrast(&self.options)?;
@@ -135,7 +145,8 @@ impl Training<'_> {
             Some("classify") => Some(Task::Classify),
             Some("regress") => Some(Task::Regress),
             Some("embed") => Some(Task::Embed),
-            _ => None,
+            // Pairs can't be told by their types.
+            _ => self.keeps.filter(|kept| *kept == Task::Embed),
         }
     }
 

@@ -157,13 +157,13 @@ pub enum TrainingError {
         expected: String,
     },
     /// RESUME TRAINING of a model that has no run.
-    #[error("there is nothing to resume: model '{model}' was never trained")]
+    #[error("model '{model}' was never trained")]
     NeverTrained {
         /// The model.
         model: String,
     },
-    /// RESUME TRAINING of a model none of whose runs is resumable.
-    #[error("there is nothing to resume: the last training of '{model}', run {run}, is {status}")]
+    /// RESUME TRAINING or DISCARD TRAINING of a model none of whose runs is resumable.
+    #[error("no training of '{model}' waits to be resumed: the last one, run {run}, is {status}")]
     NothingToResume {
         /// The model.
         model: String,

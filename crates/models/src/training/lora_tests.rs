@@ -283,8 +283,13 @@ fn the_adapter_has_pefts_names_and_makes_the_merged_weights() {
     let mut trainer = load(dir.path(), 0.1, 1, ALL);
     stir(&mut trainer);
     assert!(Trainer::load(dir.path(), options(0.1, 0, None)).unwrap().adapter().is_none());
-    let path = dir.path().join("adapter.safetensors");
-    trainer.adapter().unwrap().save(&path).unwrap();
+    trainer.adapter().unwrap().save(dir.path(), "tiny@1").unwrap();
+    let config = std::fs::read_to_string(dir.path().join("adapter_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!((&config["r"], &config["lora_alpha"]), (&3.into(), &6.0.into()));
+    assert_eq!(config["layers_to_transform"], serde_json::json!([1]));
+    assert_eq!(config["target_modules"].as_array().unwrap().len(), 6);
+    let path = dir.path().join("adapter_model.safetensors");
     let mapped = Weights::map(&path).unwrap();
     let adapter = Weights::parse(&path, &mapped).unwrap();
     assert_eq!(adapter.names().len(), 2 * 6);

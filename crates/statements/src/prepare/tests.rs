@@ -126,7 +126,14 @@ impl Bench {
         let base = find_base(&self.context, create.base.as_deref(), false).await?;
         let fine_tune = create.fine_tune.as_ref().unwrap();
         let options = OptionValues::parse(&create.options)?;
-        Ok(Training { name: &create.name, base, fine_tune, options, on_conflict: OnConflict::Fail })
+        Ok(Training {
+            name: &create.name,
+            base,
+            fine_tune,
+            options,
+            on_conflict: OnConflict::Fail,
+            keeps: None,
+        })
     }
 
     fn warned(&self, words: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nightjar_catalog::{Created, Digest, ModelCard, Store, Task};
 use nightjar_functions::rounds::{RoundTask, TrainingPlan, with_trainer};
-use nightjar_functions::{ADAPTER_FILE, HEAD_FILE, Models};
+use nightjar_functions::{HEAD_FILE, Models};
 use nightjar_models::{Adapter, ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
 
 use super::history::History;
@@ -48,7 +48,7 @@ impl Training<'_> {
         let card = self.tuned_card(prepared, &tuned, &chosen.metrics);
         self.commit(&context.store, card, run.id(), |folder| {
             if let Some(adapter) = &tuned.adapter {
-                adapter.save(&folder.join(ADAPTER_FILE))?;
+                adapter.save(folder, &self.base.name)?;
             }
             save_head(&plan.task, prepared, tuned.head, &folder.join(HEAD_FILE))
         })

@@ -64,6 +64,7 @@ fn ours_are_ours_in_any_case() {
     assert_eq!(ours::<ShowVersions>("Show Versions Of Sentiment").model, "sentiment");
     assert_eq!(ours::<ShowTraining>("SHOW TRAINING OF \"Sentiment\"").model, "Sentiment");
     assert_eq!(ours::<ResumeTraining>("resume training of \"Sentiment\"").model, "Sentiment");
+    assert_eq!(ours::<DiscardTraining>("Discard Training of m").model, "m");
     assert!(ours::<DropModel>("drop /* it */ model if exists m").if_exists);
     let create = ours::<CreateModel>(
         "create or replace model M from 'all-MiniLM-L6-v2' fine_tune on Reviews target Label \

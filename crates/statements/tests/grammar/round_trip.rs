@@ -173,6 +173,7 @@ proptest! {
         prints_back(&ShowVersions { model: model.name.clone() });
         prints_back(&ShowTraining { model: model.name.clone() });
         prints_back(&ResumeTraining { model: model.name.clone() });
+        prints_back(&DiscardTraining { model: model.name.clone() });
         prints_back(&DropModel { if_exists, model: model.clone() });
         prints_back(&DescribeModel { model });
     }
