@@ -90,11 +90,13 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
 fn ctrl_c_leaves_a_run_that_resume_training_ends() {
     let nightjar = Nightjar::new().with_tiny_model();
     let statement = create("");
-    let mut child = nightjar.command(&["-q", "sql", "-c", &statement]).spawn().unwrap();
+    let mut child = nightjar.command(&["sql", "-c", &statement]).spawn().unwrap();
     assert!(wait_for_rounds(&nightjar, 2, &mut child));
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("can go on: RESUME TRAINING OF m"), "{told}");
     let states = nightjar.sql("SELECT run_id, status, error FROM nightjar.training_runs");
     assert!(states.contains("resumable"), "{states}");
     nightjar.sql("RESUME TRAINING OF m");

@@ -45,7 +45,7 @@ impl TuningRun {
         let (run, folder) = match resumable {
             Some(found) => {
                 let folder = context.store.run_folder(found.run_id)?;
-                let run = Run::adopt(context, found.run_id)?;
+                let run = Run::adopt(context, training.name, found.run_id)?;
                 context.watch.note(&format!("run {} of {} goes on where it stopped", run.id, training.name));
                 (run, folder)
             }
