@@ -57,8 +57,8 @@ pub(crate) struct Below<'a> {
 }
 
 impl Trainer {
-    /// Writes what the frozen layers make of rows to a file, which is not synced, on the rayon pool of the calling thread; `go_on` is
-    /// asked every thousand tokens.
+    /// Writes what the frozen layers make of rows to a file, which is not synced, on the rayon pool of the calling thread, and returns the
+    /// tokens; `go_on` is asked every thousand of them.
     ///
     /// # Errors
     /// `Cancelled` where `go_on` says no; `FileAccess`; `SizeMismatch` for a token that the model does not have. What was written
@@ -70,16 +70,17 @@ impl Trainer {
         rows: &[TrainingRow],
         path: &Path,
         mut go_on: impl FnMut() -> bool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let failed = |source| ModelError::access(path, "written", source);
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);
         let (layers, width) = (self.options.freeze_layers, self.places.sizes.hidden);
         let pass = PassContext { cpu: self.cpu, places: &self.places, weights: &self.weights, noise: None };
         let below = self.below(None);
-        let (mut parts, mut bytes, mut checksums) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut bytes, mut checksums, mut tokens) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for rows in rows.chunks(ROWS_AT_A_TIME) {
             let texts = pairs::texts(&self.options.objective, rows);
             let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
+            tokens += lengths.iter().sum::<usize>() as u64;
             for chunk in chunks(&lengths) {
                 if !go_on() {
                     return Err(ModelError::Cancelled);
@@ -98,7 +99,8 @@ impl Trainer {
             }
         }
         checksums.iter().try_for_each(|sum| file.write_all(&sum.to_le_bytes())).map_err(failed)?;
-        file.flush().map_err(failed)
+        file.flush().map_err(failed)?;
+        Ok(tokens)
     }
 
     /// Returns the states of rows that [`save_frozen`](Trainer::save_frozen) has stored; none where there is no such file, or one of
@@ -141,7 +143,7 @@ impl FrozenBatch<'_> {
         let (per_row, width) = (self.states.texts_per_row, self.states.width);
         let is_read = each_tokens(part, width, |ids, type_ids, states| {
             let first = self.rows.get(text / per_row).and_then(|row| row.checked_mul(per_row));
-        let number = first.map(|first| first + text % per_row);
+            let number = first.map(|first| first + text % per_row);
             text += 1;
             number.is_some_and(|number| self.states.read(number, (ids, type_ids), states, &mut bytes))
         });
