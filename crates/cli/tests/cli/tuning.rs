@@ -81,7 +81,10 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        assert!(!kept.iter().any(|name| ["states", "features", "frozen"].iter().any(|gone| name == gone)), "{kept:?}");
+        assert!(
+            !kept.iter().any(|name| ["states", "features", "frozen"].iter().any(|gone| name == gone)),
+            "{kept:?}"
+        );
     }
 }
 

@@ -179,7 +179,7 @@ impl TrainingPlan {
     }
 
     /// The folder, in a run's folder, of what frozen layers make of rows.
-    pub(crate) const FROZEN: &str = "frozen";
+    pub const FROZEN: &str = "frozen";
 
     /// Returns the file of what frozen layers make of a shard's rows in a round, which is that of the same round of any epoch.
     pub(crate) fn frozen_file(&self, folder: &Path, round: u32, shard: u32) -> PathBuf {

@@ -230,13 +230,18 @@ impl Trainer {
         Below { words: &self.words, frozen: self.options.freeze_layers, stored }
     }
 
+    /// Returns the dropout of the next step.
+    fn noise(&self) -> Option<Noise> {
+        let rate = self.options.dropout;
+        let step = u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let seed = SplitMix64::new(self.options.seed ^ step).next();
+        (rate > 0.0).then_some(Noise { rate, seed })
+    }
+
     /// Adds the gradients of a batch.
     fn learn(&mut self, stored: Option<FrozenBatch<'_>>, rows: &[TrainingRow]) -> Result<Learned> {
         let total: f64 = rows.iter().map(|row| self.options.objective.weight(&row.target)).sum();
-        let seed =
-            SplitMix64::new(self.options.seed ^ u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03))
-                .next();
-        let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
+        let noise = self.noise();
         let Trainer {
             cpu,
             spec,
@@ -263,8 +268,7 @@ impl Trainer {
         let (mut loss, mut stored_tokens, mut of_embeddings) = (0.0, 0, None);
         if options.objective.is_of_pairs() {
             let embeddings = embedding.run(Below { words, frozen, stored }, &chunks, parts)?;
-            let batch = PairBatch::new(&options.objective, rows, embeddings);
-            let (of_pairs, of_texts) = batch.gradients();
+            let (of_pairs, of_texts) = PairBatch::new(&options.objective, rows, embeddings).gradients();
             (loss, of_embeddings) = (of_pairs, Some(of_texts));
         }
         for chunk in &chunks {
@@ -290,11 +294,8 @@ impl Trainer {
                     Some(lora) => lora.add_layer_gradients(pass, layer, parts, gradients),
                     None => {
                         let Range { start, end } = places.layers[layer].all();
-                        pass.add_layer_gradients(
-                            layer,
-                            parts,
-                            &mut gradients[start - trained..end - trained],
-                        );
+                        let sums = &mut gradients[start - trained..end - trained];
+                        pass.add_layer_gradients(layer, parts, sums);
                     }
                 }
                 parts
