@@ -64,7 +64,7 @@ pub use regression_metrics::{RegressionMoments, RegressionReport, regression_rep
 pub use spec::{BodySizes, EncoderSpec};
 pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use training::{
-    Adapter, HeadWeights, LoraOptions, Objective, OptimizerOptions, PairOutcome, Schedule, StepReport,
-    Target, Trainer, TrainerOptions, TrainingRow, learning_rate,
+    Adapter, FrozenBatch, FrozenStates, HeadWeights, LoraOptions, Objective, OptimizerOptions, PairOutcome,
+    Schedule, StepReport, Target, Trainer, TrainerOptions, TrainingRow, learning_rate,
 };
 pub use weights::Weights;

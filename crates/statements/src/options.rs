@@ -161,7 +161,9 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         methods: GRADIENT,
         kind: Kind::Integer { min: 0, max: 1000, or: None },
         default: OptionDefault::Sql("0"),
-        summary: "How many of the encoder's lower layers stay as they are; above 0 the embeddings do too.",
+        summary: "How many of the encoder's lower layers stay as they are; above 0 the embeddings do too. They run without \
+            dropout and in the first epoch alone: what they make of the text is kept in the run's folder until the run ends, four bytes per \
+            token and dimension, where the disk has room.",
         reason: "all layers together learn most; frozen ones save time where rows are few or the text is ordinary",
     },
     TrainingOption {

@@ -48,8 +48,8 @@ fn wait_for_rounds(nightjar: &Nightjar, rounds: u64, child: &mut Child) -> bool 
 #[cfg(unix)]
 #[test]
 fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
-    for shards in [", shards = 1", ", shards = 2"] {
-        let statement = create(shards);
+    for options in [", shards = 1", ", shards = 2", ", shards = 2, freeze_layers = 1"] {
+        let statement = create(options);
         let whole = Nightjar::new().with_tiny_model();
         whole.sql(&statement);
         let nightjar = Nightjar::new().with_tiny_model();
@@ -71,7 +71,7 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
         }
         let ran = nightjar.run(&["-q", "sql", "-c", &statement]);
         assert!(ran.status == Some(0) || ran.stderr.contains("exists"), "{ran:?}");
-        assert_eq!(digests(&nightjar), digests(&whole), "{shards}");
+        assert_eq!(digests(&nightjar), digests(&whole), "{options}");
         let runs = nightjar.sql("SELECT status, count(*) FROM nightjar.training_runs GROUP BY status");
         assert!(runs.contains("done") && !runs.contains("resumable"), "{runs}");
         let metrics = "SELECT step, name, value FROM nightjar.training_metrics WHERE name NOT LIKE '%per_second' \
@@ -81,7 +81,10 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        assert!(!kept.iter().any(|name| name == "states" || name == "features"), "{kept:?}");
+        assert!(
+            !kept.iter().any(|name| ["states", "features", "frozen"].iter().any(|gone| name == gone)),
+            "{kept:?}"
+        );
     }
 }
 

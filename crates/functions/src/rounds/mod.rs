@@ -6,6 +6,7 @@
 
 pub mod exact;
 mod features;
+mod frozen;
 mod plan;
 mod report;
 mod round_outcome;

@@ -178,6 +178,20 @@ impl TrainingPlan {
         folder.join(format!("states/round-{round:05}.shard-{shard:04}.safetensors"))
     }
 
+    /// The folder, in a run's folder, of what frozen layers make of rows.
+    pub const FROZEN: &str = "frozen";
+
+    /// Returns the file of what frozen layers make of a shard's rows in a round, which is that of the same round of any epoch.
+    pub(crate) fn frozen_file(&self, folder: &Path, round: u32, shard: u32) -> PathBuf {
+        let round = round % self.rounds_per_epoch;
+        folder.join(Self::FROZEN).join(format!("round-{round:05}.shard-{shard:04}.f32"))
+    }
+
+    /// Whether no epoch follows that of a round.
+    pub(crate) fn is_last_epoch(&self, round: u32) -> bool {
+        round / self.rounds_per_epoch + 1 >= self.epochs
+    }
+
     /// Returns what a trainer is made with.
     pub(crate) fn trainer_options(&self) -> TrainerOptions {
         let objective = match &self.task {

@@ -28,6 +28,9 @@ pub struct ShardReport {
     pub rows: u64,
     /// Tokens read.
     pub tokens: u64,
+    /// Tokens that frozen layers have run over.
+    #[serde(default)]
+    pub frozen_tokens: u64,
     /// The mean loss of each step's rows.
     pub losses: Vec<Exact>,
 }
@@ -41,6 +44,11 @@ impl RoundReport {
     /// Returns the tokens that all shards have read.
     pub fn tokens(&self) -> u64 {
         self.shards.iter().map(|shard| shard.tokens).sum()
+    }
+
+    /// Returns the tokens that frozen layers have run over in all shards.
+    pub fn frozen_tokens(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.frozen_tokens).sum()
     }
 
     /// Returns the mean loss of each step over the shards that have taken it.

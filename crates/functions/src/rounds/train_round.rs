@@ -12,10 +12,10 @@ use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
-use nightjar_catalog::write_whole;
 use nightjar_models::TrainingRow;
 
 use super::features;
+use super::frozen::write_needed;
 use super::plan::TrainingPlan;
 use super::report::{RoundReport, ShardReport};
 use super::train_shard::{train_shard, unwritten};
@@ -160,7 +160,7 @@ fn average(models: &Models, plan: &TrainingPlan, folder: &Path, report: &RoundRe
         shards => {
             let weighted: Vec<_> = shards.iter().map(|shard| (of_shard(shard), shard.rows as f64)).collect();
             let working = Working::take(models, plan, folder, report.round.checked_sub(1))?;
-            write_whole::<FunctionError>(&state, |path| {
+            write_needed(&working, folder, &state, |path| {
                 Ok(working.trainer()?.average_states(&weighted, path)?)
             })?;
         }

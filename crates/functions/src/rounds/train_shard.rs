@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use nightjar_catalog::write_whole;
-use nightjar_models::{ModelError, TrainingRow};
+use nightjar_models::{FrozenBatch, ModelError, TrainingRow};
 
 use super::exact::Exact;
+use super::frozen::{stored_states, write_needed};
 use super::plan::TrainingPlan;
 use super::report::ShardReport;
 use super::trainers::{StepEvent, Working};
 use crate::{FunctionError, Models, Result};
 
-/// Trains a shard on the rows of a round, in an order that follows from seed, epoch, round and shard, and writes its state.
+/// Trains a shard on the rows of a round, in an order that follows from seed, epoch, round and shard, and writes its state. What frozen
+/// layers make of the rows is computed by the first epoch and stored for the others.
 ///
 /// A shard that has been trained for the round is not trained again: its report is read.
 ///
@@ -33,6 +35,7 @@ pub(super) fn train_shard(
         return Ok(ShardReport { folder: folder.to_owned(), ..report });
     }
     rows.sort_by_key(|(position, _)| *position);
+    let (positions, rows): (Vec<i64>, Vec<TrainingRow>) = rows.into_iter().unzip();
     let order = shuffled(rows.len(), plan.seed, round, shard);
     let mut working = Working::take(models, plan, folder, round.checked_sub(1))?;
     let mut report = ShardReport {
@@ -41,20 +44,24 @@ pub(super) fn train_shard(
         shard,
         rows: rows.len() as u64,
         tokens: 0,
+        frozen_tokens: 0,
         losses: Vec::new(),
     };
     let seed = plan.seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     working.change()?.set_seed(seed);
+    let stored = stored_states(&working, plan, (folder, round, shard), &rows)?;
+    report.frozen_tokens = stored.tokens;
     for batch in order.chunks(plan.batch_size) {
         if working.is_stopped() {
             return Err(ModelError::Cancelled.into());
         }
-        let batch_rows: Vec<TrainingRow> = batch.iter().map(|row| rows[*row].1.clone()).collect();
+        let batch_rows: Vec<TrainingRow> = batch.iter().map(|row| rows[*row].clone()).collect();
         let trainer = working.change()?;
-        let step = trainer.step(&batch_rows).map_err(|error| match error {
+        let stored = stored.states.as_ref().map(|states| FrozenBatch { states, rows: batch });
+        let step = trainer.step_above(stored, &batch_rows).map_err(|error| match error {
             ModelError::Diverged { step, rows: odd } => {
                 let positions =
-                    odd.iter().filter_map(|row| batch.get(*row)).map(|row| rows[*row].0).collect();
+                    odd.iter().filter_map(|row| batch.get(*row)).map(|row| positions[*row]).collect();
                 FunctionError::Diverged { step, shard, positions, learning_rate: plan.learning_rate }
             }
             other => other.into(),
@@ -62,12 +69,15 @@ pub(super) fn train_shard(
         let number = trainer.steps();
         report.losses.push(Exact(step.loss));
         report.tokens += step.tokens as u64;
+        if plan.freeze_layers > 0 {
+            report.frozen_tokens += (step.tokens - step.stored_tokens) as u64;
+        }
         let (rows, tokens) = (batch.len() as u64, step.tokens as u64);
         working.tell(StepEvent { shard, step: number, loss: step.loss, rows, tokens });
     }
     let states = state.parent().unwrap_or(folder);
     std::fs::create_dir_all(states).map_err(|error| unwritten(states, error))?;
-    write_whole::<FunctionError>(&state, |path| Ok(working.trainer()?.save_state(path)?))?;
+    write_needed(&working, folder, &state, |path| Ok(working.trainer()?.save_state(path)?))?;
     if plan.shards() == 1 {
         working.holds(round);
     }

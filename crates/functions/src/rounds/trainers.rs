@@ -37,6 +37,8 @@ type Listener = Arc<dyn Fn(StepEvent) + Send + Sync>;
 /// What a process keeps of a run.
 struct Run {
     stopped: AtomicBool,
+    /// Whether what frozen layers make of rows could not be stored: no more is tried.
+    stores_no_more: AtomicBool,
     listener: Option<Listener>,
     idle: Mutex<Idle>,
     freed: Condvar,
@@ -79,7 +81,8 @@ impl Drop for TrainingSession {
 
 impl Run {
     fn new(listener: Option<Listener>) -> Self {
-        Run { stopped: AtomicBool::new(false), listener, idle: Mutex::default(), freed: Condvar::new() }
+        let (stopped, stores_no_more) = (AtomicBool::new(false), AtomicBool::new(false));
+        Run { stopped, stores_no_more, listener, idle: Mutex::default(), freed: Condvar::new() }
     }
 
     fn of(folder: &Path) -> Arc<Run> {
@@ -154,6 +157,16 @@ impl Working {
     /// Whether the run's session has ended.
     pub(super) fn is_stopped(&self) -> bool {
         self.run.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Says that what frozen layers make of rows can't be stored.
+    pub(super) fn store_no_more(&self) {
+        self.run.stores_no_more.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether someone has said so.
+    pub(super) fn stores_no_more(&self) -> bool {
+        self.run.stores_no_more.load(Ordering::Relaxed)
     }
 
     /// Tells the run's session of a step.

@@ -6,7 +6,7 @@ use nightjar_kernels::gradient::{Dropout, attend_and_drop, gelu_rows, multiply_r
 use super::lookup::{add_embeddings, check_id};
 use super::places::{LayerPlace, LinearPlace, NormPlace, Places};
 use crate::Result;
-use crate::training::{LayerPass, Noise, Part, PartScratch, WordTable, each_text, sized};
+use crate::training::{Below, LayerPass, Noise, Part, PartScratch, WordTable, each_text, sized};
 
 /// What a pass runs with.
 #[derive(Clone, Copy)]
@@ -24,14 +24,28 @@ pub(super) fn dropout_place(layer: usize) -> usize {
 }
 
 impl PassContext<'_> {
-    /// Runs the part's texts through all layers; their states are left in `part.states`.
-    pub(crate) fn forward(&self, words: &WordTable, part: &mut Part) -> Result<()> {
-        self.embed(words, part)?;
+    /// Runs the part's texts through all layers, or above what is stored of them; their states are left in `part.states`.
+    pub(crate) fn forward(&self, below: Below<'_>, part: &mut Part) -> Result<()> {
+        part.is_stored = below.stored.is_some_and(|stored| stored.read(part));
+        if !part.is_stored {
+            self.below(below, part)?;
+        }
         let layers = self.places.layers.len();
         part.layers.resize_with(layers, LayerPass::default);
-        for layer in 0..layers {
-            self.layer(layer, part);
+        for layer in below.frozen..layers {
+            self.layer(layer, layer, part);
         }
+        Ok(())
+    }
+
+    /// Runs the part's texts through the embeddings and the frozen layers, without dropout if there are any.
+    pub(crate) fn below(&self, below: Below<'_>, part: &mut Part) -> Result<()> {
+        let noise = if below.frozen == 0 { self.noise } else { None };
+        let pass = PassContext { noise, ..*self };
+        pass.embed(below.words, part)?;
+        part.layers.resize_with(self.places.layers.len(), LayerPass::default);
+        // No way leads back through them, so one place serves all.
+        (0..below.frozen).for_each(|layer| pass.layer(layer, 0, part));
         Ok(())
     }
 
@@ -60,12 +74,13 @@ impl PassContext<'_> {
         Ok(())
     }
 
-    fn layer(&self, layer: usize, part: &mut Part) {
+    /// Runs a layer; what the way back needs is kept as that of the layer `kept`.
+    fn layer(&self, layer: usize, kept: usize, part: &mut Part) {
         let place: &LayerPlace = &self.places.layers[layer];
         let (heads, hidden, tokens) = (self.places.heads, self.places.sizes.hidden, part.tokens());
         let Part { texts, first, layers, states, scratch, .. } = part;
         let PartScratch { attention, wide, dropout, .. } = scratch;
-        let pass = &mut layers[layer];
+        let pass = &mut layers[kept];
         std::mem::swap(&mut pass.input, states);
         self.product(&place.qkv, &pass.input, &mut pass.qkv);
         self.attention_dropout(layer, (&texts.lengths, *first), dropout);

@@ -168,26 +168,28 @@ fn gradients_with_dropout_are_the_slopes_of_the_loss() {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_model(dir.path(), 4).unwrap();
     let rows = rows();
-    let mut trainer = trainer(dir.path(), 0.2, 0);
-    trainer.add_gradients(&rows).unwrap();
-    let gradients = trainer.gradients().to_vec();
-    // Some numbers of every tensor: those with the greatest gradients, where a difference is no noise.
-    for region in trainer.region_ranges() {
-        let mut at: Vec<usize> = region.clone().collect();
-        at.sort_by(|a, b| gradients[*b].abs().total_cmp(&gradients[*a].abs()));
-        for &i in at.iter().take(3) {
-            let before = trainer.weights[i];
-            let mut loss = |step: f32| {
-                trainer.weights[i] = before + step;
-                trainer.add_gradients(&rows).unwrap().0
-            };
-            let slope = (loss(2e-3) - loss(-2e-3)) / 4e-3;
-            trainer.weights[i] = before;
-            let found = f64::from(gradients[i]);
-            assert!(
-                (slope - found).abs() <= 0.02 * found.abs() + 2e-4,
-                "number {i} of {region:?}: {found}, slope {slope}"
-            );
+    for frozen in [0, 1, 2] {
+        let mut trainer = trainer(dir.path(), 0.2, frozen);
+        trainer.add_gradients(&rows).unwrap();
+        let (gradients, start) = (trainer.gradients().to_vec(), trainer.trained);
+        // Some numbers of every tensor: those with the greatest gradients, where a difference is no noise.
+        for region in trainer.region_ranges() {
+            let mut at: Vec<usize> = region.clone().collect();
+            at.sort_by(|a, b| gradients[*b].abs().total_cmp(&gradients[*a].abs()));
+            for &i in at.iter().take(3) {
+                let before = trainer.weights[start + i];
+                let mut loss = |step: f32| {
+                    trainer.weights[start + i] = before + step;
+                    trainer.add_gradients(&rows).unwrap().0
+                };
+                let slope = (loss(2e-3) - loss(-2e-3)) / 4e-3;
+                trainer.weights[start + i] = before;
+                let found = f64::from(gradients[i]);
+                assert!(
+                    (slope - found).abs() <= 0.02 * found.abs() + 2e-4,
+                    "number {i} of {region:?} above {frozen}: {found}, slope {slope}"
+                );
+            }
         }
     }
 }

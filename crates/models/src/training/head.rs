@@ -5,10 +5,10 @@ use nightjar_kernels::gradient::{
 };
 use rayon::prelude::*;
 
+use super::frozen::Below;
 use super::objective::Objective;
 use super::part::{Part, sized};
 use super::trainer::TrainingRow;
-use super::words::WordTable;
 use crate::bert::{LinearPlace, PassContext};
 use crate::random::SplitMix64;
 use crate::{Pooling, Result};
@@ -62,14 +62,14 @@ impl<'a> HeadContext<'a> {
     /// returns the loss.
     pub(super) fn learn(
         &self,
-        words: &WordTable,
+        below: Below<'_>,
         rows: &[TrainingRow],
         total: f64,
         parts: &mut [Part],
         gradients: &mut [f32],
     ) -> Result<f64> {
         parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
-            self.pass.forward(words, part)?;
+            self.pass.forward(below, part)?;
             self.forward(part);
             self.backward(rows, total, part);
             Ok(())

@@ -7,6 +7,7 @@
 
 mod adapter;
 mod batch;
+mod frozen;
 mod head;
 mod learning_rate;
 mod lora;
@@ -23,6 +24,7 @@ mod trainer;
 mod words;
 
 pub use adapter::Adapter;
+pub use frozen::{FrozenBatch, FrozenStates};
 pub use learning_rate::{Schedule, learning_rate};
 pub use lora::LoraOptions;
 pub use objective::{Objective, Target};
@@ -31,5 +33,6 @@ pub use pairs::PairOutcome;
 pub use save::HeadWeights;
 pub use trainer::{StepReport, Trainer, TrainerOptions, TrainingRow};
 
+pub(crate) use frozen::Below;
 pub(crate) use part::{Gradients, LayerPass, Noise, Part, PartScratch, each_text, sized};
 pub(crate) use words::WordTable;

@@ -12,10 +12,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::batch::chunks;
+use super::frozen::Below;
 use super::objective::{Objective, Target};
 use super::part::{Part, deal, sized};
 use super::trainer::{Trainer, TrainingRow};
-use super::words::WordTable;
 use crate::bert::PassContext;
 use crate::embeddings::dot;
 use crate::{Pooling, Result};
@@ -44,7 +44,7 @@ pub(super) fn texts<'a>(objective: &Objective, rows: &'a [TrainingRow]) -> Cow<'
     Cow::Owned(rows.iter().flat_map(split).map(text).collect())
 }
 
-fn split(pair: &TrainingRow) -> [&[u32]; 2] {
+pub(super) fn split(pair: &TrainingRow) -> [&[u32]; 2] {
     let (first, second) = pair.ids.split_at(pair.first_tokens.min(pair.ids.len()));
     [first, second]
 }
@@ -62,7 +62,7 @@ impl Embedding<'_> {
     /// chunk is left in `parts`.
     pub(super) fn run(
         &self,
-        words: &WordTable,
+        below: Below<'_>,
         chunks: &[Vec<Range<usize>>],
         parts: &mut Vec<Part>,
     ) -> Result<Vec<f32>> {
@@ -70,7 +70,7 @@ impl Embedding<'_> {
         for chunk in chunks {
             deal(self.texts, chunk, parts);
             parts.par_iter_mut().with_max_len(1).try_for_each(|part| -> Result<()> {
-                self.pass.forward(words, part)?;
+                self.pass.forward(below, part)?;
                 self.pool(part);
                 Ok(())
             })?;
@@ -119,7 +119,7 @@ impl Trainer {
         let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
         let pass = PassContext { cpu: self.cpu, places: &self.places, weights: &self.weights, noise: None };
         let embedding = Embedding { pass, pooling: self.spec.pooling, texts: &texts };
-        let embeddings = embedding.run(&self.words, &chunks(&lengths), &mut Vec::new())?;
+        let embeddings = embedding.run(self.below(None), &chunks(&lengths), &mut Vec::new())?;
         let (group, width) = (group.max(1), self.places.sizes.hidden);
         let groups = pairs.chunks(group).zip(embeddings.chunks(2 * group * width));
         let outcomes = groups

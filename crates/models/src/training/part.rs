@@ -34,7 +34,10 @@ pub(crate) struct Part {
     /// The input of the embeddings' norm, replaced on the way back as [`LayerPass`]'s are.
     pub(crate) embedded: Vec<f32>,
     pub(crate) embedded_scales: Vec<RowScale>,
+    /// Those of frozen layers are not kept.
     pub(crate) layers: Vec<LayerPass>,
+    /// Whether the states below the trained layers were read and not computed.
+    pub(crate) is_stored: bool,
     /// The states after the last layer that has run.
     pub(crate) states: Vec<f32>,
     pub(crate) gradients: Gradients,
@@ -107,6 +110,7 @@ pub(crate) struct PartScratch {
     pub(crate) attention_gradient: AttentionGradientScratch,
     pub(crate) wide: Vec<f32>,
     pub(crate) dropout: Vec<Dropout>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Part {

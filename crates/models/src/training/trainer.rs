@@ -9,6 +9,7 @@ use nightjar_kernels::gradient::packed_len;
 use rayon::prelude::*;
 
 use super::batch::chunks;
+use super::frozen::{Below, FrozenBatch};
 use super::lora::{Lora, LoraOptions};
 use super::objective::{Objective, Target};
 use super::optimizer::{Moments, OptimizerOptions, squared_gradient, step};
@@ -29,7 +30,7 @@ pub struct TrainerOptions {
     pub objective: Objective,
     /// The probability of a number to be dropped, at the places where BERT drops.
     pub dropout: f32,
-    /// Layers from the bottom that stay as they are, the embeddings with them; 0 trains everything.
+    /// Layers from the bottom that stay as they are, the embeddings with them, and run without dropout; 0 trains everything.
     pub freeze_layers: usize,
     /// Low-rank additions to the layers' products, trained with the head and instead of all other weights.
     pub lora: Option<LoraOptions>,
@@ -60,6 +61,15 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Tokens in the batch.
     pub tokens: usize,
+    /// Those of them whose states below the trained layers were read and not computed.
+    pub stored_tokens: usize,
+}
+
+/// What adding the gradients of a batch found.
+struct Learned {
+    loss: f64,
+    tokens: usize,
+    stored_tokens: usize,
 }
 
 /// An encoder with a linear head on its pooled states, in training.
@@ -164,7 +174,19 @@ impl Trainer {
     /// `Diverged` where the loss or a gradient is no finite number: nothing has changed then. `SizeMismatch` for a token that the
     /// model does not have.
     pub fn step(&mut self, rows: &[TrainingRow]) -> Result<StepReport> {
-        let (loss, tokens) = self.add_gradients(rows)?;
+        self.step_above(None, rows)
+    }
+
+    /// Learns from one batch as [`step`](Trainer::step) does, with the same bits, above stored states where there are any.
+    ///
+    /// # Errors
+    /// Those of `step`. States that can't be read are computed.
+    pub fn step_above(
+        &mut self,
+        stored: Option<FrozenBatch<'_>>,
+        rows: &[TrainingRow],
+    ) -> Result<StepReport> {
+        let Learned { loss, tokens, stored_tokens } = self.learn(stored, rows)?;
         let squares = squared_gradient(self.cpu, &self.regions, &self.gradients)
             + self.words.squared_gradient(self.cpu);
         if !loss.is_finite() || !squares.is_finite() {
@@ -181,7 +203,7 @@ impl Trainer {
             self.words.step(self.cpu, &adamw);
         }
         self.merge();
-        Ok(StepReport { loss, gradient_norm: squares.sqrt(), tokens })
+        Ok(StepReport { loss, gradient_norm: squares.sqrt(), tokens, stored_tokens })
     }
 
     /// Makes the encoder's weights anew from the additions, if there are any.
@@ -203,13 +225,23 @@ impl Trainer {
         odd.filter(|row| *row < rows).collect()
     }
 
-    /// Adds the gradients of a batch and returns its loss and its tokens.
-    pub(crate) fn add_gradients(&mut self, rows: &[TrainingRow]) -> Result<(f64, usize)> {
+    /// Returns what a pass starts from.
+    pub(super) fn below<'a>(&'a self, stored: Option<FrozenBatch<'a>>) -> Below<'a> {
+        Below { words: &self.words, frozen: self.options.freeze_layers, stored }
+    }
+
+    /// Returns the dropout of the next step.
+    fn noise(&self) -> Option<Noise> {
+        let rate = self.options.dropout;
+        let step = u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let seed = SplitMix64::new(self.options.seed ^ step).next();
+        (rate > 0.0).then_some(Noise { rate, seed })
+    }
+
+    /// Adds the gradients of a batch.
+    fn learn(&mut self, stored: Option<FrozenBatch<'_>>, rows: &[TrainingRow]) -> Result<Learned> {
         let total: f64 = rows.iter().map(|row| self.options.objective.weight(&row.target)).sum();
-        let seed =
-            SplitMix64::new(self.options.seed ^ u64::from(self.steps).wrapping_mul(0xd1b5_4a32_d192_ed03))
-                .next();
-        let noise = (self.options.dropout > 0.0).then_some(Noise { rate: self.options.dropout, seed });
+        let noise = self.noise();
         let Trainer {
             cpu,
             spec,
@@ -232,24 +264,27 @@ impl Trainer {
         let chunks = chunks(&lengths);
         let head = HeadContext::new(pass, head, spec.pooling, &options.objective);
         let embedding = Embedding { pass, pooling: spec.pooling, texts: &texts };
-        let (mut loss, mut of_embeddings) = (0.0, None);
+        let frozen = options.freeze_layers;
+        let (mut loss, mut stored_tokens, mut of_embeddings) = (0.0, 0, None);
         if options.objective.is_of_pairs() {
-            let batch = PairBatch::new(&options.objective, rows, embedding.run(words, &chunks, parts)?);
-            let (of_pairs, of_texts) = batch.gradients();
+            let embeddings = embedding.run(Below { words, frozen, stored }, &chunks, parts)?;
+            let (of_pairs, of_texts) = PairBatch::new(&options.objective, rows, embeddings).gradients();
             (loss, of_embeddings) = (of_pairs, Some(of_texts));
         }
         for chunk in &chunks {
+            let below = Below { words, frozen, stored };
             if let Some(of_embeddings) = &of_embeddings {
                 // The parts of an only chunk still hold what embedding it has left.
                 if chunks.len() > 1 {
-                    embedding.run(words, std::slice::from_ref(chunk), parts)?;
+                    embedding.run(below, std::slice::from_ref(chunk), parts)?;
                 }
                 embedding.backward(of_embeddings, parts);
             } else {
                 deal(rows, chunk, parts);
-                loss += head.learn(words, rows, total, parts, &mut gradients[of_head.clone()])?;
+                loss += head.learn(below, rows, total, parts, &mut gradients[of_head.clone()])?;
             }
-            for layer in (options.freeze_layers..places.layers.len()).rev() {
+            stored_tokens += parts.iter().filter(|part| part.is_stored).map(Part::tokens).sum::<usize>();
+            for layer in (frozen..places.layers.len()).rev() {
                 pass.transpose(layer, transposes);
                 parts
                     .par_iter_mut()
@@ -259,11 +294,8 @@ impl Trainer {
                     Some(lora) => lora.add_layer_gradients(pass, layer, parts, gradients),
                     None => {
                         let Range { start, end } = places.layers[layer].all();
-                        pass.add_layer_gradients(
-                            layer,
-                            parts,
-                            &mut gradients[start - trained..end - trained],
-                        );
+                        let sums = &mut gradients[start - trained..end - trained];
+                        pass.add_layer_gradients(layer, parts, sums);
                     }
                 }
                 parts
@@ -274,7 +306,7 @@ impl Trainer {
                 pass.embeddings_backward(words, parts, gradients);
             }
         }
-        Ok((loss, lengths.iter().sum()))
+        Ok(Learned { loss, tokens: lengths.iter().sum(), stored_tokens })
     }
 
     /// Returns the head's outputs for rows, `[rows, outputs]`, without dropout, on the rayon pool of the calling thread.
@@ -288,11 +320,18 @@ impl Trainer {
         let parts: Vec<_> = chunks(&lengths).concat();
         let outputs = parts.into_par_iter().with_max_len(1).map_init(Part::default, |part, texts| {
             part.fill(rows, texts);
-            pass.forward(&self.words, part)?;
+            pass.forward(self.below(None), part)?;
             head.forward(part);
             Ok(part.head.outputs.clone())
         });
         Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Adds the gradients of a batch and returns its loss and its tokens.
+    #[cfg(test)]
+    pub(crate) fn add_gradients(&mut self, rows: &[TrainingRow]) -> Result<(f64, usize)> {
+        let learned = self.learn(None, rows)?;
+        Ok((learned.loss, learned.tokens))
     }
 
     /// Of the trained numbers.

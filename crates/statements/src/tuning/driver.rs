@@ -133,7 +133,7 @@ impl<'a> Rounds<'a> {
             self.measure().await?;
         }
         self.history.write(&self.run.folder)?;
-        self.remove_old_states()
+        self.remove_unneeded()
     }
 
     async fn train(&mut self) -> Result<()> {
@@ -198,8 +198,8 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    /// Removes the states that neither the next round nor the commit can need.
-    fn remove_old_states(&self) -> Result<()> {
+    /// Removes the states that neither the next round nor the commit can need, and after the last round what frozen layers make of rows.
+    fn remove_unneeded(&self) -> Result<()> {
         let patience = self.training.options.early_stopping();
         let chosen = self.history.chosen(self.prepared.task, patience).map(|epoch| epoch.round);
         let kept = [self.history.rounds.checked_sub(1), chosen];
@@ -208,10 +208,14 @@ impl<'a> Rounds<'a> {
             .flatten()
             .map(|round| TrainingPlan::state_file(self.run.folder.folder(), round))
             .collect();
-        for name in self.run.folder.list()?.iter().filter(|name| name.starts_with("states/")) {
-            if !kept.contains(&self.run.folder.folder().join(name)) {
-                self.run.folder.remove(name)?;
-            }
+        let is_needed = |name: &str| match name.split_once('/') {
+            Some(("states", _)) => kept.contains(&self.run.folder.folder().join(name)),
+            // The commit may need the room.
+            Some((TrainingPlan::FROZEN, _)) => !self.are_done(),
+            _ => true,
+        };
+        for name in self.run.folder.list()?.iter().filter(|name| !is_needed(name)) {
+            self.run.folder.remove(name)?;
         }
         Ok(())
     }

@@ -1,0 +1,92 @@
+//! What frozen layers make of a shard's rows: stored in the run's folder by the first epoch, read by those that follow.
+//!
+//! A round of an epoch reads the same rows as that round of any other, so a file holds the rows of a shard's round. It costs time where it is
+//! missing, and never a training: what can't be stored is computed, with the same bits.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use nightjar_catalog::{CatalogError, write_whole};
+use nightjar_models::{FrozenStates, ModelError, TrainingRow};
+
+use super::plan::TrainingPlan;
+use super::train_shard::unwritten;
+use super::trainers::Working;
+use crate::{FunctionError, Result};
+
+/// What a shard's rows are above frozen layers, if it is stored, and the tokens that these have run over to store it.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) states: Option<FrozenStates>,
+    pub(super) tokens: u64,
+}
+
+/// Returns what is stored of a shard's rows in a round, in the order of `rows`; stores it before if it is not and a later epoch
+/// will read it too.
+///
+/// # Errors
+/// `Cancelled` once the session has ended.
+pub(super) fn stored_states(
+    working: &Working,
+    plan: &TrainingPlan,
+    (folder, round, shard): (&Path, u32, u32),
+    rows: &[TrainingRow],
+) -> Result<Stored> {
+    if plan.freeze_layers == 0 {
+        return Ok(Stored::default());
+    }
+    let (trainer, path) = (working.trainer()?, plan.frozen_file(folder, round, shard));
+    let states = trainer.open_frozen(rows, &path);
+    if states.is_some() || plan.is_last_epoch(round) || working.stores_no_more() {
+        return Ok(Stored { states, tokens: 0 });
+    }
+    let mut tokens = 0;
+    let frozen = path.parent().unwrap_or(folder);
+    let written = std::fs::create_dir_all(frozen).map_err(|error| unwritten(frozen, error)).and_then(|()| {
+        write_whole::<FunctionError>(&path, |path| {
+            tokens = trainer.save_frozen(rows, path, || !working.is_stopped())?;
+            Ok(())
+        })
+    });
+    match written {
+        Ok(()) => Ok(Stored { states: trainer.open_frozen(rows, &path), tokens }),
+        Err(error @ FunctionError::Model(ModelError::Cancelled)) => Err(error),
+        // A full disk, most likely. An error of the rows themselves comes again where they are computed.
+        Err(_) => {
+            working.store_no_more();
+            Ok(Stored { states: None, tokens })
+        }
+    }
+}
+
+/// Writes a file that the training can't do without: where the disk is full, the stored states make room for it.
+///
+/// # Errors
+/// Those of `write` and of bringing the file to its name.
+pub(super) fn write_needed(
+    working: &Working,
+    folder: &Path,
+    path: &Path,
+    write: impl Fn(&Path) -> Result<()>,
+) -> Result<()> {
+    match write_whole(path, &write) {
+        Err(error) if is_of_a_full_disk(&error) => {
+            working.store_no_more();
+            match std::fs::remove_dir_all(folder.join(TrainingPlan::FROZEN)) {
+                Ok(()) => write_whole(path, write),
+                Err(_) => Err(error),
+            }
+        }
+        written => written,
+    }
+}
+
+fn is_of_a_full_disk(error: &FunctionError) -> bool {
+    match error {
+        FunctionError::Catalog(CatalogError::StorageFull { .. }) => true,
+        FunctionError::Model(ModelError::FileAccess { source, .. }) => {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        }
+        _ => false,
+    }
+}
