@@ -98,6 +98,12 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
+    /// Returns whether the model reads two texts of a row as one: it learned labels or numbers of pairs. A model that embeds reads
+    /// single texts, whatever it learned from.
+    pub fn reads_pairs(&self) -> bool {
+        self.task != Task::Embed && self.inputs.len() == 2
+    }
+
     /// The card of an untuned base model: it embeds, and its artifact is its body.
     pub fn base_model(body: Digest, encoder: EncoderSpec, source: impl Into<String>) -> ModelCard {
         ModelCard {
