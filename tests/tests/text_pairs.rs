@@ -8,7 +8,7 @@ use datafusion::prelude::{col, lit};
 use nightjar_engine::{Session, functions, session_config};
 use nightjar_tests::{Fixtures, TestStore, block_on, values};
 
-/// A store with two models of pairs, `counts` and `total`, which never saw the rows of the view `later`.
+/// A store with two models of pairs, `counts` and `total`, validated on the view `later`. What `total` reads is cut: 11 tokens to 9.
 struct Places {
     _fixtures: Fixtures,
     store: TestStore,
@@ -33,7 +33,7 @@ impl Places {
                 .to_owned(),
             "CREATE MODEL total FROM tiny FINE_TUNE ON (SELECT a, b, stars FROM pairs) TARGET stars \
              VALIDATE ON (SELECT a, b, stars FROM later) WITH (method = 'lora', lora_rank = 4, epochs = 2, \
-             learning_rate = 1e-2, batch_size = 8)"
+             learning_rate = 1e-2, batch_size = 8, max_length = 9)"
                 .to_owned(),
         ] {
             session.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -54,20 +54,21 @@ fn calls_give_what_the_validation_of_the_training_measured() {
         let places = Places::new(71).await;
         let (session, store) = (places.store.session(), places.store.open().unwrap());
         for (model, target, names) in [
-            ("counts", "label", ["accuracy", "macro_f1", "macro_recall"].as_slice()),
-            ("total", "stars", ["rmse", "mae", "pearson"].as_slice()),
+            ("counts", "label", [("accuracy", "accuracy"), ("log_loss", "validation_loss")]),
+            ("total", "stars", [("rmse", "rmse"), ("pearson", "pearson")]),
         ] {
             let measured = store.catalog().model_version(&model.parse().unwrap()).unwrap().card.metrics;
             let sql = format!("EVALUATE MODEL {model} ON (SELECT a, b, {target} FROM later)");
             let found = evaluated(&session, &sql).await;
-            for name in names {
-                let (found, expected) = (found[*name], measured[*name]);
+            for (name, in_card) in names {
+                let (found, expected) = (found[name], measured[in_card]);
                 assert!((found - expected).abs() < 1e-4, "{name} of {model}: {found}, validation {expected}");
             }
             // Read as anything else, the same rows are measured otherwise.
             let swapped = format!("EVALUATE MODEL {model} ON (SELECT b AS x, a AS y, {target} FROM later)");
             let swapped = evaluated(&session, &swapped).await;
-            assert!(names.iter().any(|name| (swapped[*name] - measured[*name]).abs() > 1e-4), "{swapped:?}");
+            let differs = |(name, in_card): &(&str, &str)| (swapped[*name] - measured[*in_card]).abs() > 1e-3;
+            assert!(names.iter().any(differs), "{swapped:?}");
         }
     });
 }
@@ -78,10 +79,10 @@ fn results_have_the_same_bits_in_any_batches_and_company_in_every_precision() {
         let places = Places::new(72).await;
         let pairs = "(SELECT id, n, a, b || ' ' || n AS b FROM pairs, generate_series(1, 5) AS s(n))";
         let alone = format!(
-            "SELECT id, n, classify_scores(a, b, 'counts')::text, predict(a, b) FROM {pairs} ORDER BY id, n"
+            "SELECT id, n, classify_scores(a, b, 'counts'), predict(a, b) FROM {pairs} ORDER BY id, n"
         );
         let company = format!(
-            "SELECT id, n, scores::text, number FROM (SELECT id, n, classify_scores(a, b, 'counts') AS scores, \
+            "SELECT id, n, scores, number FROM (SELECT id, n, classify_scores(a, b, 'counts') AS scores, \
              predict(a, b) AS number, embed(b, 'counts'), similarity(a, b, 'total'), classify(b, a, 'counts'), \
              CASE WHEN n > 2 THEN predict(b, a) END FROM {pairs} UNION ALL \
              SELECT 99, 1, classify_scores('x', a, 'counts'), predict(b, a || 'x'), NULL, NULL, NULL, NULL FROM pairs) \

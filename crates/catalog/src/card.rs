@@ -132,3 +132,22 @@ fn finite<S: serde::Serializer>(
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().filter(|(_, value)| value.is_finite()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_card_says_that_its_model_reads() {
+        let card = |task: &str, inputs: &str| -> ModelCard {
+            let body = Digest::of(b"body");
+            let json = format!(r#"{{"task": "{task}", "body": "{body}", "encoder": {{}}{inputs}}}"#);
+            serde_json::from_str(&json).unwrap()
+        };
+        let pair = r#", "inputs": ["question", "answer"]"#;
+        assert!(card("classify", pair).reads_pairs() && card("regress", pair).reads_pairs());
+        // A card from before there were pairs, or that never trained; an encoder that learned from pairs.
+        assert!(!card("classify", r#", "inputs": ["review"]"#).reads_pairs());
+        assert!(!card("classify", "").reads_pairs() && !card("embed", pair).reads_pairs());
+    }
+}

@@ -13,7 +13,7 @@ use crate::{BoundCall, FunctionDoc, ModelFunction, Result, Work};
 pub(crate) static CLASSIFY: ModelFunction = ModelFunction {
     doc: FunctionDoc {
         name: "classify",
-        syntax: "classify(text [, model]), classify(first, second [, model]) or classify(text, ['label', …] [, model])",
+        syntax: "classify(text [, model]) or classify(first, second [, model]) or classify(text, ['label', …] [, model])",
         summary: "The label of the text, or of a pair of texts: by a tuned model, or, given labels, the one whose own embedding is \
                   closest (zero-shot).",
         returns: "Utf8",

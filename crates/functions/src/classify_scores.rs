@@ -15,7 +15,7 @@ use crate::{BoundCall, FunctionDoc, FunctionError, ModelFunction, Result, Work};
 pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
     doc: FunctionDoc {
         name: "classify_scores",
-        syntax: "classify_scores(text [, model]), classify_scores(first, second [, model]) or \
+        syntax: "classify_scores(text [, model]) or classify_scores(first, second [, model]) or \
                  classify_scores(text, ['label', …] [, model])",
         summary: "Every label with its probability, best first, summing to 1.",
         returns: "List<Struct<label Utf8, score Float32>>",
