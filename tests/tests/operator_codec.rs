@@ -44,6 +44,10 @@ impl Places {
             );
             session.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
+        let sql = format!(
+            "CREATE MODEL pairs FROM tiny FINE_TUNE ON (SELECT product, review, label FROM {reviews}) WITH (epochs = 1)"
+        );
+        session.sql(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         Self { _fixtures: fixtures, store, reviews, bytes }
     }
 
@@ -113,6 +117,11 @@ fn a_physical_plan_gives_the_same_rows_where_the_catalog_is_empty() {
             format!("SELECT id, classify(review, ['phone', 'a \"quoted\" é', '']) FROM {reviews}"),
             format!("SELECT id, classify_scores(review, ['good', 'bad'], 'sentiment') FROM {reviews}"),
             format!("SELECT id, predict(review, 'stars') FROM {reviews}"),
+            format!("SELECT id, classify(product, review, 'pairs') FROM {reviews}"),
+            format!(
+                "SELECT id, CASE WHEN id > 9 THEN classify_scores('a phone', review, 'pairs') END, similarity(label, review, 'pairs') FROM {reviews}"
+            ),
+            format!("SELECT id, try_classify(bytes, 'it''s', 'pairs') FROM {bytes}"),
             format!("SELECT id, similarity(review, product), similarity('good', review) FROM {reviews}"),
             format!("SELECT id, tokenize(review, 'tiny'), count_tokens(review, 'tiny') FROM {reviews}"),
             format!(
@@ -166,6 +175,7 @@ fn a_logical_plan_is_read_back_as_it_was() {
         for sql in [
             "SELECT id, classify(review), classify(review, ['a', 'b']) FROM reviews",
             "SELECT id, CASE WHEN product = 'phone' THEN classify(review) END, similarity(review, label) FROM reviews",
+            "SELECT id, classify(label, review, 'pairs'), CASE WHEN id > 9 THEN classify(review, 'the phone', 'pairs') END FROM reviews",
         ] {
             let sql = sql.replace("reviews", &places.reviews);
             let state = here.context().state();

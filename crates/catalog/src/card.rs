@@ -98,6 +98,12 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
+    /// Returns whether the model reads two texts of a row as one: it learned labels or numbers of pairs. A model that embeds reads
+    /// single texts, whatever it learned from.
+    pub fn reads_pairs(&self) -> bool {
+        self.task != Task::Embed && self.inputs.len() == 2
+    }
+
     /// The card of an untuned base model: it embeds, and its artifact is its body.
     pub fn base_model(body: Digest, encoder: EncoderSpec, source: impl Into<String>) -> ModelCard {
         ModelCard {
@@ -125,4 +131,23 @@ fn finite<S: serde::Serializer>(
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().filter(|(_, value)| value.is_finite()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_card_says_that_its_model_reads() {
+        let card = |task: &str, inputs: &str| -> ModelCard {
+            let body = Digest::of(b"body");
+            let json = format!(r#"{{"task": "{task}", "body": "{body}", "encoder": {{}}{inputs}}}"#);
+            serde_json::from_str(&json).unwrap()
+        };
+        let pair = r#", "inputs": ["question", "answer"]"#;
+        assert!(card("classify", pair).reads_pairs() && card("regress", pair).reads_pairs());
+        // A card from before there were pairs, or that never trained; an encoder that learned from pairs.
+        assert!(!card("classify", r#", "inputs": ["review"]"#).reads_pairs());
+        assert!(!card("classify", "").reads_pairs() && !card("embed", pair).reads_pairs());
+    }
 }

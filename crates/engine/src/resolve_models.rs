@@ -58,7 +58,7 @@ impl ResolveModels {
             let constants: Vec<Option<&ScalarValue>> = call.args.iter().map(literal).collect();
             let pinned = udf.resolve(&types, &constants)?.pinned.to_string();
             let mut args = call.args.clone();
-            match udf.model_argument(&types)? {
+            match udf.model_argument(&types, &constants)? {
                 Some(index)
                     if constants[index].and_then(|value| value.try_as_str().flatten()) == Some(&pinned) =>
                 {

@@ -12,7 +12,8 @@ use datafusion::logical_expr::ColumnarValue;
 use nightjar_models::{ClassifierHead, Embeddings, RegressionHead, TextEncoder};
 
 use crate::{
-    EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn, Work,
+    CallTexts, EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn,
+    Work,
 };
 
 /// A call that needs nothing more from the planner. Shared by all partitions of an operator.
@@ -21,6 +22,8 @@ pub struct BoundCall {
     name: String,
     function: &'static ModelFunction,
     tolerant: bool,
+    /// How many leading arguments are texts.
+    texts: usize,
     models: Models,
     model: ResolvedModel,
     labels: Option<Vec<String>>,
@@ -32,7 +35,8 @@ impl BoundCall {
     pub fn new(udf: &ModelUdf, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<Self> {
         let function = udf.function();
         let name = datafusion::logical_expr::ScalarUDFImpl::name(udf).to_owned();
-        let labels = match udf.roles(types)?.labels {
+        let roles = udf.roles(types, constants)?;
+        let labels = match roles.labels {
             None => None,
             Some(index) => Some(read_labels(&name, constants.get(index).copied().flatten())?),
         };
@@ -40,6 +44,7 @@ impl BoundCall {
             name,
             function,
             tolerant: udf.tolerant(),
+            texts: roles.texts,
             models: udf.models()?.clone(),
             model: udf.resolve(types, constants)?,
             labels,
@@ -97,17 +102,20 @@ impl BoundCall {
         Ok(self.label_embeddings.get_or_init(|| embeddings))
     }
 
-    /// Returns the text columns of evaluated arguments, `rows` long each.
-    pub fn texts(&self, args: &[ColumnarValue], rows: usize) -> Result<Vec<TextColumn>> {
-        args.iter()
-            .take(self.function.texts)
-            .map(|arg| {
-                let array = arg
-                    .to_array(rows)
-                    .map_err(|error| FunctionError::Internal(format!("reading arguments: {error}")))?;
-                TextColumn::read(&self.name, &array, self.tolerant)
-            })
-            .collect()
+    /// Returns how many leading arguments are texts.
+    pub fn text_arguments(&self) -> usize {
+        self.texts
+    }
+
+    /// Returns the texts of evaluated arguments, in `rows` rows.
+    pub fn texts(&self, args: &[ColumnarValue], rows: usize) -> Result<CallTexts> {
+        let columns = args.iter().take(self.texts).map(|arg| {
+            let array = arg
+                .to_array(rows)
+                .map_err(|error| FunctionError::Internal(format!("reading arguments: {error}")))?;
+            TextColumn::read(&self.name, &array, self.tolerant)
+        });
+        Ok(CallTexts::new(columns.collect::<Result<_>>()?, self.function.pairs && self.texts == 2))
     }
 
     /// Returns the result of the call on `rows` rows. Costs an encoder pass over the distinct texts.
@@ -116,10 +124,10 @@ impl BoundCall {
         match self.function.work {
             Work::Tokenize(tokenize) => {
                 let tokenizer = self.models.tokenizer(&self.model.card)?;
-                tokenize(&tokenizer, &texts[0])
+                tokenize(&tokenizer, texts.first())
             }
             Work::Encode(_) => {
-                let mut pass = EncodePass::new(self.encoder()?.0, &[texts.as_slice()]);
+                let mut pass = EncodePass::new(self.encoder()?.0, &[&texts]);
                 pass.encode(|_, _| ControlFlow::Continue(()))?;
                 pass.finish(self, 0)
             }

@@ -1,4 +1,4 @@
-//! `classify(text [, model])` and, zero-shot, `classify(text, ['a', 'b', …] [, model])`.
+//! `classify(text [, model])`, `classify(first, second [, model])` and, zero-shot, `classify(text, ['a', 'b', …] [, model])`.
 
 use std::sync::Arc;
 
@@ -13,15 +13,17 @@ use crate::{BoundCall, FunctionDoc, ModelFunction, Result, Work};
 pub(crate) static CLASSIFY: ModelFunction = ModelFunction {
     doc: FunctionDoc {
         name: "classify",
-        syntax: "classify(text [, model]) or classify(text, ['label', …] [, model])",
-        summary: "The label of the text: by a tuned model, or, given labels, the one whose own embedding is \
+        syntax: "classify(text [, model]) or classify(first, second [, model]) or classify(text, ['label', …] [, model])",
+        summary: "The label of the text, or of a pair of texts: by a tuned model, or, given labels, the one whose own embedding is \
                   closest (zero-shot).",
         returns: "Utf8",
-        notes: "NULL gives NULL. Ties go to the label that comes first: in sorted order for a tuned model, in \
-                the order given for zero-shot.",
+        notes: "NULL gives NULL, in either text. Two texts are read as one, by a model that was tuned on pairs; of two arguments \
+                a literal at the end is always a model's name, so name the model behind a literal text. Ties go to the label that \
+                comes first: in sorted order for a tuned model, in the order given for zero-shot.",
         example: "SELECT classify('the battery died', ['praise', 'complaint'])",
     },
     texts: 1,
+    pairs: true,
     labels: true,
     task: Task::Classify,
     needs_task: true,

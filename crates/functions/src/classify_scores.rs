@@ -1,4 +1,4 @@
-//! `classify_scores(text [, model | labels])`, and the scoring that `classify` shares.
+//! `classify_scores(text [, model | labels])`, `classify_scores(first, second [, model])`, and the scoring that `classify` shares.
 
 use std::sync::Arc;
 
@@ -15,14 +15,16 @@ use crate::{BoundCall, FunctionDoc, FunctionError, ModelFunction, Result, Work};
 pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
     doc: FunctionDoc {
         name: "classify_scores",
-        syntax: "classify_scores(text [, model]) or classify_scores(text, ['label', …] [, model])",
+        syntax: "classify_scores(text [, model]) or classify_scores(first, second [, model]) or \
+                 classify_scores(text, ['label', …] [, model])",
         summary: "Every label with its probability, best first, summing to 1.",
         returns: "List<Struct<label Utf8, score Float32>>",
-        notes: "NULL gives NULL. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
+        notes: "NULL gives NULL, and two texts are read, as in classify. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
                 sentence encoders are trained.",
         example: "SELECT classify_scores('the battery died', ['praise', 'complaint'])[1]['label']",
     },
     texts: 1,
+    pairs: true,
     labels: true,
     task: Task::Classify,
     needs_task: true,

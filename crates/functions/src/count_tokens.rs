@@ -21,6 +21,7 @@ pub(crate) static COUNT_TOKENS: ModelFunction = ModelFunction {
         example: "SELECT count_tokens('unbelievable')",
     },
     texts: 1,
+    pairs: false,
     labels: false,
     task: Task::Embed,
     needs_task: false,

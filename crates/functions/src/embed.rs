@@ -17,10 +17,11 @@ pub(crate) static EMBED: ModelFunction = ModelFunction {
         summary: "The embedding of the text: a vector whose direction is its meaning.",
         returns: "FixedSizeList<Float32, dim>",
         notes: "Of unit length where the model's card says so. NULL gives NULL; an empty text has an embedding. \
-                Any model will do: a tuned one lends its encoder.",
+                Any model will do: a tuned one lends its encoder, and one that was tuned on pairs reads the text alone.",
         example: "SELECT embed('a fine day')",
     },
     texts: 1,
+    pairs: false,
     labels: false,
     task: Task::Embed,
     needs_task: false,

@@ -160,6 +160,21 @@ pub enum FunctionError {
         /// The model's task.
         found: String,
     },
+    /// The model reads pairs of texts and the call has single ones, or the other way round.
+    #[error(
+        "the model {model} reads {}, and {function} got {}",
+        if *pairs { "pairs of texts" } else { "single texts" }, if *pairs { "one text" } else { "two" }
+    )]
+    TextsOfModel {
+        /// The function's name.
+        function: String,
+        /// The model, as name@version.
+        model: String,
+        /// What the call says of the model; none where it is the default.
+        name: Option<String>,
+        /// Whether the model reads pairs.
+        pairs: bool,
+    },
     /// A call reached execution without its model pinned.
     #[error("the model '{model}' of a call was not resolved while planning")]
     Unresolved {
@@ -192,6 +207,19 @@ fn at_positions(positions: &[i64]) -> String {
     }
 }
 
+/// Returns what to type for a model of pairs, or of single texts.
+fn of_texts(function: &str, name: Option<&str>, pairs: bool) -> String {
+    let named = name.map(|name| format!(", '{}'", name.replace('\'', "''"))).unwrap_or_default();
+    match (pairs, name) {
+        (true, _) => format!("write {function}(first, second{named})"),
+        (false, Some(_)) => format!("write {function}(text{named})"),
+        (false, None) => format!(
+            "name a model that was tuned on pairs: {function}(first, second, 'model'); a model's name and labels are \
+             literals: {function}(text, 'model')"
+        ),
+    }
+}
+
 impl Failure for FunctionError {
     fn code(&self) -> &'static str {
         match self {
@@ -208,6 +236,7 @@ impl Failure for FunctionError {
             Self::InvalidUtf8 { .. } => "function.invalid_utf8",
             Self::NoDefault { .. } => "function.no_default",
             Self::WrongTask { .. } => "function.wrong_task",
+            Self::TextsOfModel { .. } => "function.texts_of_model",
             Self::Unresolved { .. } => "function.unresolved",
             Self::Unbound { .. } => "function.unbound",
             Self::Catalog(error) => error.code(),
@@ -260,6 +289,9 @@ impl Failure for FunctionError {
                 "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …), or choose one: \
                  ALTER MODEL name SET DEFAULT (SHOW MODELS lists the models of the task '{task}')"
             )),
+            Self::TextsOfModel { function, name, pairs, .. } => {
+                Some(of_texts(function, name.as_deref(), *pairs))
+            }
             Self::WrongTask { .. } => Some("SHOW MODELS lists each model's task".to_owned()),
             Self::Unbound { .. } => Some("use it in a DataFrame made by a nightjar Session".to_owned()),
             Self::Catalog(error) => error.hint(),

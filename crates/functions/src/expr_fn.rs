@@ -45,6 +45,16 @@ pub fn classify_with(text: Expr, model: &str) -> Expr {
     call(&crate::classify::CLASSIFY, vec![text, lit(model)])
 }
 
+/// Returns the label of a pair of texts by the default classifier. A literal `second` would be a model's name: name the model, too.
+pub fn classify_pair(first: Expr, second: Expr) -> Expr {
+    call(&crate::classify::CLASSIFY, vec![first, second])
+}
+
+/// Returns the label of a pair of texts by a named classifier.
+pub fn classify_pair_with(first: Expr, second: Expr, model: &str) -> Expr {
+    call(&crate::classify::CLASSIFY, vec![first, second, lit(model)])
+}
+
 /// Returns the closest of these labels, by the default embedding model.
 pub fn classify_into(text: Expr, labels: &[&str]) -> Expr {
     call(&crate::classify::CLASSIFY, vec![text, labels_list(labels)])
@@ -60,6 +70,11 @@ pub fn classify_scores_with(text: Expr, model: &str) -> Expr {
     call(&crate::classify_scores::CLASSIFY_SCORES, vec![text, lit(model)])
 }
 
+/// Returns every label of a pair of texts with its probability by a named classifier.
+pub fn classify_scores_pair_with(first: Expr, second: Expr, model: &str) -> Expr {
+    call(&crate::classify_scores::CLASSIFY_SCORES, vec![first, second, lit(model)])
+}
+
 /// Returns the number that the default regression model predicts.
 pub fn predict(text: Expr) -> Expr {
     call(&crate::predict::PREDICT, vec![text])
@@ -68,6 +83,11 @@ pub fn predict(text: Expr) -> Expr {
 /// Returns the number that a named regression model predicts.
 pub fn predict_with(text: Expr, model: &str) -> Expr {
     call(&crate::predict::PREDICT, vec![text, lit(model)])
+}
+
+/// Returns the number that a named regression model predicts for a pair of texts.
+pub fn predict_pair_with(first: Expr, second: Expr, model: &str) -> Expr {
+    call(&crate::predict::PREDICT, vec![first, second, lit(model)])
 }
 
 /// Returns the cosine of two texts' embeddings by the default model.

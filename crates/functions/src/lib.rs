@@ -17,6 +17,7 @@ mod pinned;
 mod models;
 
 mod call;
+mod call_texts;
 mod pass;
 mod text_column;
 mod udf;
@@ -45,6 +46,7 @@ pub mod rounds;
 
 pub use base_card::with_fidelity;
 pub use call::BoundCall;
+pub use call_texts::CallTexts;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
 pub use metrics::{MetricFunction, confusion_matrix_of};

@@ -4,49 +4,35 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use nightjar_models::{Embeddings, EncodeJob, TextEncoder};
+use nightjar_models::{Embeddings, EncodeJob, Sequence, TextEncoder};
 
 use crate::udf::EncodedRows;
-use crate::{BoundCall, FunctionError, Result, TextColumn, Work};
+use crate::{BoundCall, CallTexts, FunctionError, Result, Work};
 
-/// The texts of several calls, encoded together: each distinct text costs once, whichever calls hold it.
+/// The texts of several calls, encoded together: each distinct text, and each distinct pair that is read as one, costs once,
+/// whichever calls hold it.
 pub struct EncodePass {
     encoder: Arc<TextEncoder>,
     job: EncodeJob,
     /// Of the distinct texts, once they are encoded.
     embeddings: Embeddings,
-    /// Per call, per text argument, per row: the index into `embeddings`.
+    /// Per call, per text argument or once for a pair that is read as one, per row: the index into `embeddings`.
     slots: Vec<Vec<Vec<Option<usize>>>>,
 }
 
 impl EncodePass {
-    /// Tokenises the texts of `calls` (for each call its text columns), on the calling thread's rayon pool.
-    pub fn new(encoder: Arc<TextEncoder>, calls: &[&[TextColumn]]) -> Self {
-        let mut texts: Vec<&str> = Vec::new();
+    /// Tokenises the texts of `calls`, on the calling thread's rayon pool.
+    pub fn new(encoder: Arc<TextEncoder>, calls: &[&CallTexts]) -> Self {
+        let mut sequences: Vec<Sequence<'_>> = Vec::new();
         let mut slots: Vec<Vec<Vec<Option<usize>>>> = Vec::with_capacity(calls.len());
-        for (position, &columns) in calls.iter().enumerate() {
-            // Two calls that read one column share its texts.
-            let same = |other: &&[TextColumn]| matches!((columns, other), ([a], [b]) if a.is_same(b));
-            if let Some(known) = calls[..position].iter().position(same) {
-                slots.push(slots[known].clone());
-                continue;
-            }
-            let strict = columns.len() > 1;
-            let mut of_call: Vec<Vec<Option<usize>>> =
-                columns.iter().map(|column| Vec::with_capacity(column.len())).collect();
-            for row in 0..columns.first().map_or(0, TextColumn::len) {
-                // A row with a NULL in any argument is NULL: its other texts are not worth encoding.
-                let null = strict && columns.iter().any(|column| column.get(row).is_none());
-                for (column, indices) in columns.iter().zip(&mut of_call) {
-                    indices.push(column.get(row).filter(|_| !null).map(|text| {
-                        texts.push(text);
-                        texts.len() - 1
-                    }));
-                }
-            }
-            slots.push(of_call);
+        for (position, texts) in calls.iter().enumerate() {
+            let known = calls[..position].iter().position(|known| known.is_same(texts));
+            slots.push(match known {
+                Some(known) => slots[known].clone(),
+                None => texts.append_to(&mut sequences),
+            });
         }
-        let job = encoder.prepare(&texts);
+        let job = encoder.prepare_sequences(&sequences);
         for slot in slots.iter_mut().flatten().flatten().flatten() {
             *slot = job.text_of(*slot);
         }

@@ -1,4 +1,4 @@
-//! `predict(text [, model])`.
+//! `predict(text [, model])` and `predict(first, second [, model])`.
 
 use std::sync::Arc;
 
@@ -13,13 +13,14 @@ use crate::{BoundCall, FunctionDoc, ModelFunction, Result, Work};
 pub(crate) static PREDICT: ModelFunction = ModelFunction {
     doc: FunctionDoc {
         name: "predict",
-        syntax: "predict(text [, model])",
-        summary: "The number that a regression model predicts for the text.",
+        syntax: "predict(text [, model]) or predict(first, second [, model])",
+        summary: "The number that a regression model predicts for the text, or for a pair of texts.",
         returns: "Float64",
-        notes: "NULL gives NULL. The model comes from CREATE MODEL … FINE_TUNE ON with a float target.",
+        notes: "NULL gives NULL, and two texts are read, as in classify. The model comes from CREATE MODEL … FINE_TUNE ON with a float target.",
         example: "SELECT predict(review, 'stars') FROM reviews",
     },
     texts: 1,
+    pairs: true,
     labels: false,
     task: Task::Regress,
     needs_task: true,

@@ -21,6 +21,7 @@ pub(crate) static SIMILARITY: ModelFunction = ModelFunction {
         example: "SELECT similarity('a cat', 'a kitten')",
     },
     texts: 2,
+    pairs: false,
     labels: false,
     task: Task::Embed,
     needs_task: false,

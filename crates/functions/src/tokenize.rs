@@ -20,6 +20,7 @@ pub(crate) static TOKENIZE: ModelFunction = ModelFunction {
         example: "SELECT tokenize('unbelievable')",
     },
     texts: 1,
+    pairs: false,
     labels: false,
     task: Task::Embed,
     needs_task: false,

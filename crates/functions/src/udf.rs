@@ -17,7 +17,9 @@ use nightjar_models::{Embeddings, TextTokenizer};
 
 use crate::embed::EMBED;
 use crate::vector_udf::{VectorFunction, VectorUdf};
-use crate::{BoundCall, FunctionError, Models, NightjarOptions, ResolvedModel, Result, TextColumn};
+use crate::{
+    BoundCall, FunctionError, Models, NightjarOptions, PinnedModel, ResolvedModel, Result, TextColumn,
+};
 
 /// What people read about a function, in the reference and in error messages.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub struct ModelFunction {
     pub doc: FunctionDoc,
     /// How many leading arguments are texts.
     pub texts: usize,
+    /// Whether a second text may follow the first, to be read with it as one: for models that were tuned on pairs.
+    pub pairs: bool,
     /// Whether a list of labels may follow the texts (zero-shot).
     pub labels: bool,
     /// The task whose default model answers a call that names none; with labels it is always 'embed'.
@@ -85,6 +89,13 @@ pub struct ModelFunction {
     pub work: Work,
 }
 
+impl ModelFunction {
+    /// Returns whether a call may have so many texts.
+    pub fn takes(&self, texts: usize) -> bool {
+        texts == self.texts || (self.pairs && texts == 2)
+    }
+}
+
 /// A [`ModelFunction`] as DataFusion sees it; its `try_` form is the same function, tolerant.
 #[derive(Debug, Clone)]
 pub struct ModelUdf {
@@ -96,9 +107,11 @@ pub struct ModelUdf {
     signature: Signature,
 }
 
-/// The constant arguments of a call, by their role.
+/// The arguments of a call, by their role.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roles {
+    /// How many come first that are texts.
+    pub(crate) texts: usize,
     pub(crate) labels: Option<usize>,
     pub(crate) model: Option<usize>,
 }
@@ -130,8 +143,21 @@ impl ModelUdf {
     }
 
     /// Returns the position of the argument that names the model, if the call has one.
-    pub fn model_argument(&self, types: &[DataType]) -> Result<Option<usize>> {
-        Ok(self.roles(types)?.model)
+    pub fn model_argument(
+        &self,
+        types: &[DataType],
+        constants: &[Option<&ScalarValue>],
+    ) -> Result<Option<usize>> {
+        Ok(self.roles(types, constants)?.model)
+    }
+
+    /// Returns how many of the arguments of a resolved call are texts: they come first, its model last.
+    pub fn text_arguments(&self, args: &[Expr]) -> usize {
+        let is_labels = |arg: &Expr| matches!(arg, Expr::Literal(value, _) if is_list(&value.data_type()));
+        match args {
+            [_, second, _] if self.function.pairs && !is_labels(second) => 2,
+            _ => self.function.texts,
+        }
     }
 
     /// Returns a call with these arguments as a function of `embed(text)` for each of its texts, where that gives
@@ -163,9 +189,9 @@ impl ModelUdf {
         self.models.as_ref().ok_or_else(|| FunctionError::Unbound { function: self.name.clone() })
     }
 
-    /// Returns which argument is the labels and which is the model, from the arguments' types.
-    pub(crate) fn roles(&self, types: &[DataType]) -> Result<Roles> {
-        let texts = self.function.texts;
+    /// Returns which arguments are texts, labels and the model, from the arguments' types and which of them are constants.
+    pub(crate) fn roles(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<Roles> {
+        let texts = self.texts_of(types, constants);
         let rest = types.get(texts..).ok_or_else(|| self.wrong_arguments(types))?;
         for (index, found) in types.iter().take(texts).enumerate() {
             if !TextColumn::accepts(found) {
@@ -176,20 +202,32 @@ impl ModelUdf {
                 });
             }
         }
-        match rest {
-            [] => Ok(Roles::default()),
-            [one] if is_list(one) && self.function.labels => Ok(Roles { labels: Some(texts), model: None }),
-            [one] if is_text(one) => Ok(Roles { labels: None, model: Some(texts) }),
-            [list, model] if is_list(list) && is_text(model) && self.function.labels => {
-                Ok(Roles { labels: Some(texts), model: Some(texts + 1) })
+        let takes_labels = self.function.labels && texts == self.function.texts;
+        let (labels, model) = match rest {
+            [] => (None, None),
+            [one] if is_list(one) && takes_labels => (Some(texts), None),
+            [one] if is_text(one) => (None, Some(texts)),
+            [list, model] if is_list(list) && is_text(model) && takes_labels => {
+                (Some(texts), Some(texts + 1))
             }
-            _ => Err(self.wrong_arguments(types)),
+            _ => return Err(self.wrong_arguments(types)),
+        };
+        Ok(Roles { texts, labels, model })
+    }
+
+    /// Returns how many leading arguments are texts. A constant at the end of two is a model's name, never a text.
+    fn texts_of(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> usize {
+        let is_constant = |index: usize| constants.get(index).is_some_and(Option::is_some);
+        match types {
+            [_, second] if self.function.pairs && TextColumn::accepts(second) && !is_constant(1) => 2,
+            [_, second, _] if self.function.pairs && TextColumn::accepts(second) => 2,
+            _ => self.function.texts,
         }
     }
 
     /// Returns the model that a call means, from its constant arguments.
     pub fn resolve(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<ResolvedModel> {
-        let roles = self.roles(types)?;
+        let roles = self.roles(types, constants)?;
         let zero_shot = roles.labels.is_some();
         let name = match roles.model {
             None => None,
@@ -208,6 +246,14 @@ impl ModelUdf {
                 model: model.pinned.label(),
                 expected: task.to_string(),
                 found: model.card.task.to_string(),
+            });
+        }
+        if self.function.pairs && !zero_shot && model.card.reads_pairs() != (roles.texts == 2) {
+            return Err(FunctionError::TextsOfModel {
+                function: self.name.clone(),
+                model: model.pinned.label(),
+                name: name.filter(|name| !PinnedModel::is_pinned(name)).map(str::to_owned),
+                pairs: model.card.reads_pairs(),
             });
         }
         Ok(model)
@@ -249,12 +295,10 @@ impl ScalarUDFImpl for ModelUdf {
     /// Refuses nothing: DataFusion would turn the refusal into text. `ModelUdf::roles` refuses when the type of the
     /// result is asked for.
     fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        let roles = self.roles(types).unwrap_or_default();
+        let labels = Some(self.function.texts).filter(|_| self.function.labels);
         let coerced = types.iter().enumerate().map(|(index, found)| {
-            if Some(index) == roles.labels {
+            if Some(index) == labels && is_list(found) {
                 DataType::new_list(DataType::Utf8, true)
-            } else if Some(index) == roles.model {
-                DataType::Utf8
             } else {
                 found.clone()
             }
@@ -292,7 +336,7 @@ impl ScalarUDFImpl for ModelUdf {
             })
             .collect();
         let call = BoundCall::new(self, &types, &constants)?;
-        let texts = &args.args[..self.function.texts];
+        let texts = &args.args[..call.text_arguments()];
         if texts.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) {
             let result = call.evaluate(texts, 1)?;
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));

@@ -11,7 +11,7 @@ use crate::architecture::{Backend, Body, PackedTexts, load_body};
 use crate::job::{EncodeJob, TOKEN_BUDGET};
 use crate::pooling::normalize;
 use crate::tokenizer::TextTokenizer;
-use crate::{Embeddings, EncoderSpec, ModelError, Result};
+use crate::{Embeddings, EncoderSpec, ModelError, Result, Sequence};
 
 /// How an encoder is loaded.
 #[derive(Debug, Clone)]
@@ -105,7 +105,13 @@ impl TextEncoder {
     ///
     /// Tokenises on the rayon pool of the calling thread.
     pub fn prepare(&self, texts: &[&str]) -> EncodeJob {
-        EncodeJob::new(&self.tokenizer, texts, self.token_budget)
+        let sequences: Vec<_> = texts.iter().copied().map(Sequence::Text).collect();
+        self.prepare_sequences(&sequences)
+    }
+
+    /// Returns the work of embedding texts and pairs of texts, one row each, as [`prepare`](Self::prepare) does.
+    pub fn prepare_sequences(&self, sequences: &[Sequence<'_>]) -> EncodeJob {
+        EncodeJob::new(&self.tokenizer, sequences, self.token_budget)
     }
 
     /// Writes the embeddings of one micro-batch's distinct texts to `out`, `[texts, dim]`, on the calling thread.

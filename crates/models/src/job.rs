@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::Sequence;
 use crate::architecture::PackedTexts;
 use crate::tokenizer::{TextTokenizer, TokenizedText};
 
@@ -12,7 +13,7 @@ use crate::tokenizer::{TextTokenizer, TokenizedText};
 /// serves many rows while it is in cache, few enough that activations stay there too and that threads finish together.
 pub(crate) const TOKEN_BUDGET: usize = 512;
 
-/// The work of embedding some rows.
+/// The work of embedding some rows. What it calls a text may also be a pair that is read as one.
 #[derive(Debug, Clone, Default)]
 pub struct EncodeJob {
     /// Distinct texts, shortest first.
@@ -26,18 +27,19 @@ pub struct EncodeJob {
 }
 
 impl EncodeJob {
-    /// Returns the job for `texts`, one row each. Tokenises on the rayon pool.
-    pub(crate) fn new(tokenizer: &TextTokenizer, texts: &[&str], token_budget: usize) -> Self {
-        let mut known: HashMap<&str, u32> = HashMap::with_capacity(texts.len());
-        let mut distinct: Vec<&str> = Vec::new();
-        let mut text_of = Vec::with_capacity(texts.len());
-        for text in texts {
-            text_of.push(*known.entry(text).or_insert_with(|| {
-                distinct.push(text);
+    /// Returns the job for `sequences`, one row each. Tokenises on the rayon pool.
+    pub(crate) fn new(tokenizer: &TextTokenizer, sequences: &[Sequence<'_>], token_budget: usize) -> Self {
+        let mut known: HashMap<Sequence<'_>, u32> = HashMap::with_capacity(sequences.len());
+        let mut distinct: Vec<Sequence<'_>> = Vec::new();
+        let mut text_of = Vec::with_capacity(sequences.len());
+        for &sequence in sequences {
+            text_of.push(*known.entry(sequence).or_insert_with(|| {
+                distinct.push(sequence);
                 distinct.len() as u32 - 1
             }));
         }
-        let tokenized: Vec<_> = distinct.into_par_iter().map(|text| tokenizer.encode(text)).collect();
+        let tokenized: Vec<_> =
+            distinct.into_par_iter().map(|sequence| tokenizer.encode_sequence(sequence)).collect();
         // Like lengths together make micro-batches of like size; the sort is stable, so equal input gives
         // equal jobs.
         let mut sorted: Vec<(usize, TokenizedText)> = tokenized.into_iter().enumerate().collect();

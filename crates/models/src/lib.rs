@@ -33,6 +33,7 @@ mod regression;
 mod regression_metrics;
 mod regularization;
 mod separators;
+mod sequence;
 mod softmax_loss;
 mod spec;
 mod tensor_file;
@@ -61,6 +62,7 @@ pub use pooling::Pooling;
 pub use random::shuffle;
 pub use regression::{RegressionHead, RidgeFit, fit_ridge};
 pub use regression_metrics::{RegressionMoments, RegressionReport, regression_report, spearman};
+pub use sequence::Sequence;
 pub use spec::{BodySizes, EncoderSpec};
 pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use training::{

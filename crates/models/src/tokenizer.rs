@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::separators::Separators;
-use crate::{ModelError, Result};
+use crate::{ModelError, Result, Sequence};
 
 /// Bytes of text that are tokenised at a time, where the tokenizer allows cuts. A window of 256 tokens of
 /// English takes about 1.2 kB, so nearly every long text needs its first piece only.
@@ -68,6 +68,14 @@ pub struct TokenizedPair {
     pub first: usize,
     /// Whether the texts had more tokens than fit into the window.
     pub truncated: bool,
+}
+
+impl From<TokenizedPair> for TokenizedText {
+    /// Returns the pair as a sequence: its first text is of segment 0, what comes after it of segment 1, as in training.
+    fn from(pair: TokenizedPair) -> Self {
+        let type_ids = (0..pair.ids.len()).map(|token| u32::from(token >= pair.first)).collect();
+        TokenizedText { ids: pair.ids, type_ids, truncated: pair.truncated }
+    }
 }
 
 impl TextTokenizer {
@@ -150,6 +158,14 @@ impl TextTokenizer {
         let ids = [before, &first, between].into_iter().flatten().copied().collect::<Vec<_>>();
         let start = ids.len();
         TokenizedPair { ids: [ids, second, after.clone()].concat(), first: start, truncated }
+    }
+
+    /// Returns the tokens of a sequence, by [`TextTokenizer::encode`] or [`TextTokenizer::encode_pair`].
+    pub fn encode_sequence(&self, sequence: Sequence<'_>) -> TokenizedText {
+        match sequence {
+            Sequence::Text(text) => self.encode(text),
+            Sequence::Pair(first, second) => self.encode_pair(first, second).into(),
+        }
     }
 
     /// Returns the text's own tokens: all if there are at most `room`, else more than `room`.

@@ -34,7 +34,8 @@ pub(crate) static KIND: StatementKind = StatementKind {
     summary: "Makes a model, or with `OR REPLACE` another version of one. `FROM` names what it starts from: a model of \
         the catalog (`name` or `name@version`), a known name, `hf://org/repo[@revision]`, or a path; without it, \
         the default base. `FINE_TUNE ON` names labelled rows: the target is the column `label` unless `TARGET` \
-        names another, and the other columns are the inputs. With `task = 'embed'` they are pairs of texts, with a \
+        names another, and the other columns are the inputs: a text, or two that are read as one, by \
+        `classify(first, second, 'name')` later. With `task = 'embed'` the rows are pairs of texts, with a \
         score or without. Without `VALIDATE ON` a part of the rows is set \
         aside to measure on. Returns the metrics of the training and the version created.",
     example: "CREATE MODEL sentiment FROM 'all-MiniLM-L6-v2'

@@ -99,6 +99,9 @@ fn describe(version: &ModelVersion) -> Vec<(String, String)> {
         ("dimensions".to_string(), card.encoder.dim.to_string()),
         ("window".to_string(), format!("{} tokens", card.encoder.window)),
     ];
+    if card.reads_pairs() {
+        rows.push(("reads".to_string(), "pairs of texts".to_string()));
+    }
     let optional = [
         ("base", &card.base),
         ("source", &card.source),

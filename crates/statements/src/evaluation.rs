@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
 use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::functions_aggregate::expr_fn::{count, max};
@@ -43,7 +43,7 @@ pub(crate) async fn evaluate(
     let rows = context.rows(data).await?;
     let schema = rows.schema().as_arrow().clone();
     let learned = version.card.target.as_deref().filter(|name| schema.column_with_name(name).is_some());
-    let roles = Roles::of(&schema, target.or(learned), Some(version.card.task), Method::Head)?;
+    let roles = roles(&schema, version, target.or(learned))?;
     if roles.target.is_none() {
         return Err(TrainingError::NotEvaluable { model: version.reference().to_string() }.into());
     }
@@ -66,6 +66,27 @@ pub(crate) async fn evaluate(
     }
 }
 
+/// Returns the roles of the rows' columns for a model: two texts are those that it learned, where they have their names, whatever
+/// their order.
+fn roles(schema: &Schema, version: &ModelVersion, target: Option<&str>) -> Result<Roles> {
+    let card = &version.card;
+    let mut roles = Roles::of(schema, target, Some(card.task), Method::Full)?;
+    if card.task != Task::Embed && card.reads_pairs() != roles.second.is_some() {
+        return Err(TrainingError::TextsOfModel {
+            model: version.reference().to_string(),
+            pairs: card.reads_pairs(),
+            columns: roles.texts().map(str::to_owned).collect(),
+            target: roles.target_name().to_owned(),
+        }
+        .into());
+    }
+    if let Some(second) = roles.second.as_mut().filter(|second| card.inputs == [second.as_str(), &roles.text])
+    {
+        std::mem::swap(second, &mut roles.text);
+    }
+    Ok(roles)
+}
+
 // The columns of both plans.
 const SEEN: &str = "seen";
 const WITH_TARGET: &str = "with_target";
@@ -78,7 +99,8 @@ fn classification_plan(
     model: &PinnedModel,
     labels: &[String],
 ) -> Result<DataFrame> {
-    let scores = model_call(context, "classify_scores", &[&roles.text], model)?.alias("scores");
+    let texts: Vec<&str> = roles.texts().collect();
+    let scores = model_call(context, "classify_scores", &texts, model)?.alias("scores");
     let rows = rows.select(vec![roles.target_expr().alias("label"), scores])?;
     let (label, scores) = (ident("label"), ident("scores"));
     let prediction = get_field(array_element(scores.clone(), lit(1)), "label");

@@ -130,6 +130,22 @@ pub enum TrainingError {
         /// The model as name@version.
         model: String,
     },
+    /// Evaluating a model of pairs on single texts, or the other way round.
+    #[error(
+        "{model} reads {}, and the rows have {} text {} ({})",
+        if *pairs { "pairs of texts" } else { "single texts" },
+        columns.len(), if columns.len() == 1 { "column" } else { "columns" }, list(columns)
+    )]
+    TextsOfModel {
+        /// The model as name@version.
+        model: String,
+        /// Whether it reads pairs.
+        pairs: bool,
+        /// The text columns of the rows.
+        columns: Vec<String>,
+        /// The target column.
+        target: String,
+    },
     /// Shards that would have no row.
     #[error("{shards} shards can't share {rows} rows to learn from")]
     MoreShardsThanRows {
@@ -213,6 +229,7 @@ impl Failure for TrainingError {
             Self::NotFinite { .. } => "training.not_finite",
             Self::BaseMissing { .. } => "training.base_missing",
             Self::NotEvaluable { .. } => "training.not_evaluable",
+            Self::TextsOfModel { .. } => "training.texts_of_model",
             Self::MoreShardsThanRows { .. } => "training.more_shards_than_rows",
             Self::Folder { .. } => "training.folder",
             Self::OtherTask { .. } => "training.other_task",
@@ -238,9 +255,15 @@ impl Failure for TrainingError {
             Self::TargetType { target, .. } => format!("make it text: CAST({target} AS VARCHAR)"),
             Self::NoInput { target } => select("text", target),
             Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
-            Self::SeveralTexts { columns, target, .. } => {
+            Self::SeveralTexts { columns, target, method } => {
                 let joined = columns.join(" || ' ' || ");
-                format!("keep one, or join them: FINE_TUNE ON (SELECT {joined} AS text, {target} FROM …)")
+                let pairs = match (method, columns.len()) {
+                    (Method::Head, 2) => ", or have them read as a pair: WITH (method = 'full')",
+                    _ => "",
+                };
+                format!(
+                    "keep one, or join them: FINE_TUNE ON (SELECT {joined} AS text, {target} FROM …){pairs}"
+                )
             }
             Self::PairColumns { .. } => {
                 "name them: FINE_TUNE ON (SELECT question, answer FROM …), and a score if there is one"
@@ -262,6 +285,12 @@ impl Failure for TrainingError {
             Self::NotFinite { target, .. } => format!("leave such rows out: WHERE NOT isnan({target})"),
             Self::BaseMissing { base } => format!("run: nightjar model pull '{base}'"),
             Self::NotEvaluable { .. } => "name a score: ON (SELECT first, second, score FROM …)".to_owned(),
+            Self::TextsOfModel { pairs: true, target, .. } => {
+                format!("name both: ON (SELECT first, second, {target} FROM …)")
+            }
+            Self::TextsOfModel { columns, target, .. } => {
+                format!("keep one: ON (SELECT {}, {target} FROM …)", columns[0])
+            }
             Self::MoreShardsThanRows { rows, .. } => format!("shards takes 1 to {rows} here"),
             Self::Folder { .. } => {
                 "is the disk full, or the store's folder read-only? The run resumes where it stopped"

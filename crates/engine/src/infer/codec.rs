@@ -125,7 +125,7 @@ impl InferPhysicalCodec {
         let Some(udf) = ModelUdf::of(&function) else {
             return Err(broken(&format!("{} is no model function", call.function)));
         };
-        if call.texts.len() != udf.function().texts {
+        if !udf.function().takes(call.texts.len()) {
             return Err(broken(&format!("{} with {} texts", call.function, call.texts.len())));
         }
         require_pinned(&call.model)?;

@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
     PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use nightjar_functions::{BoundCall, EncodePass, PinnedModel, TextColumn};
+use nightjar_functions::{BoundCall, CallTexts, EncodePass, PinnedModel};
 use nightjar_models::{EncodeJob, TextEncoder};
 
 use super::gather::Gather;
@@ -53,7 +53,7 @@ impl PhysicalCall {
         &self.column
     }
 
-    fn texts(&self, batch: &RecordBatch) -> Result<Vec<TextColumn>> {
+    fn texts(&self, batch: &RecordBatch) -> Result<CallTexts> {
         let values =
             self.args.iter().map(|arg| arg.evaluate(batch)).collect::<Result<Vec<ColumnarValue>>>()?;
         Ok(self.bound.texts(&values, batch.num_rows())?)
@@ -321,14 +321,14 @@ impl InferRun {
 /// Returns the results of the calls on their texts, one encoder pass a body.
 fn run_calls(
     calls: &[Arc<BoundCall>],
-    texts: &[Vec<TextColumn>],
+    texts: &[CallTexts],
     metrics: &InferMetrics,
     stop: &Stop,
 ) -> Result<Vec<ArrayRef>> {
     let mut results = vec![None; calls.len()];
     for (encoder, members) in bodies(calls, metrics)? {
-        let columns: Vec<&[TextColumn]> = members.iter().map(|&call| texts[call].as_slice()).collect();
-        let mut pass = EncodePass::new(encoder, &columns);
+        let of_body: Vec<&CallTexts> = members.iter().map(|&call| &texts[call]).collect();
+        let mut pass = EncodePass::new(encoder, &of_body);
         metrics.begin(pass.job());
         let whole = pass.encode(|job, micro_batch| {
             metrics.encoded(job, micro_batch);

@@ -111,6 +111,6 @@ pub(super) fn is_over(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn texts_are_columns(call: &Expr) -> bool {
     let Expr::ScalarFunction(function) = call else { return false };
-    let texts = ModelUdf::of(&function.func).map_or(0, |udf| udf.function().texts);
+    let texts = ModelUdf::of(&function.func).map_or(0, |udf| udf.text_arguments(&function.args));
     function.args.iter().take(texts).all(|arg| matches!(arg, Expr::Column(_)))
 }

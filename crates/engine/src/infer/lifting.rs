@@ -280,7 +280,7 @@ impl<'a> Lifting<'a> {
     /// Returns the call with its texts NULL on the rows that don't reach it.
     fn mask(&self, call: &Expr, guard: &Guard) -> Result<Expr> {
         let Expr::ScalarFunction(ScalarFunction { func, args }) = call else { return Ok(call.clone()) };
-        let texts = ModelUdf::of(func).map_or(0, |udf| udf.function().texts);
+        let texts = ModelUdf::of(func).map_or(0, |udf| udf.text_arguments(args));
         let schema = self.schema()?;
         let args = args
             .iter()
@@ -332,8 +332,10 @@ pub(super) fn has_model_call(expr: &Expr) -> bool {
 pub(super) fn share_encodings(a: &Expr, b: &Expr) -> bool {
     let (Expr::ScalarFunction(a), Expr::ScalarFunction(b)) = (a, b) else { return false };
     let (Some(of_a), Some(of_b)) = (ModelUdf::of(&a.func), ModelUdf::of(&b.func)) else { return false };
-    let texts = of_a.function().texts;
-    texts == of_b.function().texts
+    let texts = of_a.text_arguments(&a.args);
+    texts == of_b.text_arguments(&b.args)
+        // Of two texts, a function of pairs reads one sequence and any other two.
+        && (texts == 1 || of_a.function().pairs == of_b.function().pairs)
         && a.args.get(..texts) == b.args.get(..texts)
         && of_a.tolerant() == of_b.tolerant()
         && matches!((encoder(of_a, &a.args), encoder(of_b, &b.args)), (Some(a), Some(b)) if a == b)

@@ -111,7 +111,7 @@ fn plan_call(
         function.args.iter().map(|arg| arg.get_type(input.schema())).collect::<Result<Vec<DataType>>>()?;
     let constants: Vec<Option<&ScalarValue>> = function.args.iter().map(constant).collect();
     let bound = BoundCall::new(udf, &types, &constants)?;
-    let texts = function.args.iter().take(udf.function().texts);
+    let texts = function.args.iter().take(bound.text_arguments());
     let args = texts.map(plan_argument).collect::<Result<Vec<_>>>()?;
     Ok(PhysicalCall::new(bound, args, call.column.clone()))
 }

@@ -4,6 +4,7 @@
 mod broken_files;
 mod encoder;
 mod learning;
+mod pairs;
 mod real_model;
 mod specs;
 mod tokenizer;
