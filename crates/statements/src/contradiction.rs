@@ -33,6 +33,14 @@ pub enum Contradiction {
         /// The base as the catalog names it.
         base: String,
     },
+    /// An embedding model, which has no head, without a layer to train.
+    #[error("freeze_layers = {layers} freezes every layer of {base}, which leaves none for the task 'embed'")]
+    NothingToMove {
+        /// The layers of the base.
+        layers: usize,
+        /// The base as the catalog names it.
+        base: String,
+    },
     /// Low-rank additions without a layer to add to.
     #[error("freeze_layers = {layers} freezes every layer of {base}, which leaves none for method 'lora'")]
     NothingToAdapt {
@@ -87,6 +95,9 @@ impl Contradiction {
         if method == Method::Lora && frozen == layers {
             return Err(Self::NothingToAdapt { layers, base: base.to_owned() });
         }
+        if frozen == layers && options.task() == Some("embed") {
+            return Err(Self::NothingToMove { layers, base: base.to_owned() });
+        }
         Ok(())
     }
 
@@ -116,6 +127,7 @@ impl Failure for Contradiction {
             Self::NothingToValidate { .. } => "training_option_nothing_to_validate",
             Self::ValidatedTwice { .. } => "training_option_validated_twice",
             Self::TooManyFrozen { .. } => "training_option_too_many_frozen",
+            Self::NothingToMove { .. } => "training_option_nothing_to_move",
             Self::NothingToAdapt { .. } => "training_option_nothing_to_adapt",
             Self::NoLabels { .. } => "training_option_no_labels",
             Self::NothingToContrast => "training_option_nothing_to_contrast",
@@ -130,6 +142,7 @@ impl Failure for Contradiction {
             }
             Self::ValidatedTwice { .. } => "leave validation_fraction or VALIDATE ON out".to_owned(),
             Self::TooManyFrozen { layers, .. } => format!("freeze_layers takes 0 to {layers} here"),
+            Self::NothingToMove { layers, .. } => format!("freeze_layers takes 0 to {} here", layers - 1),
             Self::NothingToAdapt { layers, .. } => {
                 format!("freeze_layers takes 0 to {} here; method 'head' keeps the whole encoder", layers - 1)
             }
@@ -190,6 +203,11 @@ mod tests {
         assert_eq!(freeze("lora", "1"), Ok(()));
         let found = freeze("lora", "2").unwrap_err();
         assert_eq!(found, Contradiction::NothingToAdapt { layers: 2, base: "tiny@1".to_owned() });
+        let embed = |layers| check(&[("task", "embed"), ("freeze_layers", layers)], false);
+        assert_eq!(embed("1"), Ok(()));
+        let found = embed("2").unwrap_err();
+        assert_eq!(found, Contradiction::NothingToMove { layers: 2, base: "tiny@1".to_owned() });
+        assert_eq!(found.hint().as_deref(), Some("freeze_layers takes 0 to 1 here"));
     }
 
     #[test]
