@@ -68,6 +68,9 @@ pub struct ModelCard {
     /// Class labels, in the order of the head's rows; empty unless the task is `classify`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Whether a text may have any number of the labels, none included, rather than one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
     /// The columns it was trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
@@ -106,6 +109,7 @@ impl ModelCard {
             body,
             encoder,
             labels: Vec::new(),
+            multi_label: false,
             inputs: Vec::new(),
             target: None,
             method: None,

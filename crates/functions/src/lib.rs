@@ -17,6 +17,7 @@ mod pinned;
 mod models;
 
 mod call;
+mod label_lists;
 mod pass;
 mod text_column;
 mod udf;
@@ -47,7 +48,8 @@ pub use base_card::with_fidelity;
 pub use call::BoundCall;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
-pub use metrics::{MetricFunction, confusion_matrix_of};
+pub use label_lists::LabelLists;
+pub use metrics::{MetricFunction, classes_of, confusion_matrix_of};
 pub use models::{ADAPTER_FILE, CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
 pub use pass::EncodePass;

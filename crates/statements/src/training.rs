@@ -91,6 +91,9 @@ impl Training<'_> {
         let target = self.fine_tune.target.as_deref();
         let roles = Roles::of(rows.schema().as_arrow(), target, self.task(), self.options.method())?;
         Contradiction::check_task(&self.options, roles.task)?;
+        if roles.multi_label {
+            Contradiction::check_multi_label(&self.options)?;
+        }
         if roles.task == Task::Embed && roles.target.is_none() {
             Contradiction::check_contrast(&self.options)?;
         }
@@ -102,7 +105,11 @@ impl Training<'_> {
         let schema = rows.schema().as_arrow();
         match &roles.target {
             None => Roles::of_pairs(schema, Score::None),
-            target => Roles::of(schema, target.as_deref(), Some(roles.task), self.options.method()),
+            target => {
+                let others = Roles::of(schema, target.as_deref(), Some(roles.task), self.options.method())?;
+                others.check_multi_label(schema, roles.multi_label)?;
+                Ok(others)
+            }
         }
     }
 
@@ -188,6 +195,7 @@ impl Training<'_> {
             body: self.base.card.body,
             encoder,
             labels: trained.head.labels(),
+            multi_label: false,
             inputs: vec![roles.text.clone()],
             target: roles.target.clone(),
             method: Some(self.options.method().to_string()),

@@ -104,10 +104,16 @@ impl History {
     /// Returns the epoch, from 0, whose metric is best; the first of equals. Without validation, the last.
     pub(super) fn best(&self, task: Task) -> Option<usize> {
         let last = self.epochs.len().checked_sub(1)?;
-        let score = |epoch: &Epoch| match task {
-            Task::Regress => epoch.metrics.get("rmse").map(|rmse| -rmse),
-            Task::Embed => epoch.metrics.get("spearman").or_else(|| epoch.metrics.get("mrr")).copied(),
-            Task::Classify => epoch.metrics.get("accuracy").copied(),
+        let score = |Epoch { metrics, .. }: &Epoch| match task {
+            Task::Regress => metrics.get("rmse").map(|rmse| (-rmse, 0.0)),
+            Task::Embed => {
+                metrics.get("spearman").or_else(|| metrics.get("mrr")).map(|metric| (*metric, 0.0))
+            }
+            Task::Classify => match metrics.get("micro_f1") {
+                // Before any label is likely it is 0, while the loss falls already.
+                Some(micro_f1) => Some((*micro_f1, -metrics.get("validation_loss").copied().unwrap_or(0.0))),
+                None => metrics.get("accuracy").map(|accuracy| (*accuracy, 0.0)),
+            },
         };
         let mut best = None;
         for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))
