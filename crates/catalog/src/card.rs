@@ -130,3 +130,19 @@ fn finite<S: serde::Serializer>(
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().filter(|(_, value)| value.is_finite()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_from_before_multi_label_read_back_as_they_were() {
+        let card = ModelCard::base_model(Digest::of(b"body"), EncoderSpec::default(), "hf://org/repo@1");
+        let json = serde_json::to_string(&card).unwrap();
+        assert!(!json.contains("multi_label"), "{json}");
+        assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
+        let card = ModelCard { multi_label: true, ..card };
+        let json = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
+    }
+}

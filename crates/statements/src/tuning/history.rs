@@ -130,3 +130,29 @@ impl History {
         if patience > 0 { self.epochs.get(self.best(task)?) } else { self.epochs.last() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(epochs: &[&[(&str, f64)]]) -> History {
+        let epoch = |metrics: &&[(&str, f64)]| Epoch {
+            round: 0,
+            step: 0,
+            metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        };
+        History { epochs: epochs.iter().map(epoch).collect(), ..History::default() }
+    }
+
+    #[test]
+    fn lists_of_labels_go_by_micro_f1_and_before_any_is_likely_by_the_loss() {
+        let epoch = |micro_f1, loss| [("accuracy", 0.5), ("micro_f1", micro_f1), ("validation_loss", loss)];
+        let (first, second, third) = (epoch(0.0, 0.6), epoch(0.0, 0.4), epoch(0.0, 0.5));
+        let best = |epochs: &[&[(&str, f64)]]| history(epochs).best(Task::Classify);
+        assert_eq!(best(&[&first, &second, &third]), Some(1));
+        assert_eq!(best(&[&first, &second, &epoch(0.1, 0.9)]), Some(2));
+        let one_label = |accuracy, loss| [("accuracy", accuracy), ("validation_loss", loss)];
+        assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.7, 0.4)]), Some(0), "the first of equals");
+        assert_eq!(best(&[&[], &[]]), Some(1), "without validation the last");
+    }
+}
