@@ -68,6 +68,9 @@ pub struct ModelCard {
     /// Class labels, in the order of the head's rows; empty unless the task is `classify`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Whether a text may have any number of the labels, none included, rather than one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
     /// The columns it was trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
@@ -112,6 +115,7 @@ impl ModelCard {
             body,
             encoder,
             labels: Vec::new(),
+            multi_label: false,
             inputs: Vec::new(),
             target: None,
             method: None,
@@ -149,5 +153,16 @@ mod tests {
         // A card from before there were pairs, or that never trained; an encoder that learned from pairs.
         assert!(!card("classify", r#", "inputs": ["review"]"#).reads_pairs());
         assert!(!card("classify", "").reads_pairs() && !card("embed", pair).reads_pairs());
+    }
+
+    #[test]
+    fn cards_from_before_multi_label_read_back_as_they_were() {
+        let card = ModelCard::base_model(Digest::of(b"body"), EncoderSpec::default(), "hf://org/repo@1");
+        let json = serde_json::to_string(&card).unwrap();
+        assert!(!json.contains("multi_label"), "{json}");
+        assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
+        let card = ModelCard { multi_label: true, ..card };
+        let json = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
     }
 }

@@ -74,7 +74,7 @@ impl BoundCall {
 
     /// Returns the type of the result.
     pub fn return_type(&self) -> DataType {
-        (self.function.returns)(&self.model.card)
+        (self.function.returns)(&self.model.card, self.labels.is_some())
     }
 
     /// Returns the classification head of the model.

@@ -17,7 +17,8 @@ pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
         name: "classify_scores",
         syntax: "classify_scores(text [, model]) or classify_scores(first, second [, model]) or \
                  classify_scores(text, ['label', …] [, model])",
-        summary: "Every label with its probability, best first, summing to 1.",
+        summary: "Every label with its probability, best first; they sum to 1, but for a model that learned lists of labels, \
+                  where each is by itself.",
         returns: "List<Struct<label Utf8, score Float32>>",
         notes: "NULL gives NULL, and two texts are read, as in classify. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
                 sentence encoders are trained.",
@@ -28,7 +29,7 @@ pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
     labels: true,
     task: Task::Classify,
     needs_task: true,
-    returns: |_| DataType::List(Arc::new(Field::new_list_field(DataType::Struct(fields()), true))),
+    returns: |_, _| DataType::List(Arc::new(Field::new_list_field(DataType::Struct(fields()), true))),
     of_embeddings: None,
     work: Work::Encode(finish),
 };
@@ -48,6 +49,8 @@ const ZERO_SHOT_SCALE: f32 = 20.0;
 pub(crate) enum Scorer<'a> {
     /// By a tuned head.
     Head(Arc<ClassifierHead>),
+    /// By a tuned head whose labels don't exclude each other.
+    MultiLabel(Arc<ClassifierHead>),
     /// By the cosine to each label's own embedding.
     ZeroShot {
         /// The labels as given.
@@ -61,6 +64,7 @@ impl<'a> Scorer<'a> {
     /// Returns the scorer of a call.
     pub(crate) fn new(call: &'a BoundCall) -> Result<Self> {
         match call.labels() {
+            None if call.model().card.multi_label => Ok(Self::MultiLabel(call.head()?)),
             None => Ok(Self::Head(call.head()?)),
             Some(labels) => Ok(Self::ZeroShot { labels, embeddings: call.label_embeddings()? }),
         }
@@ -69,15 +73,21 @@ impl<'a> Scorer<'a> {
     /// Returns the labels, in the order of the scores.
     pub(crate) fn labels(&self) -> &[String] {
         match self {
-            Self::Head(head) => &head.labels,
+            Self::Head(head) | Self::MultiLabel(head) => &head.labels,
             Self::ZeroShot { labels, .. } => labels,
         }
     }
 
-    /// Returns the probabilities `[labels]` of one embedding `[dim]`; they sum to 1.
+    /// Returns whether a text may have any number of the labels.
+    pub(crate) fn is_multi_label(&self) -> bool {
+        matches!(self, Self::MultiLabel(_))
+    }
+
+    /// Returns the probabilities `[labels]` of one embedding `[dim]`; they sum to 1 where labels exclude each other.
     pub(crate) fn scores(&self, embedding: &[f32]) -> Vec<f32> {
         match self {
             Self::Head(head) => head.probabilities_of(embedding),
+            Self::MultiLabel(head) => head.sigmoids_of(embedding),
             Self::ZeroShot { labels, embeddings } => {
                 let wide = |vector: &'_ [f32]| vector.iter().copied().map(f64::from).collect::<Vec<_>>();
                 let embedding = wide(embedding);

@@ -25,7 +25,7 @@ pub(crate) static COUNT_TOKENS: ModelFunction = ModelFunction {
     labels: false,
     task: Task::Embed,
     needs_task: false,
-    returns: |_| DataType::Int32,
+    returns: |_, _| DataType::Int32,
     of_embeddings: None,
     work: Work::Tokenize(count),
 };

@@ -30,7 +30,7 @@ pub(crate) static EMBED: ModelFunction = ModelFunction {
     work: Work::Encode(finish),
 };
 
-fn returns(card: &ModelCard) -> DataType {
+fn returns(card: &ModelCard, _: bool) -> DataType {
     DataType::FixedSizeList(Arc::new(Field::new_list_field(DataType::Float32, true)), card.encoder.dim as i32)
 }
 

@@ -155,6 +155,26 @@ pub fn f1_of(label: Expr, prediction: Expr, class: &str) -> Expr {
     metric(&crate::metrics::per_class::F1, vec![label, prediction, lit(class)])
 }
 
+/// Returns, of all the labels that are predicted, the share that are right.
+pub fn micro_precision(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::micro::MICRO_PRECISION, vec![label, prediction])
+}
+
+/// Returns, of all the labels that rows bear, the share that are predicted.
+pub fn micro_recall(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::micro::MICRO_RECALL, vec![label, prediction])
+}
+
+/// Returns the harmonic mean of those two.
+pub fn micro_f1(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::micro::MICRO_F1, vec![label, prediction])
+}
+
+/// Returns how many rows bear each label, are predicted to, and both.
+pub fn label_counts(label: Expr, prediction: Expr) -> Expr {
+    metric(&crate::metrics::label_counts::LABEL_COUNTS, vec![label, prediction])
+}
+
 /// Returns how many rows have each pair of label and prediction.
 pub fn confusion_matrix(label: Expr, prediction: Expr) -> Expr {
     metric(&crate::metrics::confusion_matrix::CONFUSION_MATRIX, vec![label, prediction])

@@ -18,6 +18,7 @@ mod models;
 
 mod call;
 mod call_texts;
+mod label_lists;
 mod pass;
 mod text_column;
 mod udf;
@@ -49,7 +50,8 @@ pub use call::BoundCall;
 pub use call_texts::CallTexts;
 pub use datafusion_error::{CATALOG, SCHEMA, find_failure, into_datafusion, readable};
 pub use error::{FunctionError, Result};
-pub use metrics::{MetricFunction, confusion_matrix_of};
+pub use label_lists::LabelLists;
+pub use metrics::{MetricFunction, classes_of, confusion_matrix_of};
 pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
 pub use pass::EncodePass;

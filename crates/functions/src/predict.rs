@@ -24,7 +24,7 @@ pub(crate) static PREDICT: ModelFunction = ModelFunction {
     labels: false,
     task: Task::Regress,
     needs_task: true,
-    returns: |_| DataType::Float64,
+    returns: |_, _| DataType::Float64,
     of_embeddings: None,
     work: Work::Encode(finish),
 };

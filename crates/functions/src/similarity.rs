@@ -25,7 +25,7 @@ pub(crate) static SIMILARITY: ModelFunction = ModelFunction {
     labels: false,
     task: Task::Embed,
     needs_task: false,
-    returns: |_| DataType::Float32,
+    returns: |_, _| DataType::Float32,
     of_embeddings: Some(&COSINE_SIMILARITY),
     work: Work::Encode(finish),
 };

@@ -24,7 +24,7 @@ pub(crate) static TOKENIZE: ModelFunction = ModelFunction {
     labels: false,
     task: Task::Embed,
     needs_task: false,
-    returns: |_| DataType::new_list(DataType::Utf8, true),
+    returns: |_, _| DataType::new_list(DataType::Utf8, true),
     of_embeddings: None,
     work: Work::Tokenize(tokenize),
 };

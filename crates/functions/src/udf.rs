@@ -80,8 +80,8 @@ pub struct ModelFunction {
     pub task: Task,
     /// Whether a named model must be for that task, or any model's body will do.
     pub needs_task: bool,
-    /// The type of the result for a model.
-    pub returns: fn(&ModelCard) -> DataType,
+    /// The type of the result for a model, and whether the call gives labels of its own (zero-shot).
+    pub returns: fn(&ModelCard, bool) -> DataType,
     /// The function of its texts' embeddings that gives the same bits, where there is one: a join on it then
     /// encodes each side by itself.
     pub of_embeddings: Option<&'static VectorFunction>,
@@ -313,7 +313,8 @@ impl ScalarUDFImpl for ModelUdf {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let model = self.resolve(&types, args.scalar_arguments)?;
-        Ok(Arc::new(Field::new(&self.name, (self.function.returns)(&model.card), true)))
+        let zero_shot = self.roles(&types, args.scalar_arguments)?.labels.is_some();
+        Ok(Arc::new(Field::new(&self.name, (self.function.returns)(&model.card, zero_shot), true)))
     }
 
     fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {

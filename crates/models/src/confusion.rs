@@ -28,6 +28,15 @@ impl ClassCounts {
     pub fn f1(self) -> f64 {
         ratio(2 * self.hits, self.predicted + self.support)
     }
+
+    /// Returns the counts of two classes, or of two parts of the rows, together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            hits: self.hits + other.hits,
+            predicted: self.predicted + other.predicted,
+            support: self.support + other.support,
+        }
+    }
 }
 
 pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
@@ -109,6 +118,14 @@ impl ConfusionMatrix {
         let classes = self.classes();
         let sum: f64 = classes.values().map(|counts| metric(*counts)).sum();
         (!classes.is_empty()).then(|| sum / classes.len() as f64)
+    }
+
+    /// Returns a metric of the counts of all classes together; none without rows. Where each row has one label and one
+    /// prediction, precision, recall and F1 are all the accuracy.
+    pub fn micro(&self, metric: fn(ClassCounts) -> f64) -> Option<f64> {
+        let classes = self.classes();
+        let all = classes.values().copied().fold(ClassCounts::default(), ClassCounts::plus);
+        (!classes.is_empty()).then(|| metric(all))
     }
 
     /// Returns the bytes on the heap, roughly.

@@ -50,6 +50,12 @@ impl ClassifierHead {
         logits.iter().map(|logit| ((logit - max).exp() / total) as f32).collect()
     }
 
+    /// Returns the probability of each class by itself, of one embedding `[dim]`: the sigmoid of its logit. For heads that
+    /// were trained on any number of labels a row; the probabilities sum to anything.
+    pub fn sigmoids_of(&self, embedding: &[f32]) -> Vec<f32> {
+        self.logits(embedding).iter().map(|logit| (1.0 / (1.0 + (-logit).exp())) as f32).collect()
+    }
+
     /// Returns the most probable class of each row; the first one where several are equal.
     pub fn best(&self, embeddings: &Embeddings) -> Vec<usize> {
         let best = |row: &[f32]| {

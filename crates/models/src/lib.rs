@@ -22,6 +22,7 @@ mod fidelity;
 mod head;
 mod head_file;
 mod job;
+mod label_sets;
 mod lbfgs;
 mod logistic;
 mod metrics;
@@ -52,6 +53,7 @@ pub use failure::Failure;
 pub use fidelity::{Fidelity, fidelities};
 pub use head::ClassifierHead;
 pub use job::EncodeJob;
+pub use label_sets::LabelSetCounts;
 pub use logistic::{
     ClassWeights, FitPhase, FitProgress, LogisticFit, LogisticOptions, Progress, fit_logistic,
 };

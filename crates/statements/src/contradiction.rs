@@ -57,6 +57,15 @@ pub enum Contradiction {
         /// The task.
         task: Task,
     },
+    /// An option for rows with one label each.
+    #[error("option {option} is for one label a row, and the target is a list of labels")]
+    OneLabelOnly {
+        /// The option.
+        option: &'static str,
+    },
+    /// Fitting a head to lists.
+    #[error("method 'head' learns one label a row, and the target is a list of labels")]
+    HeadTakesOneLabel,
     /// Telling pairs apart one by one.
     #[error("pairs without scores are told apart from the others of their batch, and batch_size is 1")]
     NothingToContrast,
@@ -106,6 +115,20 @@ impl Contradiction {
         if options.batch_size() == 1 { Err(Self::NothingToContrast) } else { Ok(()) }
     }
 
+    /// Finds what contradicts learning from lists of labels.
+    pub(crate) fn check_multi_label(options: &OptionValues) -> Result<(), Contradiction> {
+        if options.method() == Method::Head {
+            return Err(Self::HeadTakesOneLabel);
+        }
+        if options.class_weights() == ClassWeights::Balanced {
+            return Err(Self::OneLabelOnly { option: "class_weights" });
+        }
+        if options.label_smoothing() > 0.0 {
+            return Err(Self::OneLabelOnly { option: "label_smoothing" });
+        }
+        Ok(())
+    }
+
     /// Finds the options that this task has no use for.
     pub(crate) fn check_task(options: &OptionValues, task: Task) -> Result<(), Contradiction> {
         if task == Task::Classify {
@@ -130,6 +153,8 @@ impl Failure for Contradiction {
             Self::NothingToMove { .. } => "training_option_nothing_to_move",
             Self::NothingToAdapt { .. } => "training_option_nothing_to_adapt",
             Self::NoLabels { .. } => "training_option_no_labels",
+            Self::OneLabelOnly { .. } => "training_option_one_label_only",
+            Self::HeadTakesOneLabel => "training_option_head_takes_one_label",
             Self::NothingToContrast => "training_option_nothing_to_contrast",
             Self::HeadCannotEmbed => "training_option_head_cannot_embed",
         }
@@ -146,7 +171,8 @@ impl Failure for Contradiction {
             Self::NothingToAdapt { layers, .. } => {
                 format!("freeze_layers takes 0 to {} here; method 'head' keeps the whole encoder", layers - 1)
             }
-            Self::NoLabels { option, .. } => format!("leave {option} out"),
+            Self::NoLabels { option, .. } | Self::OneLabelOnly { option } => format!("leave {option} out"),
+            Self::HeadTakesOneLabel => "say method = 'full' or method = 'lora'".to_owned(),
             Self::NothingToContrast => "batch_size takes 2 or more here; more teach more".to_owned(),
             Self::HeadCannotEmbed => "say method = 'full' or method = 'lora'".to_owned(),
         })
@@ -220,6 +246,24 @@ mod tests {
         let found = Contradiction::check_task(&weighed, Task::Regress).unwrap_err();
         assert_eq!(found, Contradiction::NoLabels { option: "class_weights", task: Task::Regress });
         assert_eq!(Contradiction::check_task(&options(&[]), Task::Regress), Ok(()));
+    }
+
+    #[test]
+    fn options_for_one_label_do_not_go_with_lists() {
+        let check = |given: &[(&str, &str)]| {
+            Contradiction::check_multi_label(&options(given)).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&[("method", "full"), ("label_smoothing", "0")]), Ok(()));
+        assert_eq!(check(&[("method", "lora"), ("class_weights", "none")]), Ok(()));
+        for option in [("class_weights", "balanced"), ("label_smoothing", "0.1")] {
+            let found = check(&[("method", "full"), option]).unwrap_err();
+            assert_eq!(
+                found,
+                format!("option {} is for one label a row, and the target is a list of labels", option.0)
+            );
+        }
+        let found = check(&[("method", "head")]).unwrap_err();
+        assert_eq!(found, "method 'head' learns one label a row, and the target is a list of labels");
     }
 
     #[test]

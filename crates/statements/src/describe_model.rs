@@ -119,6 +119,9 @@ fn describe(version: &ModelVersion) -> Vec<(String, String)> {
     if !card.labels.is_empty() {
         rows.push(("labels".to_string(), card.labels.join(", ")));
     }
+    if card.multi_label {
+        rows.push(("labels of a text".to_string(), "any number".to_string()));
+    }
     if card.rows > 0 {
         rows.push(("rows".to_string(), card.rows.to_string()));
     }

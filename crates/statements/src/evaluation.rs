@@ -22,7 +22,7 @@ use crate::labelled_rows::{Roles, model_call, sort_labels, warn_of_truncated};
 use crate::method::Method;
 use crate::plan_progress::{execute_watched, plan_progress};
 use crate::training_error::TrainingError;
-use crate::{StatementContext, TrainingData};
+use crate::{StatementContext, TrainingData, label_list_evaluation};
 
 /// A metric of the whole, or of one class.
 pub(crate) type Metric = (&'static str, Option<String>, f64);
@@ -47,6 +47,9 @@ pub(crate) async fn evaluate(
     if roles.target.is_none() {
         return Err(TrainingError::NotEvaluable { model: version.reference().to_string() }.into());
     }
+    if version.card.task == Task::Classify {
+        roles.check_multi_label(&schema, version.card.multi_label)?;
+    }
     let pinned = PinnedModel::from(version);
     match version.card.task {
         Task::Regress => {
@@ -56,6 +59,11 @@ pub(crate) async fn evaluate(
         Task::Embed => {
             let measured = run(context, regression_plan(context, rows, &roles, &pinned)?, &pinned).await?;
             Ok(similarity(&regression_report(context, &measured, &roles)?))
+        }
+        Task::Classify if version.card.multi_label => {
+            let plan = label_list_evaluation::plan(context, rows, &roles, &pinned)?;
+            let measured = run(context, plan, &pinned).await?;
+            label_list_evaluation::metrics(context, &measured, &roles, &version.card.labels)
         }
         Task::Classify => {
             let labels = &version.card.labels;
@@ -88,8 +96,8 @@ fn roles(schema: &Schema, version: &ModelVersion, target: Option<&str>) -> Resul
 }
 
 // The columns of both plans.
-const SEEN: &str = "seen";
-const WITH_TARGET: &str = "with_target";
+pub(crate) const SEEN: &str = "seen";
+pub(crate) const WITH_TARGET: &str = "with_target";
 
 /// Returns the plan that counts labels against predictions, in one row.
 fn classification_plan(
@@ -128,11 +136,7 @@ fn classification_report(
     sort_labels(&mut found);
     let mut labels = known.to_vec();
     labels.extend(found.into_iter().filter(|label| !known.contains(label)));
-    for unseen in &labels[known.len()..] {
-        context
-            .watch
-            .warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
-    }
+    warn_of_unseen(context, &labels[known.len()..]);
     let log_loss = number(measured, "log_loss")?.unwrap_or(f64::NAN);
     // With a label that the model never saw there are three classes, and no curve of two.
     let roc_auc = if labels.len() == 2 { number(measured, "roc_auc")? } else { None };
@@ -142,6 +146,15 @@ fn classification_report(
         .map(|label| (label.clone(), classes.remove(label.as_str()).unwrap_or_default()))
         .collect();
     Ok(ClassificationReport::of_counts(&counted, log_loss, roc_auc))
+}
+
+/// Warns of labels that the model can't give.
+pub(crate) fn warn_of_unseen(context: &StatementContext, labels: &[String]) {
+    for unseen in labels {
+        context
+            .watch
+            .warn(&format!("the model has never seen the label '{unseen}'; its rows count as wrong"));
+    }
 }
 
 /// Returns the plan that sums up how predictions compare to the truth, in one row: numbers, or the cosines of pairs to scores.
@@ -212,7 +225,12 @@ async fn run(context: &StatementContext, plan: DataFrame, model: &PinnedModel) -
 }
 
 /// Refuses rows of which none counts, and warns of those that don't.
-fn check_rows(context: &StatementContext, measured: &RecordBatch, roles: &Roles, counted: u64) -> Result<()> {
+pub(crate) fn check_rows(
+    context: &StatementContext,
+    measured: &RecordBatch,
+    roles: &Roles,
+    counted: u64,
+) -> Result<()> {
     let seen = whole_number(measured, SEEN)?;
     if seen == 0 {
         return Err(TrainingError::NoRows { purpose: PURPOSE }.into());
@@ -230,20 +248,20 @@ fn check_rows(context: &StatementContext, measured: &RecordBatch, roles: &Roles,
     Ok(())
 }
 
-fn column<'a>(measured: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+pub(crate) fn column<'a>(measured: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     let found = measured.column_by_name(name);
     found.ok_or_else(|| StatementError::Internal(format!("an evaluation without {name}")))
 }
 
-fn number(measured: &RecordBatch, name: &str) -> Result<Option<f64>> {
+pub(crate) fn number(measured: &RecordBatch, name: &str) -> Result<Option<f64>> {
     Ok(column(measured, name)?.as_primitive::<Float64Type>().iter().flatten().next())
 }
 
-fn whole_number(measured: &RecordBatch, name: &str) -> Result<u64> {
+pub(crate) fn whole_number(measured: &RecordBatch, name: &str) -> Result<u64> {
     Ok(column(measured, name)?.as_primitive::<Int64Type>().iter().flatten().next().unwrap_or_default() as u64)
 }
 
-fn classification(report: &ClassificationReport) -> Vec<Metric> {
+pub(crate) fn classification(report: &ClassificationReport) -> Vec<Metric> {
     let mut metrics: Vec<Metric> = vec![
         ("rows", None, report.rows as f64),
         ("accuracy", None, report.accuracy),

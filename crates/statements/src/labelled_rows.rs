@@ -7,11 +7,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 use futures::TryStreamExt;
 use nightjar_catalog::{Digest, Task};
-use nightjar_functions::{ModelUdf, PinnedModel, TextColumn, registry};
+use nightjar_functions::{LabelLists, ModelUdf, PinnedModel, TextColumn, registry};
 use nightjar_models::Embeddings;
 use std::sync::Arc;
 
 use crate::error::{Result, StatementError};
+use crate::label_set::{label_set, label_set_type};
 use crate::method::Method;
 use crate::pair_roles::Score;
 use crate::plan_progress::execute_watched;
@@ -27,6 +28,8 @@ pub(crate) struct Roles {
     /// The column to learn; none for pairs without scores.
     pub(crate) target: Option<String>,
     pub(crate) task: Task,
+    /// Whether the target is a list of labels.
+    pub(crate) multi_label: bool,
 }
 
 /// The column that is the target where none is named.
@@ -36,7 +39,7 @@ impl Roles {
     /// Returns the roles of a query's columns: the target by name, the text as the one other column. The methods that
     /// move the encoder also read two texts, in the order of the columns.
     ///
-    /// Text, boolean and integer targets are labels, floats are numbers; `task` overrides. Task 'embed' reads pairs.
+    /// Text, boolean and integer targets are labels, and so are lists of them; floats are numbers; `task` overrides. Task 'embed' reads pairs.
     pub(crate) fn of(
         schema: &Schema,
         target: Option<&str>,
@@ -52,10 +55,8 @@ impl Roles {
             let columns = fields.iter().map(|field| field.name().clone()).collect();
             return Err(TrainingError::NoTarget { target: target.to_owned(), columns }.into());
         };
-        let by_type = task_of(field.data_type()).ok_or_else(|| TrainingError::TargetType {
-            target: target.to_owned(),
-            found: field.data_type().to_string(),
-        })?;
+        let multi_label = LabelLists::accepts(field.data_type());
+        let task = task_of(target, field.data_type(), task)?;
         let others = || fields.iter().filter(|field| field.name() != target);
         let texts: Vec<String> = others()
             .filter(|field| TextColumn::accepts(field.data_type()))
@@ -72,17 +73,13 @@ impl Roles {
         }
         match texts.as_slice() {
             [] => Err(TrainingError::NoInput { target }.into()),
-            [text] => Ok(Self {
-                text: text.clone(),
-                second: None,
-                target: Some(target),
-                task: task.unwrap_or(by_type),
-            }),
+            [text] => Ok(Self { text: text.clone(), second: None, target: Some(target), task, multi_label }),
             [text, second] if method != Method::Head => Ok(Self {
                 text: text.clone(),
                 second: Some(second.clone()),
                 target: Some(target),
-                task: task.unwrap_or(by_type),
+                task,
+                multi_label,
             }),
             _ => Err(TrainingError::SeveralTexts { columns: texts, target, method }.into()),
         }
@@ -104,9 +101,20 @@ impl Roles {
         field.is_ok_and(|field| field.data_type().is_integer())
     }
 
-    /// Returns the target as the task reads it: text for labels, Float64 for numbers. Pairs without scores are all alike.
+    /// Refuses a target that is a list of labels where the model learns one label a row, and the other way round.
+    pub(crate) fn check_multi_label(&self, schema: &Schema, multi_label: bool) -> Result<()> {
+        if self.multi_label == multi_label {
+            return Ok(());
+        }
+        let target = self.target_name().to_owned();
+        let found = schema.field_with_name(&target).map(|field| field.data_type().to_string());
+        Err(TrainingError::OtherTarget { target, found: found.unwrap_or_default(), multi_label }.into())
+    }
+
+    /// Returns the target as the task reads it: text or a set of texts for labels, Float64 for numbers. Pairs without scores are all alike.
     pub(crate) fn target_expr(&self) -> Expr {
         match &self.target {
+            Some(target) if self.multi_label => label_set().call(vec![ident(target)]),
             Some(target) => cast(ident(target), self.target_type()),
             None => lit(1.0),
         }
@@ -114,14 +122,39 @@ impl Roles {
 
     /// Returns the type of that.
     pub(crate) fn target_type(&self) -> DataType {
-        if self.task == Task::Classify { DataType::Utf8 } else { DataType::Float64 }
+        match self.task {
+            Task::Classify if self.multi_label => label_set_type(),
+            Task::Classify => DataType::Utf8,
+            Task::Regress | Task::Embed => DataType::Float64,
+        }
     }
 }
 
-fn task_of(target: &DataType) -> Option<Task> {
+/// Returns the task that a target is for: the one asked for, else by its type.
+fn task_of(target: &str, found: &DataType, asked: Option<Task>) -> Result<Task> {
+    let is_list = found.is_nested() && !matches!(found, DataType::Struct(_) | DataType::Map(..));
+    let by_type = match is_list {
+        true => LabelLists::accepts(found).then_some(Task::Classify),
+        false => task_by_type(found),
+    };
+    let (target, type_name) = (target.to_owned(), found.to_string());
+    match by_type {
+        None if is_list => {
+            let nested = type_name.matches("List(").count() > 1;
+            Err(TrainingError::TargetListType { target, found: type_name, nested }.into())
+        }
+        None => Err(TrainingError::TargetType { target, found: type_name }.into()),
+        Some(_) if is_list && asked == Some(Task::Regress) => {
+            Err(TrainingError::TargetNotNumber { target, found: type_name }.into())
+        }
+        Some(by_type) => Ok(asked.unwrap_or(by_type)),
+    }
+}
+
+fn task_by_type(target: &DataType) -> Option<Task> {
     match target {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => Some(Task::Classify),
-        DataType::Dictionary(_, values) => task_of(values),
+        DataType::Dictionary(_, values) => task_by_type(values),
         other if other.is_integer() => Some(Task::Classify),
         other if other.is_floating() || other.is_decimal() => Some(Task::Regress),
         _ => None,

@@ -38,6 +38,8 @@ mod with_clause;
 mod base_model;
 mod evaluation;
 mod head_training;
+mod label_list_evaluation;
+mod label_set;
 mod labelled_rows;
 mod pair_roles;
 mod prepare;

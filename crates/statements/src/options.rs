@@ -57,7 +57,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         methods: ALL,
         kind: Kind::Text { allowed: &["classify", "regress", "embed"] },
         default: OptionDefault::Words("by the target's type"),
-        summary: "What to learn: 'classify' a label, 'regress' a number, or 'embed', which moves the encoder so that \
+        summary: "What to learn: 'classify' a label, or any number of labels where the target is a list, 'regress' a number, or 'embed', which moves the encoder so that \
             the texts of a pair come near one another: rows have two texts, and a score if TARGET names one, a column is \
             called `label`, or one holds numbers. The cosine of the texts' embeddings is trained towards the score, \
             which is spread from 0 to 1 unless all are from -1 to 1; without scores each first text is trained to find its \
@@ -144,7 +144,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         methods: GRADIENT,
         kind: SHARE,
         default: OptionDefault::Sql("0"),
-        summary: "The share of each label's probability that is spread over all classes. For labels only.",
+        summary: "The share of each label's probability that is spread over all classes. For one label a row only.",
         reason: "smoothing helps with noisy labels, and otherwise makes probabilities less sharp than the data",
     },
     TrainingOption {
@@ -153,7 +153,7 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         kind: Kind::Text { allowed: &["none", "balanced"] },
         default: OptionDefault::Sql("'none'"),
         summary: "'balanced' weighs each row by the inverse of its class's frequency, so that rare classes count as much \
-            as common ones. For labels only.",
+            as common ones. For one label a row only.",
         reason: "unweighted training gives probabilities that fit the frequencies of the data",
     },
     TrainingOption {

@@ -41,9 +41,13 @@ impl Roles {
             }
         }
         match texts.as_slice() {
-            [first, second] if extra.is_empty() => {
-                Ok(Self { text: first.clone(), second: Some(second.clone()), target, task: Task::Embed })
-            }
+            [first, second] if extra.is_empty() => Ok(Self {
+                text: first.clone(),
+                second: Some(second.clone()),
+                target,
+                task: Task::Embed,
+                multi_label: false,
+            }),
             [_, _] => {
                 let text = Some(texts.join(", "));
                 Err(TrainingError::ExtraColumns { columns: extra, text, target: target.unwrap_or_default() }

@@ -100,7 +100,13 @@ impl Training<'_> {
             let (model, found, expected) = (self.base.name.clone(), kept.to_string(), roles.task.to_string());
             return Err(TrainingError::OtherTask { model, found, expected }.into());
         }
+        if self.keeps == Some(Task::Classify) {
+            roles.check_multi_label(rows.schema().as_arrow(), self.base.card.multi_label)?;
+        }
         Contradiction::check_task(&self.options, roles.task)?;
+        if roles.multi_label {
+            Contradiction::check_multi_label(&self.options)?;
+        }
         if roles.task == Task::Embed && roles.target.is_none() {
             Contradiction::check_contrast(&self.options)?;
         }
@@ -112,7 +118,11 @@ impl Training<'_> {
         let schema = rows.schema().as_arrow();
         match &roles.target {
             None => Roles::of_pairs(schema, Score::None),
-            target => Roles::of(schema, target.as_deref(), Some(roles.task), self.options.method()),
+            target => {
+                let others = Roles::of(schema, target.as_deref(), Some(roles.task), self.options.method())?;
+                others.check_multi_label(schema, roles.multi_label)?;
+                Ok(others)
+            }
         }
     }
 
@@ -199,6 +209,7 @@ impl Training<'_> {
             body: self.base.card.body,
             encoder,
             labels: trained.head.labels(),
+            multi_label: false,
             inputs: vec![roles.text.clone()],
             target: roles.target.clone(),
             method: Some(self.options.method().to_string()),

@@ -25,6 +25,53 @@ pub enum TrainingError {
         /// Its type.
         found: String,
     },
+    /// A list that holds no labels.
+    #[error("the target '{target}' is of type {found}; a list of labels holds text, booleans or integers")]
+    TargetListType {
+        /// The target column.
+        target: String,
+        /// Its type.
+        found: String,
+        /// Whether it is a list of lists.
+        nested: bool,
+    },
+    /// A list of labels to learn as a number.
+    #[error("the target '{target}' is of type {found}, which is no number")]
+    TargetNotNumber {
+        /// The target column.
+        target: String,
+        /// Its type.
+        found: String,
+    },
+    /// One label a row where there should be lists, or the other way round.
+    #[error(
+        "the target '{target}' is of type {found}, and the model learns {} a row",
+        if *multi_label { "a list of labels" } else { "one label" }
+    )]
+    OtherTarget {
+        /// The target column.
+        target: String,
+        /// Its type.
+        found: String,
+        /// Whether there should be lists.
+        multi_label: bool,
+    },
+    /// Lists of labels that are all empty.
+    #[error("all {rows} rows have an empty list as '{target}', so there is no label to learn")]
+    NoLabels {
+        /// The number of rows.
+        rows: u64,
+        /// The target column.
+        target: String,
+    },
+    /// The same list in all rows.
+    #[error("all {rows} rows have the same labels ({}), which tells none from another", list(labels))]
+    OneLabelSet {
+        /// The number of rows.
+        rows: u64,
+        /// The labels.
+        labels: Vec<String>,
+    },
     /// Besides the target there's no column.
     #[error("the rows have no text column besides the target '{target}'")]
     NoInput {
@@ -216,6 +263,11 @@ impl Failure for TrainingError {
         match self {
             Self::NoTarget { .. } => "training.no_target",
             Self::TargetType { .. } => "training.target_type",
+            Self::TargetListType { .. } => "training.target_list_type",
+            Self::TargetNotNumber { .. } => "training.target_not_number",
+            Self::OtherTarget { .. } => "training.other_target",
+            Self::NoLabels { .. } => "training.no_labels",
+            Self::OneLabelSet { .. } => "training.one_label_set",
             Self::NoInput { .. } => "training.no_input",
             Self::ExtraColumns { .. } => "training.extra_columns",
             Self::SeveralTexts { .. } => "training.several_texts",
@@ -253,6 +305,21 @@ impl Failure for TrainingError {
                 format!("say which column holds the labels: TARGET {}", near.unwrap_or("column"))
             }
             Self::TargetType { target, .. } => format!("make it text: CAST({target} AS VARCHAR)"),
+            Self::TargetListType { target, nested: true, .. } => {
+                format!("make one list of them: flatten({target})")
+            }
+            Self::TargetListType { target, .. } => {
+                format!("make them text: CAST({target} AS VARCHAR[])")
+            }
+            Self::TargetNotNumber { target, .. } => format!("leave task out to learn the labels in {target}"),
+            Self::OtherTarget { target, multi_label: true, .. } => {
+                format!("make it a list: [{target}] AS {target}")
+            }
+            Self::OtherTarget { target, .. } => format!("take one of them: {target}[1] AS {target}"),
+            Self::NoLabels { target, .. } => {
+                format!("look at the query: SELECT * FROM … WHERE cardinality({target}) > 0")
+            }
+            Self::OneLabelSet { .. } => "add rows with other labels, or with none".to_owned(),
             Self::NoInput { target } => select("text", target),
             Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
             Self::SeveralTexts { columns, target, method } => {

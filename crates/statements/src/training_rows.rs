@@ -14,16 +14,17 @@ use crate::evaluation::rounded;
 /// Makes those rows.
 pub(crate) struct TrainingRows;
 
-/// The metrics that a row shows: the first two of which any was measured.
-const SHOWN: [[&str; 2]; 4] =
-    [["rmse", "r2"], ["pearson", "spearman"], ["accuracy_at_1", "mrr"], ["accuracy", "macro_f1"]];
+/// The metrics that a row shows: the first two of which the first was measured.
+const SHOWN: [[&str; 2]; 5] =
+    [["rmse", "r2"], ["pearson", "spearman"], ["accuracy_at_1", "mrr"], ["micro_f1", "macro_f1"], OF_LABELS];
+const OF_LABELS: [&str; 2] = ["accuracy", "macro_f1"];
 
 fn shown<'a>(measured: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone) -> [&'static str; 2] {
     let is_there = |names: &&[&str; 2]| {
         let mut measured = measured.clone();
-        measured.any(|metrics| names.iter().any(|name| metrics.contains_key(*name)))
+        measured.any(|metrics| metrics.contains_key(names[0]))
     };
-    SHOWN.iter().find(is_there).copied().unwrap_or(SHOWN[3])
+    SHOWN.iter().find(is_there).copied().unwrap_or(OF_LABELS)
 }
 
 impl TrainingRows {
@@ -56,7 +57,7 @@ impl TrainingRows {
 
     /// Returns the row of a model that was made without training.
     pub(crate) fn untrained(created: &Created) -> Result<RecordBatch> {
-        Self::row(created, None, &BTreeMap::new(), SHOWN[3], None, None)
+        Self::row(created, None, &BTreeMap::new(), OF_LABELS, None, None)
     }
 
     fn row(

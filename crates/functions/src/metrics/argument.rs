@@ -5,13 +5,16 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 
 use super::scores::ScoresColumn;
-use crate::{FunctionError, Result, TextColumn};
+use crate::label_lists::is_label;
+use crate::{FunctionError, LabelLists, Result};
 
 /// The role of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Argument {
     /// A class, true or predicted, compared as text.
     Label,
+    /// Any number of classes, true or predicted.
+    LabelList,
     /// A number: a value or a score.
     Number,
     /// What `classify_scores` returns.
@@ -24,6 +27,7 @@ impl Argument {
     fn expected(self) -> &'static str {
         match self {
             Self::Label => "a label (text, boolean or integer)",
+            Self::LabelList => "a list of labels",
             Self::Number => "a number",
             Self::Scores => "a list of scores (the result of classify_scores)",
             Self::Class => "a class (text, boolean or integer)",
@@ -31,14 +35,12 @@ impl Argument {
     }
 
     fn accepts(self, found: &DataType) -> bool {
-        let label = |found: &DataType| {
-            TextColumn::accepts(found) || found.is_integer() || matches!(found, DataType::Boolean)
-        };
         match self {
-            Self::Label => label(found),
+            Self::Label => is_label(found),
+            Self::LabelList => LabelLists::accepts(found) || found.is_null(),
             Self::Number => found.is_numeric() || found.is_null(),
             Self::Scores => ScoresColumn::accepts(found) || found.is_null(),
-            Self::Class => label(found) && !found.is_null(),
+            Self::Class => is_label(found) && !found.is_null(),
         }
     }
 
@@ -47,7 +49,7 @@ impl Argument {
             Self::Number => DataType::Float64,
             Self::Class => DataType::Utf8,
             // Read as they are.
-            Self::Label | Self::Scores => found.clone(),
+            Self::Label | Self::LabelList | Self::Scores => found.clone(),
         }
     }
 }

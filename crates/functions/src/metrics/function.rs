@@ -29,6 +29,25 @@ pub struct MetricFunction {
     pub(crate) state: fn() -> Vec<(&'static str, DataType)>,
     /// Returns an empty accumulator; for one class where the call names one.
     pub(crate) accumulator: fn(Option<String>) -> Box<dyn Accumulator>,
+    /// How lists of labels are counted, where that differs.
+    pub(crate) of_lists: Option<Counting>,
+}
+
+/// How a metric counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counting {
+    /// The name and type of each part of a state.
+    pub(crate) state: fn() -> Vec<(&'static str, DataType)>,
+    /// Returns an empty accumulator; for one class where the call names one.
+    pub(crate) accumulator: fn(Option<String>) -> Box<dyn Accumulator>,
+}
+
+impl MetricFunction {
+    /// Returns how arguments of a form are counted.
+    pub(crate) fn counting(&self, form: &[Argument]) -> Counting {
+        let single = Counting { state: self.state, accumulator: self.accumulator };
+        self.of_lists.filter(|_| form.contains(&Argument::LabelList)).unwrap_or(single)
+    }
 }
 
 /// A [`MetricFunction`] as DataFusion sees it.
@@ -48,10 +67,13 @@ impl MetricUdaf {
         form_of(doc.name, doc.syntax, self.function.forms, types)
     }
 
+    fn form_of_fields(&self, fields: &[FieldRef]) -> Result<&'static [Argument]> {
+        let types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
+        self.form(&types)
+    }
+
     /// Returns the class that a call names, where its form has one.
-    fn class(&self, args: &AccumulatorArgs<'_>) -> Result<Option<String>> {
-        let types: Vec<DataType> = args.expr_fields.iter().map(|field| field.data_type().clone()).collect();
-        let form = self.form(&types)?;
+    fn class(&self, form: &[Argument], args: &AccumulatorArgs<'_>) -> Result<Option<String>> {
         let Some(index) = form.iter().position(|argument| *argument == Argument::Class) else {
             return Ok(None);
         };
@@ -107,7 +129,8 @@ impl AggregateUDFImpl for MetricUdaf {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
-        let fields = (self.function.state)().into_iter();
+        let counting = self.function.counting(self.form_of_fields(args.input_fields)?);
+        let fields = (counting.state)().into_iter();
         Ok(fields
             .map(|(name, data_type)| {
                 Arc::new(Field::new(format_state_name(args.name, name), data_type, true))
@@ -119,7 +142,8 @@ impl AggregateUDFImpl for MetricUdaf {
         if args.is_distinct {
             return Err(FunctionError::Distinct { function: self.function.doc.name.to_owned() }.into());
         }
-        Ok((self.function.accumulator)(self.class(&args)?))
+        let form = self.form_of_fields(args.expr_fields)?;
+        Ok((self.function.counting(form).accumulator)(self.class(form, &args)?))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

@@ -1,21 +1,6 @@
-//! Labels as the metrics compare them: as text.
+//! Labels of two classes: which of them is the positive one.
 
-use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
-
-use crate::{FunctionError, Result, TextColumn};
-
-/// Returns a column of labels as text: `true` and `false` for booleans, digits for integers.
-pub(super) fn read_labels(function: &str, array: &ArrayRef) -> Result<TextColumn> {
-    match array.data_type() {
-        found if found.is_integer() || matches!(found, DataType::Boolean) => {
-            let internal = |error| FunctionError::Internal(format!("reading labels: {error}"));
-            TextColumn::read(function, &cast(array, &DataType::Utf8).map_err(internal)?, false)
-        }
-        _ => TextColumn::read(function, array, false),
-    }
-}
+use crate::{FunctionError, Result};
 
 /// Returns whether a label of two classes is the positive one: `true` or 1, against `false` or 0.
 ///

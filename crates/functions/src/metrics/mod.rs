@@ -10,10 +10,13 @@ mod labels;
 mod pair_counts;
 mod regression_sums;
 mod scores;
+mod set_counts;
 
 pub(crate) mod accuracy;
 pub(crate) mod confusion_matrix;
+pub(crate) mod label_counts;
 pub(crate) mod log_loss;
+pub(crate) mod micro;
 pub(crate) mod per_class;
 pub(crate) mod regression;
 pub(crate) mod roc_auc;
@@ -22,6 +25,7 @@ pub(crate) mod spearman;
 pub use function::MetricFunction;
 pub(crate) use function::MetricUdaf;
 pub use pair_counts::confusion_matrix_of;
+pub use set_counts::classes_of;
 
 #[cfg(test)]
 mod tests;

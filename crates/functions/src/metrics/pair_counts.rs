@@ -11,7 +11,8 @@ use datafusion::logical_expr::Accumulator;
 use nightjar_models::ConfusionMatrix;
 
 use super::argument::list_of;
-use super::labels::read_labels;
+use super::set_counts::{classes_type, list_of_classes};
+use crate::label_lists::read_labels;
 
 /// Counts pairs, and makes the metric's value of them. The state is the list of pairs with their counts.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) enum PairValue {
     OfClass(String, fn(nightjar_models::ClassCounts) -> f64),
     /// The counts themselves.
     Pairs,
+    /// The counts of each class.
+    Classes,
 }
 
 impl PairCounts {
@@ -77,6 +80,7 @@ impl Accumulator for PairCounts {
         if counts.pairs().next().is_none() {
             return match self.value {
                 PairValue::Pairs => ScalarValue::try_from(&pairs_type()),
+                PairValue::Classes => ScalarValue::try_from(&classes_type()),
                 _ => Ok(ScalarValue::Float64(None)),
             };
         }
@@ -87,6 +91,7 @@ impl Accumulator for PairCounts {
                 ScalarValue::Float64(Some(value(counts)))
             }
             PairValue::Pairs => list_of_pairs(counts),
+            PairValue::Classes => list_of_classes(counts.classes().into_iter()),
         })
     }
 

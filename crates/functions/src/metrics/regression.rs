@@ -23,6 +23,7 @@ pub(crate) static RMSE: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |_| RegressionSums::boxed(RegressionMoments::rmse),
+    of_lists: None,
 };
 
 /// The mean absolute error.
@@ -39,6 +40,7 @@ pub(crate) static MAE: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |_| RegressionSums::boxed(RegressionMoments::mae),
+    of_lists: None,
 };
 
 /// The share of the variance that is explained.
@@ -55,6 +57,7 @@ pub(crate) static R2: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |_| RegressionSums::boxed(RegressionMoments::r2),
+    of_lists: None,
 };
 
 /// The linear correlation.
@@ -71,6 +74,7 @@ pub(crate) static PEARSON: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |_| RegressionSums::boxed(RegressionMoments::pearson),
+    of_lists: None,
 };
 
 const FORMS: Forms = &[&[Number, Number]];

@@ -6,8 +6,9 @@ use datafusion::arrow::datatypes::{DataType, Float64Type};
 use super::MetricFunction;
 use super::argument::Argument::{Class, Label, Number, Scores};
 use super::kept_values::{KeepValues, KeptValues, state};
-use super::labels::{is_positive, read_labels};
+use super::labels::is_positive;
 use super::scores::ScoresColumn;
+use crate::label_lists::read_labels;
 use crate::{FunctionDoc, Result};
 
 const NAME: &str = "roc_auc";
@@ -29,6 +30,7 @@ pub(crate) static ROC_AUC: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |class| Box::new(KeptValues::new(RocAuc { class })),
+    of_lists: None,
 };
 
 /// Keeps the scores of the positive rows and those of the negative ones.

@@ -47,6 +47,20 @@ impl ScoresColumn {
         Ok(Self { lists, start, entries, labels, scores })
     }
 
+    /// Returns the labels of a row with their scores, 0 where one is NULL; None where the row is NULL.
+    pub(super) fn of(&self, row: usize) -> Option<impl Iterator<Item = (&str, f64)>> {
+        if self.lists.is_null(row) {
+            return None;
+        }
+        let offsets = self.lists.value_offsets();
+        let entries = offsets[row] as usize - self.start..offsets[row + 1] as usize - self.start;
+        let score = |entry| if self.scores.is_valid(entry) { self.scores.value(entry) } else { 0.0 };
+        Some(entries.filter_map(move |entry| {
+            let label = self.labels.get(entry).filter(|_| self.entries.is_valid(entry))?;
+            Some((label, score(entry)))
+        }))
+    }
+
     /// Returns the score of a label in a row: None where the row is NULL, 0 where the label is absent or its score NULL.
     pub(super) fn score_of(&self, row: usize, label: &str) -> Option<f64> {
         if self.lists.is_null(row) {

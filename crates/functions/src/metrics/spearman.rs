@@ -22,6 +22,7 @@ pub(crate) static SPEARMAN: MetricFunction = MetricFunction {
     returns: || DataType::Float64,
     state,
     accumulator: |_| Box::new(KeptValues::new(Spearman)),
+    of_lists: None,
 };
 
 /// Keeps both numbers of each row.

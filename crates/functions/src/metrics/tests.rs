@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Float32Array, Float64Array, Int8Array, LargeListArray,
-    ListArray, StringArray, StringViewArray, StructArray,
+    ListArray, ListBuilder, StringArray, StringBuilder, StringViewArray, StructArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::cast;
@@ -27,7 +27,10 @@ fn arrays(states: &[ScalarValue]) -> Vec<ArrayRef> {
 /// Returns the metric of the columns, once from all rows at a time and once from parts merged, for every cut.
 fn values(name: &str, class: Option<&str>, columns: &[ArrayRef]) -> Vec<ScalarValue> {
     let function = function(name);
-    let new = || (function.accumulator)(class.map(str::to_owned));
+    let mut types: Vec<DataType> = columns.iter().map(|column| column.data_type().clone()).collect();
+    types.extend(class.map(|_| DataType::Utf8));
+    let counting = function.counting(form_of(name, "", function.forms, &types).unwrap());
+    let new = || (counting.accumulator)(class.map(str::to_owned));
     let rows = columns[0].len();
     let mut whole = new();
     whole.update_batch(columns).unwrap();
@@ -41,7 +44,7 @@ fn values(name: &str, class: Option<&str>, columns: &[ArrayRef]) -> Vec<ScalarVa
             let mut accumulator = new();
             accumulator.update_batch(&rows).unwrap();
             let state = accumulator.state().unwrap();
-            for (value, (part, declared)) in state.iter().zip((function.state)()) {
+            for (value, (part, declared)) in state.iter().zip((counting.state)()) {
                 assert_eq!(value.data_type(), declared, "{name}: {part}");
             }
             merged.merge_batch(&arrays(&state)).unwrap();
@@ -193,14 +196,117 @@ fn regression_agrees_with_scikit_learn_and_scipy() {
 #[test]
 fn no_rows_give_null_of_the_type_returned() {
     for function in METRIC_FUNCTIONS {
-        let mut accumulator = (function.accumulator)(None);
-        let value = accumulator.evaluate().unwrap();
-        assert!(value.is_null() && value.data_type() == (function.returns)(), "{}", function.doc.name);
-        let state = accumulator.state().unwrap();
-        let mut merged = (function.accumulator)(None);
-        merged.merge_batch(&arrays(&state)).unwrap();
-        assert!(merged.evaluate().unwrap().is_null(), "{}", function.doc.name);
+        for counting in function.forms.iter().map(|form| function.counting(form)) {
+            let mut accumulator = (counting.accumulator)(None);
+            let value = accumulator.evaluate().unwrap();
+            assert!(value.is_null() && value.data_type() == (function.returns)(), "{}", function.doc.name);
+            let state = accumulator.state().unwrap();
+            let mut merged = (counting.accumulator)(None);
+            merged.merge_batch(&arrays(&state)).unwrap();
+            assert!(merged.evaluate().unwrap().is_null(), "{}", function.doc.name);
+        }
     }
+}
+
+/// Lists of labels, one a word: "NULL" alone is no list, "-" an empty one.
+fn lists(rows: &[&str]) -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in rows {
+        match *row {
+            "NULL" => lists.append_null(),
+            "-" => lists.append(true),
+            labels => lists.append_value(labels.split(' ').map(|label| (label != "NULL").then_some(label))),
+        }
+    }
+    Arc::new(lists.finish())
+}
+
+// y, p = MultiLabelBinarizer(classes=list('abcd')) of the rows below without NULL
+// accuracy_score(y, p) -> 0.3333333333333333
+// precision_recall_fscore_support(y, p, average='micro', zero_division=0)
+//   -> 0.6666666666666666 0.5 0.5714285714285714
+// precision_recall_fscore_support(y, p, average='macro', zero_division=0) -> 0.5 0.41666666666666663 0.45
+// precision_recall_fscore_support(y, p, average=None, zero_division=0)
+//   -> [1, .5, .5, 0] [2/3, .5, .5, 0] [.8, .5, .5, 0]
+#[test]
+fn lists_of_labels_agree_with_scikit_learn() {
+    // Order, repetition and NULLs within a list do not count.
+    let columns = [
+        lists(&["b a b", "a", "NULL", "-", "b NULL c", "d", "c a", "a"]),
+        lists(&["a b", "c a", "a", "-", "c", "-", "b", "NULL"]),
+    ];
+    for (name, expected) in [
+        ("accuracy", 1.0 / 3.0),
+        ("micro_precision", 2.0 / 3.0),
+        ("micro_recall", 0.5),
+        ("micro_f1", 4.0 / 7.0),
+        ("precision", 0.5),
+        ("recall", 5.0 / 12.0),
+        ("f1", 0.45),
+    ] {
+        near(name, None, &columns, expected);
+    }
+    for (class, precision, recall, f1) in
+        [("a", 1.0, 2.0 / 3.0, 0.8), ("d", 0.0, 0.0, 0.0), ("no", 0.0, 0.0, 0.0)]
+    {
+        near("precision", Some(class), &columns, precision);
+        near("recall", Some(class), &columns, recall);
+        near("f1", Some(class), &columns, f1);
+    }
+    let expected = "[{label: a, hits: 2, predicted: 2, support: 3}, {label: b, hits: 1, predicted: 2, support: 2}, \
+                    {label: c, hits: 1, predicted: 2, support: 2}, {label: d, hits: 0, predicted: 0, support: 1}]";
+    for found in values("label_counts", None, &columns) {
+        assert_eq!(found.data_type(), (function("label_counts").returns)());
+        assert_eq!(found.to_string(), expected);
+    }
+}
+
+#[test]
+fn one_label_a_row_counts_like_a_list_of_one() {
+    let (labels, predictions) = (["a", "b", "c", "c", "NULL"], ["a", "c", "c", "b", "a"]);
+    let singles = [texts(&labels), texts(&predictions)];
+    let of_one = [lists(&labels), lists(&predictions)];
+    for name in [
+        "accuracy",
+        "micro_precision",
+        "micro_recall",
+        "micro_f1",
+        "precision",
+        "recall",
+        "f1",
+        "label_counts",
+    ] {
+        assert_eq!(values(name, None, &singles), values(name, None, &of_one), "{name}");
+    }
+    near("micro_f1", None, &singles, 0.5);
+}
+
+// P = np.array([[.9,.6,.2,.1],[.7,.4,.5,.1],[.2,.3,.1,.05],[.1,.45,.8,.3],[.3,.2,.1,.4],[.4,.5,.3,.2]], dtype=np.float32)
+// y as above
+// np.mean([log_loss(y[:, i], P[:, i].astype(np.float64), labels=[0, 1]) for i in range(4)]) -> 0.39453673018447916
+#[test]
+fn the_loss_of_lists_is_the_mean_of_binary_losses() {
+    let labels = lists(&["a b", "a", "-", "b c", "d", "a c"]);
+    let scores = [
+        0.9, 0.6, 0.2, 0.1, 0.7, 0.4, 0.5, 0.1, 0.2, 0.3, 0.1, 0.05, 0.1, 0.45, 0.8, 0.3, 0.3, 0.2, 0.1, 0.4,
+        0.4, 0.5, 0.3, 0.2,
+    ];
+    let of = |scores: &[f32], labels: &[&str], row: i32| -> ArrayRef {
+        let fields = Fields::from(vec![
+            Field::new("label", DataType::Utf8, true),
+            Field::new("score", DataType::Float32, true),
+        ]);
+        let names: Vec<&str> = labels.iter().copied().cycle().take(scores.len()).collect();
+        let columns: Vec<ArrayRef> = vec![texts(&names), Arc::new(Float32Array::from(scores.to_vec()))];
+        let entries = StructArray::new(fields.clone(), columns, None);
+        let item = Arc::new(Field::new_list_field(DataType::Struct(fields), true));
+        let offsets: Vec<i32> = (0..=scores.len() as i32 / row).map(|at| at * row).collect();
+        Arc::new(ListArray::new(item, OffsetBuffer::new(offsets.into()), Arc::new(entries), None))
+    };
+    near("log_loss", None, &[labels, of(&scores, &["a", "b", "c", "d"], 4)], 0.394_536_730_184);
+    // A label that is not among the scores has probability 0, clipped: (-ln .5 - ln f32's epsilon) / 2.
+    let expected = (0.5_f64.ln() + f64::from(f32::EPSILON).ln()) / -2.0;
+    near("log_loss", None, &[lists(&["a z"]), of(&[0.5], &["a"], 1)], expected);
 }
 
 #[test]
@@ -212,6 +318,14 @@ fn a_window_forgets_the_rows_that_leave_it() {
     assert_eq!(accuracy.evaluate().unwrap(), ScalarValue::from(1.0));
     accuracy.retract_batch(&rows(&["b"], &["b"])).unwrap();
     assert!(accuracy.evaluate().unwrap().is_null());
+    let f1 = function("f1");
+    let mut f1 = (f1.counting(f1.forms[2]).accumulator)(None);
+    let rows = |labels: &[&str], predictions: &[&str]| [lists(labels), lists(predictions)];
+    f1.update_batch(&rows(&["a b", "c", "NULL"], &["a", "-", "a"])).unwrap();
+    f1.retract_batch(&rows(&["c", "NULL"], &["-", "a"])).unwrap();
+    assert_eq!(f1.evaluate().unwrap(), ScalarValue::from(0.5));
+    f1.retract_batch(&rows(&["b a"], &["a"])).unwrap();
+    assert!(f1.evaluate().unwrap().is_null());
 }
 
 #[test]
@@ -232,7 +346,7 @@ fn arguments_of_the_wrong_type_are_named() {
     let (text, float) = (DataType::Utf8, DataType::Float64);
     assert_eq!(
         refuse("accuracy", &[text.clone(), float.clone()]),
-        "argument 2 of accuracy must be a label (text, boolean or integer), got Float64"
+        "argument 2 of accuracy must be a label (text, boolean or integer) or a list of labels, got Float64"
     );
     assert_eq!(
         refuse("rmse", &[float.clone(), text.clone()]),

@@ -24,8 +24,8 @@ pub(super) fn about(folders: &ArrayRef, rounds: &ArrayRef) -> Result<(PathBuf, u
     Ok((PathBuf::from(text(folders)?), round))
 }
 
-/// Returns the rows that these columns hold: `ids` List\<Int32\>, `first_tokens` Int32 or NULL for single texts, `target` Int32 or
-/// Float64. A target of -1 stands for a label that training has never seen.
+/// Returns the rows that these columns hold: `ids` List\<Int32\>, `first_tokens` Int32 or NULL for single texts, `target` Int32,
+/// List\<Int32\> or Float64. A class of -1 stands for labels that training has never seen.
 ///
 /// # Errors
 /// `Internal` for columns of other types: only our own plans call this.
@@ -49,6 +49,11 @@ pub(super) fn rows(task: &RoundTask, columns: &[ArrayRef]) -> Result<Vec<Trainin
             (RoundTask::Classify { .. }, DataType::Int32) => {
                 // -1 becomes a class beyond all: it has no output that could be right.
                 Target::Class(target.as_primitive::<Int32Type>().value(row) as u32)
+            }
+            (RoundTask::Tag { .. }, DataType::List(item)) if item.data_type() == &DataType::Int32 => {
+                let classes = target.as_list::<i32>().value(row);
+                let classes = classes.as_primitive::<Int32Type>().values().iter();
+                Target::Classes(classes.map(|class| *class as u32).collect())
             }
             (
                 RoundTask::Regress { mean: zero, deviation: one }

@@ -59,6 +59,11 @@ pub enum RoundTask {
         /// The share of a label's probability that is spread.
         label_smoothing: f32,
     },
+    /// Any number of some classes.
+    Tag {
+        /// The number of classes.
+        classes: usize,
+    },
     /// A number, learned in units of its deviation from its mean.
     Regress {
         /// The mean of the targets.
@@ -200,6 +205,7 @@ impl TrainingPlan {
                 class_weights: class_weights.clone(),
                 label_smoothing: *label_smoothing,
             },
+            RoundTask::Tag { classes } => Objective::Tag { classes: *classes },
             RoundTask::Regress { .. } => Objective::Regress,
             RoundTask::Similarity { .. } => Objective::Similarity,
             RoundTask::Contrast => Objective::Contrast { scale: CONTRAST_SCALE },

@@ -4,20 +4,21 @@ use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, StructArray};
-use datafusion::arrow::datatypes::{DataType, Field, Fields};
+use datafusion::arrow::array::{ArrayRef, Float64Array, ListArray, StructArray, new_empty_array};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use nightjar_models::{PairOutcome, Target, TrainingRow};
+use nightjar_models::{PairOutcome, Target, TrainingRow, row_log_loss};
 
 use super::features;
 use super::plan::{RANKED_PAIRS, RoundTask, TrainingPlan};
 use super::trainers::{Working, blocking};
 use crate::{Models, Result};
 
-/// `round_outcome(ids, first_tokens, target, folder, round)`: a struct of `prediction` and `loss`, both Float64.
+/// `round_outcome(ids, first_tokens, target, folder, round)`: a struct of `prediction`, Float64 or, where the target is a list,
+/// List\<Int32\>, and `loss`, Float64.
 ///
-/// The prediction is the class or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
+/// The prediction is the class, the classes whose probability is at least one half, or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
 /// those of the 64 rows at hand, by their cosines with the first: rows come in batches of a multiple of 64.
 ///
 /// A target that training has never seen has the loss of a probability of f32's epsilon. Not for users: it is not in the
@@ -34,7 +35,8 @@ impl RoundOutcome {
         RoundOutcome { models, signature: Signature::any(5, Volatility::Stable) }
     }
 
-    fn outcomes(&self, folder: &Path, round: u32, columns: &[ArrayRef]) -> Result<(Vec<f64>, Vec<f64>)> {
+    /// Returns the predictions and the losses.
+    fn outcomes(&self, folder: &Path, round: u32, columns: &[ArrayRef]) -> Result<(ArrayRef, Vec<f64>)> {
         let plan = TrainingPlan::read(folder)?;
         let rows = features::rows(&plan.task, columns)?;
         let working = Working::take(&self.models, &plan, folder, Some(round))?;
@@ -42,13 +44,42 @@ impl RoundOutcome {
         if is_ranked || matches!(plan.task, RoundTask::Similarity { .. }) {
             let outcomes = working.trainer()?.pair_outcomes(&rows, RANKED_PAIRS)?;
             let prediction = |pair: &PairOutcome| if is_ranked { pair.rank as f64 } else { pair.cosine };
-            return Ok(outcomes.iter().map(|pair| (prediction(pair), pair.loss)).unzip());
+            return Ok(numbers(outcomes.iter().map(|pair| (prediction(pair), pair.loss))));
         }
         let mut outputs = working.trainer()?.outputs(&rows)?;
         let per_row = outputs.len() / rows.len().max(1);
         let outcomes = rows.iter().zip(outputs.chunks_exact_mut(per_row.max(1)));
-        Ok(outcomes.map(|(row, outputs)| outcome(&plan.task, row, outputs)).unzip())
+        if let RoundTask::Tag { .. } = plan.task {
+            let (classes, losses): (Vec<_>, Vec<_>) =
+                outcomes.map(|(row, outputs)| classes_outcome(row, outputs)).unzip();
+            let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(classes);
+            return Ok((Arc::new(lists), losses));
+        }
+        Ok(numbers(outcomes.map(|(row, outputs)| outcome(&plan.task, row, outputs))))
     }
+}
+
+fn numbers(outcomes: impl Iterator<Item = (f64, f64)>) -> (ArrayRef, Vec<f64>) {
+    let (predictions, losses): (Vec<f64>, Vec<f64>) = outcomes.unzip();
+    (Arc::new(Float64Array::from(predictions)), losses)
+}
+
+/// Returns the classes that a row's outputs predict, and the mean of its binary losses.
+fn classes_outcome(row: &TrainingRow, outputs: &[f32]) -> (Option<Vec<Option<i32>>>, f64) {
+    let Target::Classes(truth) = &row.target else { return (None, f64::NAN) };
+    let (mut predicted, mut loss) = (Vec::new(), 0.0);
+    for (class, &output) in outputs.iter().enumerate() {
+        let probability = 1.0 / (1.0 + (-f64::from(output)).exp());
+        let has = truth.contains(&(class as u32));
+        loss += row_log_loss(if has { probability } else { 1.0 - probability });
+        if output >= 0.0 {
+            predicted.push(Some(class as i32));
+        }
+    }
+    // Labels that training has never seen have no output that could be right.
+    let unseen = truth.iter().filter(|class| **class as usize >= outputs.len()).count();
+    loss += row_log_loss(0.0) * unseen as f64;
+    (Some(predicted), loss / (outputs.len() + unseen) as f64)
 }
 
 /// Returns a row's prediction and its loss.
@@ -89,8 +120,16 @@ impl Hash for RoundOutcome {
     }
 }
 
-fn fields() -> Fields {
-    ["prediction", "loss"].into_iter().map(|name| Field::new(name, DataType::Float64, false)).collect()
+fn fields(prediction: &DataType) -> Fields {
+    let field = |name, data_type: &DataType| Field::new(name, data_type.clone(), false);
+    Fields::from(vec![field("prediction", prediction), field("loss", &DataType::Float64)])
+}
+
+fn prediction_type(target: Option<&DataType>) -> DataType {
+    match target {
+        Some(DataType::List(_)) => DataType::new_list(DataType::Int32, true),
+        _ => DataType::Float64,
+    }
 }
 
 impl ScalarUDFImpl for RoundOutcome {
@@ -102,8 +141,8 @@ impl ScalarUDFImpl for RoundOutcome {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(DataType::Struct(fields()))
+    fn return_type(&self, types: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(DataType::Struct(fields(&prediction_type(types.get(2)))))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
@@ -112,13 +151,13 @@ impl ScalarUDFImpl for RoundOutcome {
             .iter()
             .map(|arg| arg.to_array(args.number_rows))
             .collect::<DataFusionResult<Vec<_>>>()?;
-        let (mut predictions, mut losses) = (Vec::new(), Vec::new());
+        let prediction = prediction_type(columns.get(2).map(|target| target.data_type()));
+        let (mut predictions, mut losses) = (new_empty_array(&prediction), Vec::new());
         if args.number_rows > 0 {
             let (folder, round) = features::about(&columns[3], &columns[4])?;
             (predictions, losses) = blocking(|| self.outcomes(&folder, round, &columns[..3]))?;
         }
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(Float64Array::from(predictions)), Arc::new(Float64Array::from(losses))];
-        Ok(ColumnarValue::Array(Arc::new(StructArray::try_new(fields(), columns, None)?)))
+        let columns: Vec<ArrayRef> = vec![predictions, Arc::new(Float64Array::from(losses))];
+        Ok(ColumnarValue::Array(Arc::new(StructArray::try_new(fields(&prediction), columns, None)?)))
     }
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
 use datafusion::common::JoinType;
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::{count, max, min, sum};
-use datafusion::logical_expr::{col, lit};
+use datafusion::logical_expr::{cast, col, lit};
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::{Task, TrainingWarning};
 
@@ -107,12 +107,17 @@ async fn conflicting_labels(features: &Features<'_>) -> Result<Option<TrainingWa
     if features.prepared.task != Task::Classify {
         return Ok(None);
     }
+    // Lists compare as text: they are sorted.
+    let target = match features.prepared.multi_label {
+        true => cast(col("target"), DataType::Utf8),
+        false => col("target"),
+    };
     let texts = features.all()?.aggregate(
         vec![col("text_hash")],
         vec![
             count(lit(1)).alias("rows"),
-            min(col("target")).alias("least"),
-            max(col("target")).alias("greatest"),
+            min(target.clone()).alias("least"),
+            max(target).alias("greatest"),
             min(col("excerpt")).alias("excerpt"),
         ],
     )?;
@@ -127,7 +132,11 @@ async fn conflicting_labels(features: &Features<'_>) -> Result<Option<TrainingWa
 /// Classes that a model can't learn or be measured on.
 async fn rare_classes(features: &Features<'_>) -> Result<Option<TrainingWarning>> {
     let labels = &features.prepared.labels;
-    let classes = features.all()?.aggregate(vec![col("target")], vec![count(lit(1)).alias("rows")])?;
+    let mut rows = features.all()?.select_columns(&["target"])?;
+    if features.prepared.multi_label {
+        rows = rows.unnest_columns(&["target"])?;
+    }
+    let classes = rows.aggregate(vec![col("target")], vec![count(lit(1)).alias("rows")])?;
     let rare = classes.filter(col("rows").lt(lit(FEW_ROWS)).and(col("target").gt_eq(lit(0))))?;
     if labels.is_empty() {
         return Ok(None);

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::array::{
+    Array, ArrayRef, Int32Array, Int32Builder, Int64Array, ListBuilder, RecordBatch, UInt32Array,
+};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use nightjar_functions::TextColumn;
+use nightjar_functions::{LabelLists, TextColumn};
 
 use super::classes::Classes;
 use super::feature_file::FeatureWriter;
@@ -44,8 +46,11 @@ pub(crate) struct Unseen {
 const UNSEEN_LABELS: usize = 5;
 
 impl Unseen {
-    fn add(&mut self, label: &str) {
-        self.rows += 1;
+    fn add_rows(&mut self, rows: usize) {
+        self.rows += rows as u64;
+    }
+
+    fn add_label(&mut self, label: &str) {
         if !self.labels.contains(label) {
             self.labels.insert(label.to_owned());
         }
@@ -61,6 +66,14 @@ pub(crate) struct Dealt {
     pub(crate) shards: Vec<FeatureFile>,
     pub(crate) validation: Option<FeatureFile>,
     pub(crate) unseen: Unseen,
+}
+
+/// The targets of a batch.
+struct Targets {
+    /// The stratum of each row; none where training never sees its label, which is in the rows of VALIDATE ON only.
+    strata: Vec<Option<usize>>,
+    /// What the files hold of them.
+    column: ArrayRef,
 }
 
 /// The rows of a batch that go to one file.
@@ -101,7 +114,7 @@ impl<'a> Deal<'a> {
     /// Returns a deal of all rows into `validation.parquet`.
     pub(crate) fn validation(folder: &Path, staged: &Schema, classes: &'a Classes) -> Result<Self> {
         let validation = Some(validation_file(folder, staged)?);
-        let to_hold_out = vec![u64::MAX; classes.labels.len().max(1)];
+        let to_hold_out = vec![u64::MAX; classes.strata()];
         Ok(Self {
             classes,
             to_hold_out,
@@ -116,13 +129,11 @@ impl<'a> Deal<'a> {
     /// Deals the next rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let target = batch.schema_ref().index_of("target").map_err(DataFusionError::from)?;
-        let classes = self.class_of(batch.column(target))?;
+        let Targets { strata, column } = self.targets(batch.column(target))?;
         let mut hands: Vec<Hand> = self.shards.iter().map(|_| Hand::default()).collect();
         let mut held = Hand::default();
-        for row in 0..batch.num_rows() {
-            let class = classes.as_ref().map_or(0, |classes| classes.value(row));
-            // A label without a class is in the rows of VALIDATE ON only.
-            let to_hold_out = usize::try_from(class).ok().and_then(|class| self.to_hold_out.get_mut(class));
+        for (row, stratum) in strata.into_iter().enumerate() {
+            let to_hold_out = stratum.and_then(|stratum| self.to_hold_out.get_mut(stratum));
             let holds = to_hold_out.is_none_or(|left| {
                 let holds = *left > 0;
                 *left = left.saturating_sub(1);
@@ -143,28 +154,57 @@ impl<'a> Deal<'a> {
             }
         }
         for ((shard, writer), hand) in self.shards.iter_mut().enumerate().zip(hands) {
-            write_hand(writer, batch, classes.as_ref(), hand, shard as i32)?;
+            write_hand(writer, batch, &column, hand, shard as i32)?;
         }
         if let Some(writer) = &mut self.validation {
-            write_hand(writer, batch, classes.as_ref(), held, 0)?;
+            write_hand(writer, batch, &column, held, 0)?;
         }
         Ok(())
     }
 
-    /// Returns the class of each row; none for numbers.
-    fn class_of(&mut self, target: &ArrayRef) -> Result<Option<Int32Array>> {
-        if target.data_type() == &DataType::Float64 {
-            return Ok(None);
+    fn targets(&mut self, target: &ArrayRef) -> Result<Targets> {
+        match target.data_type() {
+            DataType::Float64 => {
+                Ok(Targets { strata: vec![Some(0); target.len()], column: Arc::clone(target) })
+            }
+            DataType::List(_) => self.classes_of_lists(target),
+            _ => self.classes_of_labels(target),
         }
+    }
+
+    fn classes_of_labels(&mut self, target: &ArrayRef) -> Result<Targets> {
         let labels = TextColumn::read("label", target, false)?;
         let class = |label: Option<&str>| {
             let label = label.unwrap_or_default();
             self.classes.of(label).unwrap_or_else(|| {
-                self.unseen.add(label);
+                self.unseen.add_rows(1);
+                self.unseen.add_label(label);
                 UNSEEN
             })
         };
-        Ok(Some(Int32Array::from_iter_values(labels.iter().map(class))))
+        let classes = Int32Array::from_iter_values(labels.iter().map(class));
+        let strata = classes.values().iter().map(|class| usize::try_from(*class).ok()).collect();
+        Ok(Targets { strata, column: Arc::new(classes) })
+    }
+
+    /// Labels that training never sees are one class of a row.
+    fn classes_of_lists(&mut self, target: &ArrayRef) -> Result<Targets> {
+        let mut strata = Vec::with_capacity(target.len());
+        let mut lists = ListBuilder::new(Int32Builder::new());
+        for labels in LabelLists::read("label", target)?.iter() {
+            let labels = labels.unwrap_or_default();
+            let mut classes: Vec<i32> = labels.iter().filter_map(|label| self.classes.of(label)).collect();
+            classes.sort_unstable();
+            strata.push(Some(self.classes.stratum(&classes)));
+            if classes.len() < labels.len() {
+                self.unseen.add_rows(1);
+                let unseen = labels.iter().filter(|label| self.classes.of(label).is_none());
+                unseen.for_each(|label| self.unseen.add_label(label));
+                classes.push(UNSEEN);
+            }
+            lists.append_value(classes.into_iter().map(Some));
+        }
+        Ok(Targets { strata, column: Arc::new(lists.finish()) })
     }
 
     /// Completes the files.
@@ -180,13 +220,14 @@ fn validation_file(folder: &Path, staged: &Schema) -> Result<FeatureWriter> {
 }
 
 /// Returns the columns of a feature file: those of staged rows, with shard and position for key and place, and with
-/// classes for labels.
+/// classes, or lists of them, for labels.
 fn feature_schema(staged: &Schema) -> SchemaRef {
     let mut fields =
         vec![Field::new("shard", DataType::Int32, false), Field::new("position", DataType::Int64, false)];
     for field in staged.fields().iter().filter(|field| !["key", "place"].contains(&field.name().as_str())) {
         let data_type = match (field.name().as_str(), field.data_type()) {
             ("target", DataType::Float64) => DataType::Float64,
+            ("target", DataType::List(_)) => DataType::new_list(DataType::Int32, true),
             ("target", _) => DataType::Int32,
             (_, other) => other.clone(),
         };
@@ -198,7 +239,7 @@ fn feature_schema(staged: &Schema) -> SchemaRef {
 fn write_hand(
     writer: &mut FeatureWriter,
     batch: &RecordBatch,
-    classes: Option<&Int32Array>,
+    target: &ArrayRef,
     hand: Hand,
     shard: i32,
 ) -> Result<()> {
@@ -210,17 +251,14 @@ fn write_hand(
         Arc::new(Int32Array::from(vec![shard; hand.rows.len()])),
         Arc::new(Int64Array::from(hand.positions)),
     ];
-    let taken = take_record_batch(batch, &UInt32Array::from(hand.rows.clone()));
-    let taken = taken.map_err(DataFusionError::from)?;
-    for (field, column) in taken.schema_ref().fields().iter().zip(taken.columns()) {
-        match (field.name().as_str(), classes) {
-            ("key" | "place", _) => {}
-            ("target", Some(classes)) => {
-                let classes = hand.rows.iter().map(|row| classes.value(*row as usize));
-                columns.push(Arc::new(Int32Array::from_iter_values(classes)));
-            }
-            _ => columns.push(Arc::clone(column)),
-        }
+    let rows = UInt32Array::from(hand.rows);
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let column = match field.name().as_str() {
+            "key" | "place" => continue,
+            "target" => target,
+            _ => column,
+        };
+        columns.push(take(column, &rows, None).map_err(DataFusionError::from)?);
     }
     let batch = RecordBatch::try_new(schema, columns).map_err(DataFusionError::from)?;
     writer.write(&batch)

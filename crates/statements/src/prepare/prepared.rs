@@ -15,12 +15,15 @@ const PREPARED_FILE: &str = "prepared.json";
 ///
 /// Columns of each file: `shard` Int32 (0 in the validation file), `position` Int64 (0, 1, 2 … the order of the rows),
 /// `ids` List\<Int32\> (what the model reads, special tokens included), `first_tokens` Int32 for text pairs only (the
-/// tokens up to the end of the first text, special tokens included; the second text has its own where the task is to embed), `target` (Int32, the index of the label; Float64
-/// for numbers), `truncated` Boolean, `text_hash` and `plain_hash` Int64, `excerpt` Utf8.
+/// tokens up to the end of the first text, special tokens included; the second text has its own where the task is to embed), `target` (Int32, the index of the label;
+/// List\<Int32\>, those of the labels, where a row has any number; Float64 for numbers), `truncated` Boolean, `text_hash` and `plain_hash` Int64, `excerpt` Utf8.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// Labels, numbers, or pairs to embed.
     pub task: Task,
+    /// Whether a row has any number of labels.
+    #[serde(default)]
+    pub multi_label: bool,
     /// Whether the rows have two texts.
     pub pairs: bool,
     /// Whether the rows have a target: pairs to embed may have none, and then it is 1 in all of them.
@@ -31,7 +34,7 @@ pub struct Prepared {
     pub target: Option<String>,
     /// The labels of the training query's rows in sorted order; none for numbers.
     pub labels: Vec<String>,
-    /// The rows of each label in the training files; none for numbers.
+    /// The rows of each label in the training files; none for numbers, and where a row has any number of labels.
     pub class_counts: Vec<u64>,
     /// A file for each shard.
     pub train: Vec<FeatureFile>,

@@ -9,11 +9,11 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use nightjar_catalog::Digest;
-use nightjar_functions::TextColumn;
+use nightjar_functions::{LabelLists, TextColumn};
 
 /// `row_key(target, text [, second])`: the digest of a row's texts and target; NULL where one of them is.
 ///
-/// A number counts by its bits, not by its digits: the digest is exact.
+/// A number counts by its bits, not by its digits: the digest is exact. A list of labels counts as a set.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RowKey {
     signature: Signature,
@@ -45,9 +45,13 @@ impl ScalarUDFImpl for RowKey {
         let texts = texts.iter().map(|text| TextColumn::read("token_ids", text, false));
         let texts = texts.collect::<nightjar_functions::Result<Vec<_>>>()?;
         let numbers = target.as_primitive_opt::<Float64Type>();
-        let labels = match numbers {
-            Some(_) => None,
-            None => Some(TextColumn::read("label", target, false)?),
+        let sets = match LabelLists::accepts(target.data_type()) {
+            true => Some(LabelLists::read("label", target)?),
+            false => None,
+        };
+        let labels = match numbers.is_some() || sets.is_some() {
+            true => None,
+            false => Some(TextColumn::read("label", target, false)?),
         };
         let mut keys = BinaryBuilder::with_capacity(target.len(), target.len() * size_of::<Digest>());
         let mut bytes = Vec::new();
@@ -60,6 +64,14 @@ impl ScalarUDFImpl for RowKey {
                 bytes.push(0);
             }
             match (numbers, &labels) {
+                (None, None) => match sets.as_ref().and_then(|sets| sets.get(row)) {
+                    // Each with its length, so that no two sets have the same bytes.
+                    Some(labels) => labels.iter().for_each(|label| {
+                        bytes.extend_from_slice(&(label.len() as u64).to_le_bytes());
+                        bytes.extend_from_slice(label.as_bytes());
+                    }),
+                    None => complete = false,
+                },
                 (Some(numbers), _) if numbers.is_valid(row) => {
                     bytes.extend_from_slice(format!("{:016x}", numbers.value(row).to_bits()).as_bytes());
                 }

@@ -26,7 +26,7 @@ use crate::training_error::TrainingError;
 /// anywhere, it leaves nothing that a later call takes for complete. NULL texts and targets are left out and counted.
 ///
 /// # Errors
-/// Rows that can't be learned from: `NoRows`, `AllNull`, `OneClass`, `TooManyClasses`, `NotFinite`,
+/// Rows that can't be learned from: `NoRows`, `AllNull`, `OneClass`, `NoLabels`, `OneLabelSet`, `TooManyClasses`, `NotFinite`,
 /// `MoreShardsThanRows`; whatever the queries fail with; and `Folder` where the folder can't be written.
 pub(crate) async fn prepare(
     context: &StatementContext,
@@ -44,8 +44,11 @@ pub(crate) async fn prepare(
     let session = plans::staged_session(folder, training.window())?;
     let open = || plans::open(&session, &staged.path);
     let classes = match roles.task {
+        Task::Classify if roles.multi_label => {
+            Classes::count_lists(open().await?, roles.target_name()).await?
+        }
         Task::Classify => Classes::count(open().await?, roles.target_name()).await?,
-        _ => Classes::numbers(staged.rows),
+        Task::Regress | Task::Embed => Classes::numbers(staged.rows),
     };
     let fraction = match training.fine_tune.validate {
         Some(_) => 0.0,
@@ -63,12 +66,13 @@ pub(crate) async fn prepare(
     let data_digest = data_digest(&session, &staged).await?;
     let mut prepared = Prepared {
         task: roles.task,
+        multi_label: roles.multi_label,
         pairs: roles.second.is_some(),
         scored: roles.target.is_some(),
         inputs: roles.texts().map(str::to_owned).collect(),
         target: roles.target.clone(),
         labels: classes.labels.clone(),
-        class_counts: if classes.labels.is_empty() { Vec::new() } else { learned },
+        class_counts: if classes.labels.is_empty() || roles.multi_label { Vec::new() } else { learned },
         train: dealt.shards,
         validation: dealt.validation,
         rows: staged.rows,

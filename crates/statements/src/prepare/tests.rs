@@ -24,6 +24,8 @@ use crate::labelled_rows::LabelledRows;
 use crate::training::Training;
 use crate::{OptionValues, StatementContext, Watch};
 
+mod lists;
+
 /// Remembers what was warned of.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);

@@ -66,6 +66,7 @@ impl Training<'_> {
             body: tuned.body,
             encoder: EncoderSpec { window: self.window(), ..tuned.spec.clone() },
             labels: prepared.labels.clone(),
+            multi_label: prepared.multi_label,
             inputs: prepared.inputs.clone(),
             target: prepared.target.clone(),
             method: Some(self.options.method().to_string()),
@@ -105,7 +106,7 @@ fn publish_encoder(
 /// Writes the head, where there is one.
 fn save_head(task: &RoundTask, prepared: &Prepared, head: HeadWeights, path: &Path) -> Result<()> {
     match task {
-        RoundTask::Classify { .. } => {
+        RoundTask::Classify { .. } | RoundTask::Tag { .. } => {
             Ok(ClassifierHead { labels: prepared.labels.clone(), weight: head.weight, bias: head.bias }
                 .save(path)?)
         }

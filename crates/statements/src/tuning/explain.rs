@@ -53,7 +53,7 @@ pub(crate) async fn tuning_phases(
 /// Returns what preparing would leave, with files of one row.
 fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Prepared> {
     let pairs = roles.second.is_some();
-    let row = one_row(roles.task, pairs)?;
+    let row = one_row(roles, pairs)?;
     let write = |name: String| -> Result<FeatureFile> {
         let path = folder.join(name);
         let file = std::fs::File::create(&path).map_err(|error| file_error(&path, error))?;
@@ -66,6 +66,7 @@ fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Pre
     let validated = training.fine_tune.validate.is_some() || training.options.validation_fraction() > 0.0;
     Ok(Prepared {
         task: roles.task,
+        multi_label: roles.multi_label,
         pairs,
         scored: roles.target.is_some(),
         inputs: roles.texts().map(str::to_owned).collect(),
@@ -82,9 +83,10 @@ fn stand_in(training: &Training<'_>, roles: &Roles, folder: &Path) -> Result<Pre
     })
 }
 
-fn one_row(task: Task, pairs: bool) -> Result<RecordBatch> {
+fn one_row(roles: &Roles, pairs: bool) -> Result<RecordBatch> {
     let ids = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(0)])]);
-    let target: ArrayRef = match task {
+    let target: ArrayRef = match roles.task {
+        Task::Classify if roles.multi_label => Arc::new(ids.clone()),
         Task::Classify => Arc::new(Int32Array::from(vec![0])),
         Task::Regress | Task::Embed => Arc::new(Float64Array::from(vec![0.0])),
     };

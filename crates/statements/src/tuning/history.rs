@@ -104,10 +104,16 @@ impl History {
     /// Returns the epoch, from 0, whose metric is best; the first of equals. Without validation, the last.
     pub(super) fn best(&self, task: Task) -> Option<usize> {
         let last = self.epochs.len().checked_sub(1)?;
-        let score = |epoch: &Epoch| match task {
-            Task::Regress => epoch.metrics.get("rmse").map(|rmse| -rmse),
-            Task::Embed => epoch.metrics.get("spearman").or_else(|| epoch.metrics.get("mrr")).copied(),
-            Task::Classify => epoch.metrics.get("accuracy").copied(),
+        let score = |Epoch { metrics, .. }: &Epoch| match task {
+            Task::Regress => metrics.get("rmse").map(|rmse| (-rmse, 0.0)),
+            Task::Embed => {
+                metrics.get("spearman").or_else(|| metrics.get("mrr")).map(|metric| (*metric, 0.0))
+            }
+            Task::Classify => match metrics.get("micro_f1") {
+                // Before any label is likely it is 0, while the loss falls already.
+                Some(micro_f1) => Some((*micro_f1, -metrics.get("validation_loss").copied().unwrap_or(0.0))),
+                None => metrics.get("accuracy").map(|accuracy| (*accuracy, 0.0)),
+            },
         };
         let mut best = None;
         for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))
@@ -122,5 +128,31 @@ impl History {
     /// Returns the epoch whose weights the model gets: the best one where early stopping is on, else the last.
     pub(super) fn chosen(&self, task: Task, patience: u32) -> Option<&Epoch> {
         if patience > 0 { self.epochs.get(self.best(task)?) } else { self.epochs.last() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(epochs: &[&[(&str, f64)]]) -> History {
+        let epoch = |metrics: &&[(&str, f64)]| Epoch {
+            round: 0,
+            step: 0,
+            metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        };
+        History { epochs: epochs.iter().map(epoch).collect(), ..History::default() }
+    }
+
+    #[test]
+    fn lists_of_labels_go_by_micro_f1_and_before_any_is_likely_by_the_loss() {
+        let epoch = |micro_f1, loss| [("accuracy", 0.5), ("micro_f1", micro_f1), ("validation_loss", loss)];
+        let (first, second, third) = (epoch(0.0, 0.6), epoch(0.0, 0.4), epoch(0.0, 0.5));
+        let best = |epochs: &[&[(&str, f64)]]| history(epochs).best(Task::Classify);
+        assert_eq!(best(&[&first, &second, &third]), Some(1));
+        assert_eq!(best(&[&first, &second, &epoch(0.1, 0.9)]), Some(2));
+        let one_label = |accuracy, loss| [("accuracy", accuracy), ("validation_loss", loss)];
+        assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.7, 0.4)]), Some(0), "the first of equals");
+        assert_eq!(best(&[&[], &[]]), Some(1), "without validation the last");
     }
 }

@@ -39,7 +39,8 @@ pub(super) async fn plan(
         Task::Regress => moments(context, prepared).await?,
         Task::Embed if prepared.scored => scores(context, prepared).await?,
         Task::Embed => RoundTask::Contrast,
-        _ => RoundTask::Classify {
+        Task::Classify if prepared.multi_label => RoundTask::Tag { classes: prepared.labels.len() },
+        Task::Classify => RoundTask::Classify {
             classes: prepared.labels.len(),
             class_weights: class_weights(options, &prepared.class_counts),
             label_smoothing: options.label_smoothing() as f32,

@@ -25,6 +25,18 @@ const CLASSIFICATION: &[(&str, &str)] = &[
     ("macro_f1", "f1(label, prediction)"),
 ];
 
+/// Label and prediction are lists.
+const MULTI_LABEL: &[(&str, &str)] = &[
+    ("validation_loss", "avg(loss)"),
+    ("accuracy", "accuracy(label, prediction)"),
+    ("micro_precision", "micro_precision(label, prediction)"),
+    ("micro_recall", "micro_recall(label, prediction)"),
+    ("micro_f1", "micro_f1(label, prediction)"),
+    ("macro_precision", "precision(label, prediction)"),
+    ("macro_recall", "recall(label, prediction)"),
+    ("macro_f1", "f1(label, prediction)"),
+];
+
 const REGRESSION: &[(&str, &str)] = &[
     ("validation_loss", "avg(loss)"),
     ("rmse", "rmse(label, prediction)"),
@@ -134,7 +146,8 @@ pub(super) async fn validation(
         Task::Regress => ("outcome['prediction']", REGRESSION),
         Task::Embed if prepared.scored => ("outcome['prediction']", SIMILARITY),
         Task::Embed => ("outcome['prediction']", CONTRAST),
-        _ => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
+        Task::Classify if prepared.multi_label => ("outcome['prediction']", MULTI_LABEL),
+        Task::Classify => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
     };
     let parts = [("label", "label"), ("prediction", prediction), ("loss", "outcome['loss']")];
     let rows = columns(rows, &parts)?;
