@@ -122,8 +122,20 @@ impl Classes {
         self.index.get(label).copied()
     }
 
-    /// Returns how many rows of each stratum are held out: `fraction` of them, and never all.
+    /// Returns how many rows of each stratum are held out: `fraction` of them, and never all. The strata of lists are many and
+    /// thin: what one is short of, the next one gives.
     pub(crate) fn held_out(&self, fraction: f64) -> Vec<u64> {
+        if !self.bearing.is_empty() {
+            let mut due = 0.0;
+            let of_stratum = |rows: &u64| {
+                due += *rows as f64 * fraction;
+                let held_out = (due.round() as u64).min(rows.saturating_sub(1));
+                // At most one row, so that a large stratum does not pay for many small ones.
+                due = (due - held_out as f64).min(1.0);
+                held_out
+            };
+            return self.rows.iter().map(of_stratum).collect();
+        }
         self.rows.iter().map(|rows| held_out(*rows as usize, fraction) as u64).collect()
     }
 

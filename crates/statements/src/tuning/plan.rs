@@ -90,8 +90,14 @@ fn rounds_per_epoch(options: &OptionValues, prepared: &Prepared) -> u32 {
         None if prepared.train.len() > 1 => steps.div_ceil(ROUND_STEPS),
         None => prepared.train.iter().map(|file| file.tokens).sum::<u64>().div_ceil(ROUND_TOKENS),
     };
-    // A round without a step would only copy the state.
-    rounds.clamp(1, steps) as u32
+    whole_rounds(steps, rounds)
+}
+
+/// Returns the rounds that an epoch of so many steps is cut into: those asked for, or as many as have a step. A round without one has
+/// no rows to report on.
+fn whole_rounds(steps: u64, asked: u64) -> u32 {
+    let steps_of_round = steps.div_ceil(asked.clamp(1, steps));
+    steps.div_ceil(steps_of_round) as u32
 }
 
 /// Returns what a row of each class counts: with 'balanced', each class counts as much as any other, and rows 1 on average.
@@ -140,4 +146,21 @@ async fn of_targets(
         first.unwrap_or_default()
     };
     Ok([number(0), number(1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_round_has_a_step() {
+        // Nine steps in four rounds are three of three: the fourth would have none.
+        assert_eq!([1, 2, 3, 4, 5, 9, 100].map(|asked| whole_rounds(9, asked)), [1, 2, 3, 3, 5, 9, 9]);
+        for steps in 1..200 {
+            for asked in 0..250 {
+                let rounds = u64::from(whole_rounds(steps, asked));
+                assert!((rounds - 1) * steps.div_ceil(rounds) < steps, "{steps} steps in {asked} rounds");
+            }
+        }
+    }
 }

@@ -117,6 +117,23 @@ fn the_rarest_label_of_a_row_decides_where_it_goes_and_order_nothing() {
 }
 
 #[test]
+fn labels_of_few_rows_give_their_share_together() {
+    block_on(async {
+        let rows: Vec<(String, String)> =
+            (0..100).map(|row| (format!("row {row}"), format!("all l{}", row / 2))).collect();
+        let rows: Vec<Row<'_>> = rows.iter().map(|(text, labels)| (text.as_str(), labels.as_str())).collect();
+        let bench = Bench::with_lists(&rows, 1);
+        let prepared = bench.prepare("rows").await.unwrap();
+        let (train, validation) = classes_of(&prepared).await;
+        assert_eq!((train.len(), validation.len()), (90, 10));
+        // Each label is still learned.
+        let learned: std::collections::BTreeSet<i32> =
+            train.into_iter().flat_map(|(_, classes)| classes).collect();
+        assert_eq!(learned.len(), 51);
+    });
+}
+
+#[test]
 fn null_lists_are_left_out_and_empty_ones_are_not() {
     block_on(async {
         let rows = [("a", "x NULL"), ("b", "-"), ("c", "NULL"), ("d", "NULL NULL"), ("e", "y x x")];
