@@ -131,9 +131,12 @@ fn prepare(connection: &mut Connection) -> Result<(), Unfit> {
     // First a read, which fails on a file that is no database before anything is written to it.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // A foreign database is refused before its journal mode is touched.
-    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // A foreign database is refused before its journal mode is touched. Both are read of one state: between them another process
+    // may make the catalog.
+    let seen = connection.transaction()?;
+    let application: i64 = seen.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = seen.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    seen.commit()?;
     if application != schema::APPLICATION_ID && tables > 0 {
         return Err(Unfit::Foreign);
     }
