@@ -205,7 +205,8 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         kind: Kind::Integer { min: 1, max: 1024, or: None },
         default: OptionDefault::Sql("1"),
         summary: "Into how many parts the rows are split. Shards train at the same time from the same weights, and are \
-            averaged after each round.",
+            averaged after each round. Each takes its part of the steps, with the learning rate times their number (at most 8), \
+            so that together they learn as much as one.",
         reason: "one shard is ordinary training, whose results are known from elsewhere",
     },
     TrainingOption {

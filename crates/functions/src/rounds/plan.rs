@@ -30,7 +30,7 @@ pub struct TrainingPlan {
     pub dropout: f32,
     /// Lower layers that stay as they are.
     pub freeze_layers: usize,
-    /// The greatest learning rate.
+    /// The greatest learning rate of one shard alone.
     pub learning_rate: f32,
     /// What it is multiplied by for the head.
     pub head_rate: f32,
@@ -84,6 +84,9 @@ pub enum RoundTask {
 
 /// What cosines are multiplied by to tell a pair from the others of its batch, as sentence-transformers has it: a temperature of 0.05.
 const CONTRAST_SCALE: f32 = 20.0;
+
+/// Above so many times the rate that serves one shard, each of many would lose its way before the next average.
+const MOST_SHARD_RATE: f32 = 8.0;
 
 /// The pairs among which a validation looks for a pair's second text: so many whatever the size of a batch, so that the metrics of
 /// two trainings compare.
@@ -160,10 +163,18 @@ impl TrainingPlan {
         self.steps_before(self.rounds_per_epoch) * self.epochs
     }
 
+    /// Returns what the learning rate is multiplied by for shards that train at the same time: their number, up to [`MOST_SHARD_RATE`].
+    ///
+    /// Of N shards each takes an N-th of the steps, and averaging them keeps the mean of their ways and not the sum: without this, N shards
+    /// would learn an N-th as much. It is the linear scaling rule (Goyal et al. 2017, arXiv:1706.02677).
+    pub fn shard_rate(&self) -> f32 {
+        (self.shards() as f32).min(MOST_SHARD_RATE)
+    }
+
     /// Returns how the trainer moves weights.
     pub fn optimizer(&self) -> OptimizerOptions {
         OptimizerOptions {
-            learning_rate: self.learning_rate,
+            learning_rate: self.learning_rate * self.shard_rate(),
             head_rate: self.head_rate,
             weight_decay: self.weight_decay,
             warmup_ratio: self.warmup_ratio,
@@ -265,5 +276,17 @@ mod tests {
         }
         assert_eq!(plan(vec![8135], 3).total_steps(), 2 * 255);
         assert_eq!(plan(vec![8135], 1).total_steps(), 2 * 255);
+    }
+
+    #[test]
+    fn shards_go_as_far_together_as_one_alone() {
+        let [one, four] = [vec![8135], vec![2034, 2034, 2034, 2033]].map(|rows| plan(rows, 3));
+        assert_eq!((one.total_steps(), four.total_steps()), (2 * 255, 2 * 64));
+        let way = |plan: &TrainingPlan| {
+            let optimizer = plan.optimizer();
+            (0..plan.total_steps()).map(|step| f64::from(optimizer.rate(step))).sum::<f64>()
+        };
+        assert!((way(&four) / way(&one) - 1.0).abs() < 0.02, "{} {}", way(&four), way(&one));
+        assert_eq!(plan(vec![100; 50], 1).shard_rate(), MOST_SHARD_RATE);
     }
 }
