@@ -163,7 +163,7 @@ impl TrainingPlan {
         self.steps_before(self.rounds_per_epoch) * self.epochs
     }
 
-    /// Returns what the learning rate is multiplied by for shards that train at the same time: their number, up to [`MOST_SHARD_RATE`].
+    /// Returns what the learning rate is multiplied by for shards that train at the same time: their number, at most 8.
     ///
     /// Of N shards each takes an N-th of the steps, and averaging them keeps the mean of their ways and not the sum: without this, N shards
     /// would learn an N-th as much. It is the linear scaling rule (Goyal et al. 2017, arXiv:1706.02677).
