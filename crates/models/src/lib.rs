@@ -40,6 +40,7 @@ mod spec;
 mod tensor_file;
 pub mod testing;
 mod tokenizer;
+mod tokenizer_json;
 mod training;
 mod weights;
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::separators::Separators;
+use crate::tokenizer_json::check_tokenizer;
 use crate::{ModelError, Result, Sequence};
 
 /// Bytes of text that are tokenised at a time, where the tokenizer allows cuts. A window of 256 tokens of
@@ -101,7 +102,7 @@ impl TextTokenizer {
         let invalid = |reason: String| ModelError::TokenizerInvalid { path: PathBuf::from(path), reason };
         let json: Value =
             serde_json::from_slice(bytes).map_err(|error| invalid(format!("not JSON: {error}")))?;
-        check_unknown_token(&json).map_err(invalid)?;
+        check_tokenizer(&json).map_err(invalid)?;
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| invalid(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
@@ -273,16 +274,4 @@ impl PairFrame {
             after: ids[last..].to_vec(),
         })
     }
-}
-
-/// Checks that a WordPiece vocabulary holds its own unknown token: without it, some texts could not be
-/// tokenised.
-fn check_unknown_token(tokenizer: &Value) -> Result<(), String> {
-    let model = tokenizer.get("model").ok_or("it has no model")?;
-    if model.get("type").and_then(Value::as_str) == Some("WordPiece") {
-        let unknown = model.get("unk_token").and_then(Value::as_str).unwrap_or("[UNK]");
-        let known = model.get("vocab").is_some_and(|vocab| vocab.get(unknown).is_some());
-        return if known { Ok(()) } else { Err(format!("the vocabulary lacks the unknown token {unknown}")) };
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nightjar_models::testing::write_tiny_model;
-use nightjar_models::{ClassifierHead, Failure, ModelError, TextEncoder};
+use nightjar_models::{ClassifierHead, Failure, ModelError, TextEncoder, TextTokenizer};
 use proptest::prelude::*;
 
 /// Returns the error of loading a tiny model whose `file` was replaced by `change` of its bytes.
@@ -119,6 +119,38 @@ fn headers_may_lie_about_their_length() {
         });
         assert_eq!(error.code(), "model_weights_invalid", "{length}: {error}");
     }
+}
+
+/// Templates say which special tokens surround a text: what is wrong with them must show before a text is read.
+#[test]
+fn damaged_templates_are_errors_and_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_model(dir.path(), 1).unwrap();
+    let path = dir.path().join("tokenizer.json");
+    let whole = fs::read(&path).unwrap();
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let start = text.find("\"post_processor\"").unwrap();
+    let end = start + text[start..].find("\"model\"").unwrap_or(text.len() - start);
+    let (mut refused, mut read) = (0, 0);
+    for at in start..end {
+        for byte in [b'#', b'B', b'1', b'"'] {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            fs::write(&path, bytes).unwrap();
+            match TextTokenizer::load(dir.path(), 32) {
+                Ok(tokenizer) => {
+                    read += 1;
+                    tokenizer.encode("good coffee");
+                    tokenizer.encode_pair("good coffee", "bad tea");
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.code(), "model_tokenizer_invalid", "{error}");
+                }
+            }
+        }
+    }
+    assert!(refused > 0 && read > 0, "{refused} {read}");
 }
 
 proptest! {
