@@ -75,16 +75,17 @@ pub enum Contradiction {
 }
 
 impl Contradiction {
-    /// Finds what contradicts in the options of a training from a base of so many layers; `validated` is whether the
-    /// statement has VALIDATE ON.
+    /// Finds what contradicts in the options of a training from a base of so many layers; `task` is what is known of it before
+    /// the rows are, `validated` is whether the statement has VALIDATE ON.
     pub(crate) fn check(
         options: &OptionValues,
+        task: Option<Task>,
         validated: bool,
         base: &str,
         layers: usize,
     ) -> Result<(), Contradiction> {
         let (method, fraction) = (options.method(), options.validation_fraction());
-        if method == Method::Head && options.task() == Some("embed") {
+        if method == Method::Head && task == Some(Task::Embed) {
             return Err(Self::HeadCannotEmbed);
         }
         if validated && fraction > 0.0 && options.is_given("validation_fraction") {
@@ -104,7 +105,7 @@ impl Contradiction {
         if method == Method::Lora && frozen == layers {
             return Err(Self::NothingToAdapt { layers, base: base.to_owned() });
         }
-        if frozen == layers && options.task() == Some("embed") {
+        if frozen == layers && task == Some(Task::Embed) {
             return Err(Self::NothingToMove { layers, base: base.to_owned() });
         }
         Ok(())
@@ -195,7 +196,8 @@ mod tests {
     }
 
     fn check(given: &[(&str, &str)], validated: bool) -> Result<(), Contradiction> {
-        Contradiction::check(&options(given), validated, "tiny@1", 2)
+        let task = given.contains(&("task", "embed")).then_some(Task::Embed);
+        Contradiction::check(&options(given), task, validated, "tiny@1", 2)
     }
 
     #[test]

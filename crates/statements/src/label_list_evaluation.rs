@@ -23,7 +23,8 @@ pub(crate) fn plan(
     roles: &Roles,
     model: &PinnedModel,
 ) -> Result<DataFrame> {
-    let call = |function| model_call(context, function, &[&roles.text], model);
+    let texts: Vec<&str> = roles.texts().collect();
+    let call = |function| model_call(context, function, &texts, model);
     // One encoder pass serves both calls.
     let rows = rows.select(vec![
         ident(roles.target_name()).alias("label"),

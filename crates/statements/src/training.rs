@@ -85,7 +85,8 @@ impl Training<'_> {
     /// Refuses options that contradict each other or the base, before anything is run or recorded.
     pub(crate) fn check(&self) -> Result<()> {
         let validated = self.fine_tune.validate.is_some();
-        Ok(Contradiction::check(&self.options, validated, &self.base.name, self.base.card.encoder.layers)?)
+        let (name, layers) = (&self.base.name, self.base.card.encoder.layers);
+        Ok(Contradiction::check(&self.options, self.task(), validated, name, layers)?)
     }
 
     /// Returns what the query's columns are, and its rows to come.
