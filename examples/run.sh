@@ -4,3 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo run -p nightjar-examples --example dataframe
 cargo run -- sql -f examples/sql/pipeline.sql
+bash examples/cluster/run.sh

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod avro;
+mod cluster;
 mod database;
 mod fixtures;
 mod normalise;
@@ -12,6 +13,7 @@ mod render;
 mod runtime;
 mod store;
 
+pub use cluster::Cluster;
 pub use database::{Database, SqlFailure, SqlType};
 pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};

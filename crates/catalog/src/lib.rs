@@ -66,5 +66,5 @@ pub use sources::{
     Source, pull, pull_with,
 };
 pub use staging::Staging;
-pub use store::Store;
+pub use store::{Store, StoreFiles};
 pub use tables::{OnTableConflict, TableDefinition, TableKind};

@@ -18,9 +18,39 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    root: PathBuf,
-    artifacts: Artifacts,
+    files: StoreFiles,
     catalog: Catalog,
+}
+
+/// A store without its catalog: all that running a plan needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StoreFiles {
+    root: Arc<Path>,
+    artifacts: Arc<Artifacts>,
+}
+
+impl StoreFiles {
+    /// Opens the files of the store at `uri`, as [`Store::open`] does, and leaves its catalog alone.
+    pub fn open(uri: Option<&str>) -> Result<StoreFiles> {
+        let root = match uri {
+            Some(uri) => parse_uri(uri)?,
+            None => default_root()?,
+        };
+        fs::create_dir_all(&root).map_err(CatalogError::io("create the store", &root))?;
+        let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
+        let artifacts = Arc::new(Artifacts::under(&root)?);
+        Ok(StoreFiles { root: root.into(), artifacts })
+    }
+
+    /// The model files.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
+    /// The store's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
 }
 
 impl Store {
@@ -29,20 +59,19 @@ impl Store {
     ///
     /// Errors: other schemes, folders that can't be written, what [`Catalog::open`] refuses.
     pub fn open(uri: Option<&str>) -> Result<Store> {
-        let root = match uri {
-            Some(uri) => parse_uri(uri)?,
-            None => default_root()?,
-        };
-        fs::create_dir_all(&root).map_err(CatalogError::io("create the store", &root))?;
-        let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
-        let artifacts = Artifacts::under(&root)?;
-        let catalog = Catalog::open(&root.join("catalog.sqlite"))?;
-        Ok(Store { inner: Arc::new(Inner { root, artifacts, catalog }) })
+        let files = StoreFiles::open(uri)?;
+        let catalog = Catalog::open(&files.root().join("catalog.sqlite"))?;
+        Ok(Store { inner: Arc::new(Inner { files, catalog }) })
+    }
+
+    /// What is not the catalog.
+    pub fn files(&self) -> &StoreFiles {
+        &self.inner.files
     }
 
     /// The model files.
     pub fn artifacts(&self) -> &Artifacts {
-        &self.inner.artifacts
+        self.inner.files.artifacts()
     }
 
     /// What exists.
@@ -52,7 +81,7 @@ impl Store {
 
     /// The store's directory, absolute.
     pub fn root(&self) -> &Path {
-        &self.inner.root
+        self.inner.files.root()
     }
 }
 

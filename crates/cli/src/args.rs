@@ -1,8 +1,10 @@
 //! The command line, as data.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use nightjar_cluster::{Address, ClusterError};
 
 use crate::output::Format;
 
@@ -14,9 +16,13 @@ Examples:
   nightjar sql -f nightly.sql                         a script; the first error stops it
   nightjar --format csv < query.sql > rows.csv
   nightjar model pull all-MiniLM-L6-v2                models for machines that are then offline
+  nightjar scheduler                                  a cluster: one scheduler,
+  nightjar executor --scheduler HOST:PORT             executors on as many machines as there are,
+  nightjar sql --cluster HOST:PORT -f nightly.sql     and the same SQL
 
 Environment:
   NIGHTJAR_STORE     the store, where --store is not given
+  NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
   HF_ENDPOINT        another hub to pull models from
   HF_TOKEN           the token for models that the hub does not give to everyone
   HF_HUB_OFFLINE=1   never ask the hub
@@ -43,6 +49,24 @@ Examples:
 
 Prints one line: name@version, digest and source, with tabs between them.";
 
+const SCHEDULER_EXAMPLES: &str = "\
+Examples:
+  nightjar scheduler                                  at 127.0.0.1:50050, for this machine alone
+  nightjar scheduler --bind 10.0.0.5:50050            for the machines of that network
+  nightjar scheduler --bind 0.0.0.0:50050 --advertise scheduler.internal
+
+Prints one line to stdout once it listens: its address. Whoever reaches that address can run statements on the cluster, and
+nothing is encrypted: keep it in a network that you trust. It reads what models are from the store, and nothing else.";
+
+const EXECUTOR_EXAMPLES: &str = "\
+Examples:
+  nightjar executor                                   for a scheduler on this machine
+  nightjar executor --scheduler 10.0.0.5:50050 --bind 10.0.0.6:50051
+  nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
+
+It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
+cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
+
 /// Nightjar: dataframes and SQL in which models are functions.
 #[derive(Debug, Parser)]
 #[command(
@@ -58,6 +82,10 @@ pub(crate) struct Args {
     /// Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
     #[arg(long, value_name = "URI", env = "NIGHTJAR_STORE", hide_env = true, global = true)]
     store: Option<String>,
+
+    /// Run statements on the cluster of the scheduler at this address
+    #[arg(long, value_name = "HOST:PORT", env = "NIGHTJAR_CLUSTER", hide_env = true, global = true)]
+    cluster: Option<String>,
 
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
@@ -81,6 +109,12 @@ pub(crate) enum Command {
     /// Pull and list models
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Cut plans into stages and hand their tasks to executors
+    #[command(after_help = SCHEDULER_EXAMPLES)]
+    Scheduler(SchedulerArgs),
+    /// Run tasks for a scheduler
+    #[command(after_help = EXECUTOR_EXAMPLES)]
+    Executor(ExecutorArgs),
     /// Train a classifier on sample reviews, label new ones with it and measure it
     Demo,
     /// Print the reference of statements, options, functions and settings, in Markdown
@@ -110,6 +144,42 @@ pub(crate) enum SqlInput {
     Text(String),
     /// `-f`.
     File(PathBuf),
+}
+
+/// `nightjar scheduler`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchedulerArgs {
+    /// Where to listen; port 0 for one that is free
+    #[arg(long, value_name = "HOST:PORT", default_value_t = Address::loopback(Address::SCHEDULER_PORT))]
+    pub(crate) bind: Address,
+
+    /// The host by which executors reach it, where it is not the one of --bind
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+}
+
+/// `nightjar executor`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExecutorArgs {
+    /// The scheduler to work for
+    #[arg(long, value_name = "HOST:PORT", default_value_t = Address::loopback(Address::SCHEDULER_PORT))]
+    pub(crate) scheduler: Address,
+
+    /// Where to listen, for data; the next port is for tasks. Port 0 takes two that are free
+    #[arg(long, value_name = "HOST:PORT", default_value_t = Address::loopback(0))]
+    pub(crate) bind: Address,
+
+    /// The host by which others reach it, where it is not the one of --bind
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+
+    /// How many tasks it runs at once, a thread each [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) vcores: Option<NonZero<usize>>,
+
+    /// Where shuffle files go [default: a temporary folder that goes with it]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
 }
 
 /// `nightjar model`.
@@ -152,6 +222,11 @@ impl Args {
             sql.inputs = in_order(sql, matches);
         }
         args
+    }
+
+    /// Returns the scheduler that was asked for. An empty variable is one that is not set.
+    pub(crate) fn cluster(&self) -> Result<Option<Address>, ClusterError> {
+        self.cluster.as_deref().filter(|cluster| !cluster.is_empty()).map(str::parse).transpose()
     }
 
     /// Returns the store that was asked for. An empty variable is one that is not set.

@@ -76,7 +76,7 @@ What to try next:
 
 /// Runs the demo in the store of the command line.
 pub(crate) async fn run(args: &Args) -> Result<()> {
-    let mut runner = Runner::open(args)?;
+    let mut runner = Runner::open(args).await?;
     runner.timing = !args.quiet;
     ensure_base(&runner).await?;
     let folder = runner.session().store().root().join("demo");

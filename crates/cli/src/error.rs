@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use datafusion::arrow::error::ArrowError;
 use nightjar_catalog::CatalogError;
+use nightjar_cluster::ClusterError;
 use nightjar_engine::EngineError;
 use nightjar_functions::FunctionError;
 use nightjar_models::Failure;
@@ -57,6 +58,9 @@ pub(crate) enum CliError {
     /// The store failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A cluster can't be joined, reached or served.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A model can't be measured.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -185,6 +189,7 @@ impl Failure for CliError {
             Self::Syntax { source, .. } => source.code(),
             Self::Statement { source, .. } => source.code(),
             Self::Catalog(error) => error.code(),
+            Self::Cluster(error) => error.code(),
             Self::Function(error) => error.code(),
             Self::FileUnwritable { .. } => "cli_file_unwritable",
             Self::NameTaken { .. } => "cli_name_taken",
@@ -210,6 +215,7 @@ impl Failure for CliError {
             Self::Syntax { source, .. } => source.hint(),
             Self::Statement { source, .. } => source.hint(),
             Self::Catalog(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
             Self::Function(error) => error.hint(),
             Self::FileUnwritable { .. } => Some("choose another store with --store".to_owned()),
             Self::NameTaken { name, .. } => {

@@ -16,6 +16,7 @@ mod progress_bar;
 mod runner;
 mod script;
 
+mod cluster_command;
 mod demo;
 mod model_command;
 mod reference;
@@ -42,6 +43,8 @@ async fn run(args: Args) -> Result<()> {
     match &args.command {
         Some(Command::Sql(sql)) => sql_command::run(&args, sql).await,
         Some(Command::Model(command)) => model_command::run(&args, command).await,
+        Some(Command::Scheduler(scheduler)) => cluster_command::schedule(&args, scheduler).await,
+        Some(Command::Executor(executor)) => cluster_command::execute(&args, executor).await,
         Some(Command::Demo) => demo::run(&args).await,
         Some(Command::Reference) => reference::print(),
         None if console::stdin_is_terminal() => repl::run(&args).await,

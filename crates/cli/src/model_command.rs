@@ -22,13 +22,13 @@ use crate::script::Script;
 pub(crate) async fn run(args: &Args, command: &ModelCommand) -> Result<()> {
     match command {
         ModelCommand::Pull(pull) => run_pull(args, pull).await,
-        ModelCommand::List => Runner::open(args)?.run_scripts(&[Script::typed("SHOW MODELS")]).await,
+        ModelCommand::List => Runner::open(args).await?.run_scripts(&[Script::typed("SHOW MODELS")]).await,
     }
 }
 
 async fn run_pull(args: &Args, pull: &PullArgs) -> Result<()> {
     let request = Request::parse(pull)?;
-    let runner = Runner::open(args)?;
+    let runner = Runner::open(args).await?;
     let model = pull_base(runner.session().store(), runner.progress(), request).await?;
     let source = model.card.source.as_deref().unwrap_or_default();
     runner.write_out(format!("{}\t{}\t{source}\n", model.reference(), model.digest).as_bytes())

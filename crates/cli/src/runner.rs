@@ -8,6 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
+use nightjar_catalog::Store;
 use nightjar_engine::{EngineError, Session};
 use nightjar_statements::{Chart, Parsed, ParsedStatement, Watch, plan_progress, truncated_texts};
 use tokio::sync::mpsc;
@@ -49,10 +50,14 @@ struct Finished {
 }
 
 impl Runner {
-    /// Returns a runner on the store of the command line.
-    pub(crate) fn open(args: &Args) -> Result<Self> {
+    /// Returns a runner on the store, and on the cluster, of the command line.
+    pub(crate) async fn open(args: &Args) -> Result<Self> {
         let progress = Arc::new(Progress::new(args.quiet));
-        let session = Session::open(args.store())?.with_watch(Arc::clone(&progress) as Arc<dyn Watch>);
+        let session = match args.cluster()? {
+            Some(scheduler) => nightjar_cluster::connect(&scheduler, Store::open(args.store())?).await?,
+            None => Session::open(args.store())?,
+        };
+        let session = session.with_watch(Arc::clone(&progress) as Arc<dyn Watch>);
         Ok(Self {
             session,
             progress,

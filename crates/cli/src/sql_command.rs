@@ -19,11 +19,11 @@ pub(crate) async fn run(args: &Args, sql: &SqlArgs) -> Result<()> {
         SqlInput::File(path) => Script::from_file(path),
     };
     let scripts = sql.inputs.iter().map(read).collect::<Result<Vec<_>>>()?;
-    Runner::open(args)?.run_scripts(&scripts).await
+    Runner::open(args).await?.run_scripts(&scripts).await
 }
 
 /// Runs the script on stdin.
 pub(crate) async fn run_stdin(args: &Args) -> Result<()> {
     let script = Script::from_stdin()?;
-    Runner::open(args)?.run_scripts(&[script]).await
+    Runner::open(args).await?.run_scripts(&[script]).await
 }

@@ -2,7 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use nightjar_catalog::CatalogError;
-use nightjar_functions::{FunctionError, find_failure, readable};
+use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable};
 use nightjar_models::{Failure, ModelError};
 use nightjar_statements::StatementError;
 
@@ -96,12 +96,28 @@ fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
         .or_else(|| find_failure::<StatementError>(error).map(|found| found as &dyn Failure))
         .or_else(|| find_failure::<FunctionError>(error).map(|found| found as &dyn Failure))
         .or_else(|| find_failure::<CatalogError>(error).map(|found| found as &dyn Failure))
+        .or_else(|| find_failure::<CarriedFailure>(error).map(|found| found as &dyn Failure))
         .or_else(|| find_failure::<ModelError>(error).map(|found| found as &dyn Failure))
 }
 
 /// Returns what a person should read: our own message where one is inside, else DataFusion's, readable.
 fn message(error: &DataFusionError) -> String {
     inner(error).map_or_else(|| readable(error), ToString::to_string)
+}
+
+/// Returns what a person should read of an error, and what to type next.
+pub fn in_words(error: &DataFusionError) -> (String, Option<String>) {
+    (message(error), hint(error))
+}
+
+fn hint(error: &DataFusionError) -> Option<String> {
+    match inner(error) {
+        Some(failure) => failure.hint(),
+        None if is_unknown_table(&message(error)) => {
+            Some("SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned())
+        }
+        None => None,
+    }
 }
 
 fn is_unknown_table(message: &str) -> bool {
@@ -157,13 +173,7 @@ impl Failure for EngineError {
             }),
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
-            Self::DataFusion(error) => match inner(error) {
-                Some(failure) => failure.hint(),
-                None if is_unknown_table(&message(error)) => Some(
-                    "SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned(),
-                ),
-                None => None,
-            },
+            Self::DataFusion(error) => hint(error),
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::SystemSchema => None,
         }
     }

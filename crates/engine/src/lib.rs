@@ -16,8 +16,8 @@ mod session;
 mod tables;
 
 pub use dataframe::DataFrame;
-pub use error::{EngineError, Result};
+pub use error::{EngineError, Result, in_words};
 pub use nightjar_functions::expr_fn as functions;
-pub use registration::{logical_codec, physical_codec, session_config, session_state};
+pub use registration::{PlacementRules, logical_codec, physical_codec, session_config, session_state};
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};

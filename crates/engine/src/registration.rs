@@ -1,12 +1,13 @@
-//! The only place that registers anything in a session's state; local sessions, and later the scheduler and
-//! the executors, are built from here, so that all of them know the same functions, rules and operators.
+//! The only place that registers anything in a session's state; local sessions, the scheduler and the executors
+//! are built from here, so that all of them know the same functions, rules and operators.
 
 use std::sync::Arc;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
-use datafusion::optimizer::{Analyzer, Optimizer};
+use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
@@ -37,19 +38,43 @@ pub fn session_config() -> SessionConfig {
         .set_bool("datafusion.execution.parquet.schema_force_view_types", true)
 }
 
+/// The rules that a session plans by beside those of every session: how its plans leave the process.
+#[derive(Clone, Default)]
+pub struct PlacementRules {
+    /// Before all other logical rules.
+    pub logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+    /// After all other physical rules.
+    pub physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+}
+
 /// Returns a session state with everything of Nightjar registered.
 pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &Models) -> SessionState {
+    placed_session_state(config, runtime, models, PlacementRules::default())
+}
+
+/// Returns a session state whose plans may leave the process.
+pub(crate) fn placed_session_state(
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    models: &Models,
+    placement: PlacementRules,
+) -> SessionState {
     let mut analyzer = Analyzer::new();
     // First: the other rules need the types that resolving settles.
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
-    SessionStateBuilder::new()
+    let mut logical = placement.logical;
+    logical.extend(optimizer_rules());
+    let mut builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
-        .with_optimizer_rules(optimizer_rules())
-        .with_query_planner(Arc::new(NightjarQueryPlanner))
-        .build_with_functions(models)
+        .with_optimizer_rules(logical)
+        .with_query_planner(Arc::new(NightjarQueryPlanner));
+    for rule in placement.physical {
+        builder = builder.with_physical_optimizer_rule(rule);
+    }
+    builder.build_with_functions(models)
 }
 
 /// Returns the codec that carries physical plans to another process, over `inner`, which carries what is not ours.
@@ -64,7 +89,7 @@ pub fn logical_codec(inner: Arc<dyn LogicalExtensionCodec>) -> Arc<dyn LogicalEx
 
 /// Returns DataFusion's rules with ours before filters are pushed down: a lifted call can then neither be pushed
 /// into a scan nor be copied by the substitution of projections, and the free predicates sink below the operator.
-fn optimizer_rules() -> Vec<Arc<dyn datafusion::optimizer::OptimizerRule + Send + Sync>> {
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     let before = rules.iter().position(|rule| rule.name() == "push_down_filter");
     rules.insert(before.unwrap_or(rules.len()), Arc::new(LiftModelCalls));
@@ -91,6 +116,7 @@ impl BuildWithFunctions for SessionStateBuilder {
             }
         }
         scalars.extend(registry::all(models).into_iter().map(Arc::new));
+        scalars.extend(nightjar_statements::plan_functions(models).into_iter().map(Arc::new));
         let aggregates: &mut Vec<Arc<AggregateUDF>> = self.aggregate_functions().get_or_insert_default();
         for udaf in datafusion_spark::all_default_aggregate_functions() {
             if !aggregates.iter().any(|known| known.name() == udaf.name()) {

@@ -18,7 +18,7 @@ use nightjar_statements::{
 use crate::dataframe::DataFrame;
 use crate::definitions;
 use crate::error::Result;
-use crate::registration::{self, CATALOG, SCHEMA, SYSTEM_SCHEMA};
+use crate::registration::{self, CATALOG, PlacementRules, SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
@@ -68,6 +68,11 @@ impl Session {
     /// Returns a session over an open store, with settings that start from
     /// [`session_config`](crate::session_config).
     pub fn new(store: Store, config: SessionConfig) -> Self {
+        Self::placed(store, config, PlacementRules::default())
+    }
+
+    /// Returns a session whose plans may leave the process by the rules of `placement`.
+    pub fn placed(store: Store, config: SessionConfig, placement: PlacementRules) -> Self {
         let models = Models::new(store.clone());
         let handle = SessionHandle::default();
         let catalog = MemoryCatalogProvider::new();
@@ -81,7 +86,8 @@ impl Session {
         }
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let state = registration::session_state(config, Arc::new(RuntimeEnv::default()), &models);
+        let runtime = Arc::new(RuntimeEnv::default());
+        let state = registration::placed_session_state(config, runtime, &models, placement);
         let context = SessionContext::new_with_state(state);
         context.register_catalog_list(catalogs);
         handle.set(context.state_weak_ref());

@@ -23,6 +23,32 @@ where
     }
 }
 
+/// A failure of a crate above the engine, as it travels through DataFusion: its code and hint are found again at the end.
+#[derive(Debug)]
+pub struct CarriedFailure(pub Box<dyn Failure + Send + Sync>);
+
+impl std::fmt::Display for CarriedFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for CarriedFailure {}
+
+impl Failure for CarriedFailure {
+    fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    fn retryable(&self) -> bool {
+        self.0.retryable()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.0.hint()
+    }
+}
+
 /// The catalog and the schema that hold the user's tables: DataFusion's messages name them, and nobody typed them.
 pub const CATALOG: &str = "nightjar_catalog";
 /// See [`CATALOG`].

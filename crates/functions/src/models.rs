@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nightjar_catalog::{Digest, ModelCard, ModelReference, Store, Task};
+use nightjar_catalog::{Catalog, Digest, ModelCard, ModelReference, Store, StoreFiles, Task};
 use nightjar_models::{
     ClassifierHead, EncoderOptions, EncoderSpec, Precision, RegressionHead, TextEncoder, TextTokenizer,
 };
@@ -25,7 +25,9 @@ pub struct ResolvedModel {
 /// The models of one store. Cheap to clone.
 #[derive(Clone)]
 pub struct Models {
-    store: Store,
+    files: StoreFiles,
+    /// Whose catalog says what names mean; None on an executor.
+    named_by: Option<Store>,
 }
 
 impl fmt::Debug for Models {
@@ -74,7 +76,19 @@ fn load_once<T>(slot: &Slot<T>, load: impl FnOnce() -> Result<T>) -> Result<Arc<
 impl Models {
     /// Returns the models of `store`.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { files: store.files().clone(), named_by: Some(store) }
+    }
+
+    /// Returns the models of a store without its catalog: pinned models are found, names are not.
+    pub fn without_names(files: StoreFiles) -> Self {
+        Self { files, named_by: None }
+    }
+
+    fn catalog(&self) -> Result<&Catalog> {
+        let missing = || {
+            FunctionError::Internal("a process without a catalog was asked for a model by name".to_owned())
+        };
+        self.named_by.as_ref().map(Store::catalog).ok_or_else(missing)
     }
 
     /// Returns the model that `name` means now, or the default of `task` where there is no name.
@@ -104,7 +118,7 @@ impl Models {
         if !session.is_empty() {
             return self.named(session, options);
         }
-        if let Some(version) = self.store.catalog().default_model(task)? {
+        if let Some(version) = self.catalog()?.default_model(task)? {
             return resolved(version, options);
         }
         let missing = || FunctionError::NoDefault { function: function.to_owned(), task: task.to_string() };
@@ -116,16 +130,16 @@ impl Models {
 
     fn named(&self, name: &str, options: &NightjarOptions) -> Result<ResolvedModel> {
         let reference: ModelReference = name.parse()?;
-        resolved(self.store.catalog().model_version(&reference)?, options)
+        resolved(self.catalog()?.model_version(&reference)?, options)
     }
 
     /// Returns a pinned model from its artifact alone: what an executor does, which has no catalog.
     ///
     /// Reads the card, or what a base model's small files say, once per process; never the weights.
-    fn pinned(&self, pinned: PinnedModel) -> Result<ResolvedModel> {
+    pub fn pinned(&self, pinned: PinnedModel) -> Result<ResolvedModel> {
         let slot = Arc::clone(lock(&LOADED).cards.entry(pinned.clone()).or_default());
         let card = load_once(&slot, || {
-            let artifacts = self.store.artifacts();
+            let artifacts = self.files.artifacts();
             let manifest = artifacts.manifest(&pinned.digest)?;
             let folder = artifacts.folder(&pinned.digest);
             let mut card = match manifest.files.iter().any(|file| file.path == CARD_FILE) {
@@ -151,7 +165,7 @@ impl Models {
         let started = Instant::now();
         let mut took = Duration::ZERO;
         let encoder = load_once(&slot, || {
-            let artifact = self.store.artifacts().open(&card.body)?;
+            let artifact = self.files.artifacts().open(&card.body)?;
             let options = EncoderOptions { window: card.encoder.window, ..EncoderOptions::from(precision) };
             let encoder = TextEncoder::load_with(&artifact.dir, &options)?;
             took = started.elapsed();
@@ -160,16 +174,16 @@ impl Models {
         Ok((encoder, took))
     }
 
-    /// Returns the store that the models are in.
-    pub fn store(&self) -> &Store {
-        &self.store
+    /// Returns the files of the store that the models are in.
+    pub fn files(&self) -> &StoreFiles {
+        &self.files
     }
 
     /// Returns the tokenizer of a model without loading its weights.
     pub fn tokenizer(&self, card: &ModelCard) -> Result<Arc<TextTokenizer>> {
         let slot = Arc::clone(lock(&LOADED).tokenizers.entry(body_key(card)).or_default());
         load_once(&slot, || {
-            let artifact = self.store.artifacts().open(&card.body)?;
+            let artifact = self.files.artifacts().open(&card.body)?;
             let tokenizer = TextTokenizer::load(&artifact.dir, card.encoder.window)?;
             Ok(tokenizer.with_lowercase(card.encoder.lowercase))
         })
@@ -179,7 +193,7 @@ impl Models {
     pub fn head(&self, model: &ResolvedModel) -> Result<Arc<ClassifierHead>> {
         let slot = Arc::clone(lock(&LOADED).heads.entry(model.pinned.digest).or_default());
         load_once(&slot, || {
-            let artifact = self.store.artifacts().open(&model.pinned.digest)?;
+            let artifact = self.files.artifacts().open(&model.pinned.digest)?;
             Ok(ClassifierHead::load(&artifact.file(HEAD_FILE))?)
         })
     }
@@ -188,7 +202,7 @@ impl Models {
     pub fn regression(&self, model: &ResolvedModel) -> Result<Arc<RegressionHead>> {
         let slot = Arc::clone(lock(&LOADED).regressions.entry(model.pinned.digest).or_default());
         load_once(&slot, || {
-            let artifact = self.store.artifacts().open(&model.pinned.digest)?;
+            let artifact = self.files.artifacts().open(&model.pinned.digest)?;
             Ok(RegressionHead::load(&artifact.file(HEAD_FILE))?)
         })
     }

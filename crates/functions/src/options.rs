@@ -19,6 +19,8 @@ pub struct NightjarOptions {
     pub predict_model: String,
     /// How models are computed: the name of a [`Precision`], or `auto`.
     pub precision: String,
+    /// Whether rows are dealt out by the hash of their texts before a model reads them: `on` or `off`.
+    pub shuffle_texts: String,
 }
 
 impl Default for NightjarOptions {
@@ -29,11 +31,17 @@ impl Default for NightjarOptions {
             classify_model: String::new(),
             predict_model: String::new(),
             precision: AUTO.to_owned(),
+            shuffle_texts: OFF.to_owned(),
         }
     }
 }
 
 impl NightjarOptions {
+    /// Returns whether rows are dealt out by the hash of their texts before a model reads them.
+    pub fn shuffles_texts(&self) -> bool {
+        self.shuffle_texts == ON
+    }
+
     /// Returns the precision that the session asks for; None for `auto`, which leaves it to the model and the machine.
     pub fn precision(&self) -> crate::Result<Option<Precision>> {
         if self.precision == AUTO {
@@ -46,6 +54,9 @@ impl NightjarOptions {
 
 /// The precision that is left to the model and the machine.
 pub(crate) const AUTO: &str = "auto";
+
+const ON: &str = "on";
+const OFF: &str = "off";
 
 /// A setting: its name, what it does, and where its value is.
 struct Setting {
@@ -92,6 +103,15 @@ static SETTINGS: &[Setting] = &[
                   else bf16 where the CPU has it and f32 elsewhere",
         choices: &[AUTO, "f32", "bf16", "int8"],
         value: |options| &mut options.precision,
+    },
+    Setting {
+        name: "shuffle_texts",
+        summary: "on: rows are dealt out to the partitions by the hash of their texts before a model reads them, so that one \
+                  small file keeps a whole cluster busy and equal texts meet; they come out in another order than the \
+                  files have them in, where there is no ORDER BY. off: they stay where they are. Sessions with --cluster \
+                  begin with on",
+        choices: &[ON, OFF],
+        value: |options| &mut options.shuffle_texts,
     },
 ];
 

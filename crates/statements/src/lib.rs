@@ -37,6 +37,7 @@ mod with_clause;
 
 mod base_model;
 mod evaluation;
+mod functions;
 mod head_training;
 mod label_list_evaluation;
 mod label_set;
@@ -81,6 +82,7 @@ pub use error::{Result, StatementError};
 pub use evaluate_model::EvaluateModel;
 pub use explain_create_model::ExplainCreateModel;
 pub use fine_tune::FineTune;
+pub use functions::plan_functions;
 pub use method::{ClassWeights, DEFAULT_METHOD, LoraTargets, Method, Schedule};
 pub use names::{quote_identifier, quote_reference};
 pub use option_kind::Kind;

@@ -28,7 +28,7 @@ type Line = Editor<SqlCompleter, FileHistory>;
 
 /// Runs the prompt until the user leaves.
 pub(crate) async fn run(args: &Args) -> Result<()> {
-    let mut runner = Runner::open(args)?.interactive();
+    let mut runner = Runner::open(args).await?.interactive();
     let words = Words::default();
     words.refresh(runner.session());
     let mut line = editor(words.clone()).map_err(failed)?;

@@ -10,8 +10,11 @@ use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{Distribution, EquivalenceProperties};
+use datafusion::physical_plan::InputDistributionRequirements;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType};
+use datafusion::physical_plan::expressions::Column;
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet, RecordOutput, Time,
 };
@@ -84,6 +87,7 @@ impl fmt::Display for PhysicalCall {
 pub struct InferExec {
     input: Arc<dyn ExecutionPlan>,
     calls: Vec<PhysicalCall>,
+    shuffles_texts: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -110,7 +114,23 @@ impl InferExec {
             EmissionType::Incremental,
             input.boundedness(),
         );
-        Ok(Self { input, calls, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self { input, calls, shuffles_texts: false, properties: Arc::new(properties), metrics })
+    }
+
+    /// Asks for rows that are dealt out by the hash of their texts: one small file then keeps all partitions busy, and equal
+    /// texts meet. Where a shuffle costs a copy of the rows, a model costs thousands of times that.
+    pub(super) fn with_shuffled_texts(self, shuffles_texts: bool) -> Self {
+        Self { shuffles_texts, ..self }
+    }
+
+    /// The columns that the first call reads, in their order.
+    fn text_columns(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        let args = self.calls.first().map_or(&[][..], |call| &call.args);
+        let mut columns: Vec<Column> = args.iter().flat_map(collect_columns).collect();
+        columns.sort_by_key(Column::index);
+        columns.dedup();
+        columns.into_iter().map(|column| Arc::new(column) as _).collect()
     }
 
     pub(super) fn calls(&self) -> &[PhysicalCall] {
@@ -163,9 +183,20 @@ impl ExecutionPlan for InferExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::try_new(input, self.calls.clone())?)),
+            (Some(input), true) => {
+                let operator = Self::try_new(input, self.calls.clone())?;
+                Ok(Arc::new(operator.with_shuffled_texts(self.shuffles_texts)))
+            }
             _ => Err(DataFusionError::Internal("InferExec has one child".to_owned())),
         }
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let columns = if self.shuffles_texts { self.text_columns() } else { Vec::new() };
+        InputDistributionRequirements::new(vec![match columns.is_empty() {
+            true => Distribution::UnspecifiedDistribution,
+            false => Distribution::KeyPartitioned(columns),
+        }])
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {

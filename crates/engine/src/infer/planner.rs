@@ -14,7 +14,7 @@ use datafusion::physical_plan::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
-use nightjar_functions::{BoundCall, ModelUdf};
+use nightjar_functions::{BoundCall, ModelUdf, NightjarOptions};
 
 use super::exec::PhysicalCall;
 use super::{InferCall, InferExec, InferNode};
@@ -69,7 +69,11 @@ impl ExtensionPlanner for InferPlanner {
         }
         let operator: Arc<dyn ExecutionPlan> = match calls.is_empty() {
             true => Arc::clone(physical),
-            false => Arc::new(InferExec::try_new(Arc::clone(physical), calls)?),
+            false => {
+                let operator = InferExec::try_new(Arc::clone(physical), calls)?;
+                let options = session.config_options().extensions.get::<NightjarOptions>();
+                Arc::new(operator.with_shuffled_texts(options.is_some_and(NightjarOptions::shuffles_texts)))
+            }
         };
         if simplified.is_empty() {
             return Ok(Some(operator));

@@ -124,7 +124,7 @@ impl Working {
             Some(held) if round.is_some() => held,
             // A training's first state is made by loading.
             _ => {
-                let artifact = models.store().artifacts().open(&plan.body)?;
+                let artifact = models.files().artifacts().open(&plan.body)?;
                 HeldTrainer { trainer: Trainer::load(&artifact.dir, plan.trainer_options())?, holds: None }
             }
         };

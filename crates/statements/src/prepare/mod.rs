@@ -22,7 +22,9 @@ mod text_features;
 pub(crate) use plans::prepare_plans;
 pub(crate) use prepared::file_error;
 pub use prepared::{FeatureFile, Prepared};
+pub(crate) use row_key::{row_key, row_place};
 pub(crate) use run::prepare;
+pub(crate) use text_features::text_features;
 
 #[cfg(test)]
 mod tests;

@@ -36,22 +36,22 @@ pub(crate) fn read(
     rows: DataFrame,
     roles: &Roles,
 ) -> Result<DataFrame> {
-    let model = training.pinned().to_string();
-    let model = context.models.resolve("token_ids", Some(&model), Task::Embed, &context.options())?;
     let texts: Vec<_> = roles.texts().map(ident).collect();
     let reading = match (&roles.second, roles.task) {
         (None, _) => Reading::One,
         (Some(_), Task::Embed) => Reading::Apart,
         (Some(_), _) => Reading::Together,
     };
-    let features = text_features(context.models.clone(), model, reading).call(texts.clone());
+    let about = [lit(training.pinned().to_string()), lit(reading.name())];
+    let features =
+        text_features(context.models.clone()).call(about.into_iter().chain(texts.clone()).collect());
     let key_of = std::iter::once(roles.target_expr()).chain(texts.clone()).collect();
     let rows = rows.select(vec![
-        row_key(texts.len()).call(key_of).alias("key"),
+        row_key().call(key_of).alias("key"),
         roles.target_expr().alias("target"),
         features.alias("features"),
     ])?;
-    let place = row_place(training.options.seed() as i64).call(vec![col("key")]);
+    let place = row_place().call(vec![col("key"), lit(training.options.seed() as i64)]);
     let mut columns = vec![col("key"), place.alias("place"), col("target")];
     let fields = feature_fields();
     let kept = fields.iter().filter(|field| texts.len() > 1 || field.name() != "first_tokens");

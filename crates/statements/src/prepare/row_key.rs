@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BinaryBuilder};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use nightjar_catalog::Digest;
 use nightjar_functions::{LabelLists, TextColumn};
@@ -19,9 +20,11 @@ struct RowKey {
     signature: Signature,
 }
 
-/// Returns `row_key` for rows with so many texts.
-pub(crate) fn row_key(texts: usize) -> ScalarUDF {
-    ScalarUDF::from(RowKey { signature: Signature::any(texts + 1, Volatility::Immutable) })
+/// Returns `row_key`.
+pub(crate) fn row_key() -> ScalarUDF {
+    let signature =
+        Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Immutable);
+    ScalarUDF::from(RowKey { signature })
 }
 
 impl ScalarUDFImpl for RowKey {
@@ -86,17 +89,16 @@ impl ScalarUDFImpl for RowKey {
     }
 }
 
-/// `row_place(key)`: where a row stands for a seed; rows come in the order of their places.
+/// `row_place(key, seed)`: where a row stands for a seed, which is a literal; rows come in the order of their places.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RowPlace {
-    seed: i64,
     signature: Signature,
 }
 
-/// Returns `row_place` for a seed.
-pub(crate) fn row_place(seed: i64) -> ScalarUDF {
-    let signature = Signature::exact(vec![DataType::Binary], Volatility::Immutable);
-    ScalarUDF::from(RowPlace { seed, signature })
+/// Returns `row_place`.
+pub(crate) fn row_place() -> ScalarUDF {
+    let signature = Signature::exact(vec![DataType::Binary, DataType::Int64], Volatility::Immutable);
+    ScalarUDF::from(RowPlace { signature })
 }
 
 impl ScalarUDFImpl for RowPlace {
@@ -113,10 +115,13 @@ impl ScalarUDFImpl for RowPlace {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let keys = args.args[0].to_array(args.number_rows)?;
+        let [keys, ColumnarValue::Scalar(ScalarValue::Int64(Some(seed)))] = args.args.as_slice() else {
+            return Err(DataFusionError::Internal("row_place needs a key and a seed".to_owned()));
+        };
+        let keys = keys.to_array(args.number_rows)?;
         let mut places = BinaryBuilder::with_capacity(keys.len(), keys.len() * size_of::<Digest>());
         for key in keys.as_binary::<i32>() {
-            places.append_option(key.map(|key| crate::split::place(self.seed, key).0));
+            places.append_option(key.map(|key| crate::split::place(*seed, key).0));
         }
         Ok(ColumnarValue::Array(Arc::new(places.finish())))
     }

@@ -7,17 +7,17 @@ use datafusion::arrow::array::{
     ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, StringBuilder, StructArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use nightjar_catalog::Digest;
-use nightjar_functions::{Models, ResolvedModel, TextColumn};
+use nightjar_functions::{Models, TextColumn};
 
 /// The first characters of a text, by which a warning names it.
 const EXCERPT_CHARS: usize = 40;
 
-/// `text_features(text [, second])`: a struct of
+/// `text_features(model, reading, text [, second])`: a struct of
 /// - `ids`: the token ids as the model reads them, special tokens included, cut at its window;
 /// - `first_tokens`: for a pair, how many of them the first text has;
 /// - `truncated`: whether anything was cut;
@@ -25,17 +25,16 @@ const EXCERPT_CHARS: usize = 40;
 /// - `plain_hash`: equal for texts that differ in case, punctuation and white space only;
 /// - `excerpt`: how the text begins.
 ///
-/// All fields are NULL where a text is. Cost: tokenises as far as the window.
+/// The model is a pinned one, whose tokenizer it is; both it and the [`Reading`] are literals. All fields are NULL where a
+/// text is. Cost: tokenises as far as the window.
 #[derive(Debug)]
 struct TextFeatures {
     models: Models,
-    model: ResolvedModel,
-    reading: Reading,
     signature: Signature,
 }
 
 /// How the texts of a row are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// There is one.
     One,
@@ -45,11 +44,35 @@ pub(crate) enum Reading {
     Apart,
 }
 
-/// Returns `text_features` by the tokenizer of a model.
-pub(crate) fn text_features(models: Models, model: ResolvedModel, reading: Reading) -> ScalarUDF {
-    let texts = if reading == Reading::One { 1 } else { 2 };
-    let signature = Signature::any(texts, Volatility::Immutable);
-    ScalarUDF::from(TextFeatures { models, model, reading, signature })
+impl Reading {
+    const ALL: [Reading; 3] = [Reading::One, Reading::Together, Reading::Apart];
+
+    /// Returns the name by which a plan says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Together => "together",
+            Self::Apart => "apart",
+        }
+    }
+}
+
+/// Returns `text_features` over a store's models.
+pub(crate) fn text_features(models: Models) -> ScalarUDF {
+    let signature =
+        Signature::one_of(vec![TypeSignature::Any(3), TypeSignature::Any(4)], Volatility::Immutable);
+    ScalarUDF::from(TextFeatures { models, signature })
+}
+
+/// Returns the text of a literal argument.
+fn literal(argument: Option<&ColumnarValue>) -> Result<&str> {
+    let text = match argument {
+        Some(ColumnarValue::Scalar(text)) => text.try_as_str().flatten(),
+        _ => None,
+    };
+    text.ok_or_else(|| {
+        DataFusionError::Internal("text_features needs a model and a reading first".to_owned())
+    })
 }
 
 /// The fields of the struct.
@@ -66,8 +89,8 @@ pub(crate) fn feature_fields() -> Fields {
 }
 
 impl PartialEq for TextFeatures {
-    fn eq(&self, other: &Self) -> bool {
-        self.model.pinned == other.model.pinned && self.reading == other.reading
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 
@@ -75,8 +98,7 @@ impl Eq for TextFeatures {}
 
 impl Hash for TextFeatures {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.model.pinned.hash(state);
-        self.reading.hash(state);
+        self.name().hash(state);
     }
 }
 
@@ -94,8 +116,10 @@ impl ScalarUDFImpl for TextFeatures {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let tokenizer = self.models.tokenizer(&self.model.card)?;
-        let columns = args.args.iter().map(|arg| arg.to_array(args.number_rows));
+        let (model, reading) = (literal(args.args.first())?, literal(args.args.get(1))?);
+        let tokenizer = self.models.tokenizer(&self.models.pinned(model.parse()?)?.card)?;
+        let apart = Reading::ALL.iter().find(|known| known.name() == reading) == Some(&Reading::Apart);
+        let columns = args.args[2..].iter().map(|arg| arg.to_array(args.number_rows));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let columns = columns.iter().map(|column| TextColumn::read("token_ids", column, false));
         let columns = columns.collect::<nightjar_functions::Result<Vec<_>>>()?;
@@ -107,7 +131,7 @@ impl ScalarUDFImpl for TextFeatures {
                     let tokens = tokenizer.encode(text);
                     features.append(&[text], &tokens.ids, None, tokens.truncated);
                 }
-                Some([first, second]) if self.reading == Reading::Apart => {
+                Some([first, second]) if apart => {
                     let [first_tokens, second_tokens] = [first, second].map(|text| tokenizer.encode(text));
                     let ids = [first_tokens.ids.as_slice(), &second_tokens.ids].concat();
                     let truncated = first_tokens.truncated || second_tokens.truncated;

@@ -1,0 +1,116 @@
+//! A cluster of real processes: the very binary, as a scheduler and as executors.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nightjar_cluster::{Address, connect, executors};
+use nightjar_engine::Session;
+
+use crate::TestStore;
+
+/// How long a process may take to be there: the machine may be busy with a build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A scheduler and its executors on a store. They are killed when the value goes.
+#[derive(Debug)]
+pub struct Cluster {
+    store: PathBuf,
+    address: Address,
+    scheduler: Process,
+    executors: Vec<Process>,
+}
+
+/// A process that is killed when the value goes.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended can't be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Returns the binary beside the one of the test that runs. `cargo test --workspace` builds it; a test of this package alone
+/// needs `cargo build` before.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's path");
+    let built = test.ancestors().nth(2).expect("the folder of what cargo builds").join("nightjar");
+    assert!(built.is_file(), "{} is not there: run cargo build first", built.display());
+    built
+}
+
+fn start_scheduler(store: &Path, bind: &Address) -> (Process, Address) {
+    let mut command = Command::new(binary());
+    command.args(["scheduler", "--bind", &bind.to_string()]).env("NIGHTJAR_STORE", store);
+    let mut process = Process(command.stdout(Stdio::piped()).spawn().expect("a scheduler"));
+    let mut line = String::new();
+    let stdout = process.0.stdout.take().expect("its stdout");
+    BufReader::new(stdout).read_line(&mut line).expect("the line with its address");
+    let address = line.trim().parse().unwrap_or_else(|_| panic!("the scheduler said '{line}'"));
+    (process, address)
+}
+
+impl Cluster {
+    /// Starts a scheduler and so many executors of one vcore each on a store, and waits until they know each other.
+    pub fn start(store: &TestStore, executors: usize) -> Self {
+        let (scheduler, address) = start_scheduler(&store.root(), &Address::loopback(0));
+        let mut cluster = Self { store: store.root(), address, scheduler, executors: Vec::new() };
+        (0..executors).for_each(|_| cluster.add_executor());
+        cluster.wait_for(executors);
+        cluster
+    }
+
+    /// Returns where the scheduler listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Starts one more executor of one vcore.
+    pub fn add_executor(&mut self) {
+        let mut command = Command::new(binary());
+        command.args(["executor", "--vcores", "1", "--scheduler", &self.address.to_string()]);
+        command.env("NIGHTJAR_STORE", &self.store);
+        self.executors.push(Process(command.spawn().expect("an executor")));
+    }
+
+    /// Waits until the scheduler knows so many executors.
+    pub fn wait_for(&self, count: usize) {
+        let began = Instant::now();
+        while executors(&self.address).expect("the scheduler's answer").len() != count {
+            assert!(began.elapsed() < PATIENCE, "there are no {count} executors");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills an executor, as the machine's end would.
+    pub fn kill_executor(&mut self, index: usize) {
+        drop(self.executors.remove(index));
+    }
+
+    /// Sends a signal to an executor, by its name, such as `STOP`.
+    pub fn signal_executor(&self, index: usize, signal: &str) {
+        let id = self.executors[index].0.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Kills the scheduler and starts another one at its address.
+    pub fn restart_scheduler(&mut self) {
+        // Dropped first: two can't have one port.
+        let _ = self.scheduler.0.kill();
+        let _ = self.scheduler.0.wait();
+        self.scheduler = start_scheduler(&self.store, &self.address).0;
+    }
+
+    /// Returns a session on the store whose plans run on the cluster, in f32, as those of [`TestStore::session`].
+    pub async fn session(&self, store: &TestStore) -> Session {
+        let session =
+            connect(&self.address, store.open().expect("the store opens")).await.expect("the cluster");
+        session.sql("SET nightjar.precision = 'f32'").await.expect("the precision");
+        session
+    }
+}
