@@ -62,7 +62,7 @@ fn arrows_that_must_not_exist_do_not() {
         ),
         ("nightjar-statements", &[NETWORK, BALLISTA, &["nightjar-engine", "nightjar-cli", "candle-core"]]),
         ("nightjar-engine", &[NETWORK, BALLISTA, &["nightjar-cli", "candle-core", "clap", "indicatif"]]),
-        ("nightjar-cluster", &[&["nightjar-cli", "nightjar-statements", "candle-core", "rusqlite", "clap"]]),
+        ("nightjar-cluster", &[&["nightjar-cli", "candle-core", "rusqlite", "clap"]]),
         ("nightjar-cli", &[NETWORK, &BALLISTA[1..]]),
     ];
     let found = dependencies();

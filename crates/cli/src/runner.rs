@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use nightjar_catalog::Store;
 use nightjar_engine::{EngineError, Session};
@@ -228,9 +227,8 @@ async fn work(
     let ours = matches!(statement.parsed, Parsed::Nightjar(_));
     let mut running = session.start(statement).await?;
     if !ours {
-        let models = count_of(running.plan.as_ref(), "InferExec") > 0;
-        let unit = if models { "texts" } else { "rows" };
-        progress.phase("running", unit, plan_progress(running.plan.as_ref()).1);
+        let at = plan_progress(running.plan.as_ref());
+        progress.phase("running", at.unit, at.total);
     }
     let finished = Finished { truncated_texts: 0, chart: None };
     // The receiver is gone when nobody wants more rows.
@@ -243,11 +241,6 @@ async fn work(
         }
     }
     Ok(Finished { truncated_texts: truncated_texts(running.plan.as_ref()), chart })
-}
-
-fn count_of(plan: &dyn ExecutionPlan, name: &str) -> usize {
-    let own = usize::from(plan.name() == name);
-    own + plan.children().into_iter().map(|child| count_of(child.as_ref(), name)).sum::<usize>()
 }
 
 /// A task that ends when this is dropped.

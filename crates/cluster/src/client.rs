@@ -19,6 +19,7 @@ use tonic::{Code, Request, Status};
 use crate::Address;
 use crate::error::{ClusterError, Result};
 use crate::failure::TaskFailure;
+use crate::job_progress::partitions_done;
 use crate::settings::MAX_MESSAGE_BYTES;
 
 /// How long a scheduler that went away may take to come back before the statement is given up.
@@ -30,6 +31,9 @@ const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 /// How often a job is looked at: soon at first, so that a short one is not waited for, then less often.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(100);
+
+/// How often whoever waits is told how far a job is.
+const PROGRESS: Duration = Duration::from_millis(500);
 
 /// How long a scheduler may not know a job that it took before it counts as another process than the one that took it.
 const FORGOTTEN: Duration = Duration::from_secs(3);
@@ -76,12 +80,16 @@ impl Client {
     }
 
     /// Runs a plan to its end. A scheduler that goes away meanwhile is waited for, and gets the plan again: nothing of the
-    /// first attempt has been read by then. Dropping the future cancels the job.
-    pub(crate) async fn run(&self, submission: &Submission) -> Result<Finished> {
+    /// first attempt has been read by then. `done` is told how many partitions are done. Dropping the future cancels the job.
+    pub(crate) async fn run(
+        &self,
+        submission: &Submission,
+        done: &(dyn Fn(usize) + Sync),
+    ) -> Result<Finished> {
         let mut lost_since: Option<Instant> = None;
         loop {
             let began = Instant::now();
-            match self.attempt(submission).await {
+            match self.attempt(submission, done).await {
                 Ok(finished) => return Ok(finished),
                 Err(Attempt::Failed(error)) => return Err(error),
                 Err(Attempt::Lost(reason)) => {
@@ -101,12 +109,16 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, submission: &Submission) -> Result<Finished, Attempt> {
+    async fn attempt(
+        &self,
+        submission: &Submission,
+        done: &(dyn Fn(usize) + Sync),
+    ) -> Result<Finished, Attempt> {
         let lost = |error: ClusterError| Attempt::Lost(error.to_string());
         let mut scheduler = self.connect().await.map_err(lost)?;
         let job = submit(&mut scheduler, submission).await.map_err(|status| self.refused(&status))??;
         let mut running = JobGuard { client: self.clone(), job: Some(job.clone()) };
-        let outcome = self.wait(&mut scheduler, &job).await;
+        let outcome = self.wait(&mut scheduler, &job, done).await;
         // Cancelled only where this future is dropped while it waits, or the scheduler still has it.
         if !matches!(outcome, Err(Attempt::Failed(ClusterError::NoExecutors { .. }))) {
             running.job = None;
@@ -118,11 +130,12 @@ impl Client {
         &self,
         scheduler: &mut SchedulerGrpcClient<Channel>,
         job: &JobId,
+        done: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<PartitionLocation>, Attempt> {
         let began = Instant::now();
         let mut pause = LOOK_FIRST;
         let mut idle_since: Option<Instant> = None;
-        let mut checked = Instant::now();
+        let (mut checked, mut looked) = (Instant::now(), Instant::now());
         loop {
             let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_string() }).await;
             let status = asked.map_err(|status| self.refused(&status))?.into_inner();
@@ -136,12 +149,25 @@ impl Client {
                 Some(job_status::Status::Successful(done)) => return Ok(done.partition_location),
                 None | Some(job_status::Status::Queued(_) | job_status::Status::Running(_)) => {}
             }
+            if looked.elapsed() > PROGRESS {
+                looked = Instant::now();
+                self.look(job, done).await;
+            }
             if checked.elapsed() > Duration::from_secs(5) {
                 checked = Instant::now();
                 self.someone_works(&mut idle_since).await?;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK_LAST);
+        }
+    }
+
+    /// Tells how far a job is. Without an answer nobody is told.
+    async fn look(&self, job: &JobId, done: &(dyn Fn(usize) + Sync)) {
+        let (scheduler, job) = (self.scheduler.clone(), job.clone());
+        let asked = tokio::task::spawn_blocking(move || partitions_done(&scheduler, &job)).await;
+        if let Ok(Ok(partitions)) = asked {
+            done(partitions);
         }
     }
 

@@ -10,7 +10,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, PlanProperties,
@@ -19,6 +21,8 @@ use datafusion::physical_plan::{
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::{StreamExt, TryStreamExt, stream};
+
+use nightjar_statements::{PARTITIONS, PARTITIONS_DONE};
 
 use crate::client::{Client, Submission};
 use crate::codec;
@@ -111,8 +115,14 @@ impl ExecutionPlan for ClusterExec {
             entries.into_iter().map(|entry| KeyValuePair { key: entry.key, value: entry.value }).collect();
         let submission = Submission { plan: self.encoded.to_vec(), settings, session: context.session_id() };
         let (client, stages) = (self.client.clone(), self.stages.clone());
+        let done = MetricBuilder::new(&self.metrics).gauge(PARTITIONS_DONE, partition);
+        MetricBuilder::new(&self.metrics).gauge(PARTITIONS, partition).set(self.stages.partitions());
         let rows = stream::once(async move {
-            let finished = client.run(&submission).await?;
+            let finished = client
+                .run(&submission, &|partitions| {
+                    done.set(partitions);
+                })
+                .await?;
             // Without them the rows are as good.
             if let Ok(counted) = client.metrics(&finished.job).await {
                 stages.count(counted.stages);

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use ballista_core::optimizer::NotInSubqueryRewrite;
 use nightjar_catalog::Store;
-use nightjar_engine::{PlacementRules, Session};
+use nightjar_engine::{ExecutorState, Executors, Placement, Session};
 
 use crate::client::Client;
 use crate::error::{ClusterError, Result};
@@ -23,12 +24,35 @@ pub async fn connect(scheduler: &Address, store: Store) -> Result<Session> {
     let vcores: u32 = known.map_err(stopped)??.iter().map(|executor| executor.vcores).sum();
     let config = settings::session_config().with_target_partitions(vcores.max(2) as usize);
     let client = Client::new(scheduler.clone());
-    let placement = PlacementRules {
+    let placement = Placement {
         // DataFusion's own form of NOT IN shares state between partitions, which tasks can't.
         logical: vec![Arc::new(NotInSubqueryRewrite::new())],
         physical: vec![Arc::new(Distribute::new(client, store.files().clone()))],
+        executors: Arc::new(OfScheduler(scheduler.clone())),
     };
     Ok(Session::placed(store, config, placement))
+}
+
+/// The executors of a scheduler.
+#[derive(Debug)]
+struct OfScheduler(Address);
+
+impl OfScheduler {
+    async fn ask(&self) -> Result<Vec<ExecutorState>> {
+        let scheduler = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || executors(&scheduler)).await;
+        asked.map_err(|error| ClusterError::Stopped {
+            role: "asking for executors",
+            reason: error.to_string(),
+        })?
+    }
+}
+
+#[async_trait]
+impl Executors for OfScheduler {
+    async fn executors(&self) -> datafusion::error::Result<Vec<ExecutorState>> {
+        Ok(self.ask().await?)
+    }
 }
 
 /// `Session::cluster`.

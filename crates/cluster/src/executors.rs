@@ -1,27 +1,12 @@
-//! Who works for a scheduler, as its REST interface tells.
+//! Who works for a scheduler.
 
 use std::time::{Duration, SystemTime};
 
+use nightjar_engine::ExecutorState;
 use serde::Deserialize;
 
-use crate::Address;
-use crate::error::{ClusterError, Result};
-
-/// How long the scheduler may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// An executor as its scheduler knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecutorState {
-    /// Its name, new each time that it starts.
-    pub id: String,
-    /// Where others fetch its data.
-    pub address: Address,
-    /// How many tasks it runs at once.
-    pub vcores: u32,
-    /// When it was last heard; None where it has not been yet.
-    pub last_heard: Option<SystemTime>,
-}
+use crate::error::Result;
+use crate::{Address, rest};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -35,7 +20,6 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Specification {
-    #[serde(alias = "task_slots")]
     vcores: u32,
 }
 
@@ -43,24 +27,15 @@ struct Specification {
 ///
 /// Errors: nobody answers, or something that is no scheduler. Blocks the thread for 10 s at most.
 pub fn executors(scheduler: &Address) -> Result<Vec<ExecutorState>> {
-    let other = |reason: String| ClusterError::OtherServer { scheduler: scheduler.clone(), reason };
-    let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().new_agent();
-    let mut response =
-        agent.get(format!("{}/api/executors", scheduler.url())).call().map_err(|error| match error {
-            ureq::Error::StatusCode(code) => other(format!("HTTP status {code}")),
-            error => ClusterError::NoScheduler { scheduler: scheduler.clone(), reason: error.to_string() },
-        })?;
-    let body = response.body_mut().read_to_string().map_err(|error| other(error.to_string()))?;
-    let answers: Vec<Answer> = serde_json::from_str(&body).map_err(|error| other(error.to_string()))?;
-    let mut executors: Vec<ExecutorState> = answers.into_iter().map(state).collect();
-    executors.sort_by(|a, b| (&a.address.host, a.address.port).cmp(&(&b.address.host, b.address.port)));
-    Ok(executors)
+    let mut answers: Vec<Answer> = rest::get(scheduler, "/api/executors")?;
+    answers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    Ok(answers.into_iter().map(state).collect())
 }
 
 fn state(answer: Answer) -> ExecutorState {
     ExecutorState {
         id: answer.id,
-        address: Address { host: answer.host, port: answer.port },
+        address: Some(Address { host: answer.host, port: answer.port }.to_string()),
         vcores: answer.specification.vcores,
         last_heard: answer.last_seen.map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at)),
     }

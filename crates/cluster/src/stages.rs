@@ -46,6 +46,11 @@ impl Stages {
         Ok(Self { heads, numbers })
     }
 
+    /// Returns how many partitions the stages read, all together: the pieces in which the work gets done.
+    pub(crate) fn partitions(&self) -> usize {
+        self.heads.iter().map(|head| inputs(head.as_ref())).sum()
+    }
+
     /// Takes over what the stages of a finished job have counted.
     pub(crate) fn count(&self, counted: Vec<JobStageMetrics>) {
         for stage in counted {
@@ -60,6 +65,11 @@ impl Stages {
             });
         }
     }
+}
+
+/// Returns how many partitions the head of a stage reads, a task each at most; how it deals them out is the writer's to say.
+fn inputs(head: &dyn ExecutionPlan) -> usize {
+    head.children().first().map_or(1, |input| input.output_partitioning().partition_count())
 }
 
 fn stage_plan(stage: &Arc<dyn ShuffleWriter>) -> Arc<dyn ExecutionPlan> {
@@ -84,9 +94,7 @@ fn assign(node: &dyn ExecutionPlan, next: &mut dyn FnMut(&dyn ExecutionPlan) -> 
 impl DisplayAs for RemoteOperator {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(stage) = self.stage {
-            // What is read, a task each at most; how it is dealt out is the writer's to say.
-            let inputs = self.operator.children();
-            let partitions = inputs.first().map_or(1, |input| input.output_partitioning().partition_count());
+            let partitions = inputs(self.operator.as_ref());
             write!(f, "Stage {stage}, {partitions} partition{}: ", if partitions == 1 { "" } else { "s" })?;
         }
         self.operator.fmt_as(format, f)

@@ -10,6 +10,7 @@ pub mod infer;
 mod dataframe;
 mod definitions;
 mod error;
+mod executors;
 mod registration;
 mod resolve_models;
 mod session;
@@ -17,7 +18,8 @@ mod tables;
 
 pub use dataframe::DataFrame;
 pub use error::{EngineError, Result, in_words};
+pub use executors::{ExecutorState, Executors};
 pub use nightjar_functions::expr_fn as functions;
-pub use registration::{PlacementRules, logical_codec, physical_codec, session_config, session_state};
+pub use registration::{Placement, logical_codec, physical_codec, session_config, session_state};
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};

@@ -13,6 +13,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
+use crate::executors::{Executors, OneProcess};
 use crate::infer::{
     InferLogicalCodec, InferPhysicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls,
 };
@@ -38,18 +39,27 @@ pub fn session_config() -> SessionConfig {
         .set_bool("datafusion.execution.parquet.schema_force_view_types", true)
 }
 
-/// The rules that a session plans by beside those of every session: how its plans leave the process.
-#[derive(Clone, Default)]
-pub struct PlacementRules {
+/// Where a session's plans run: the rules by which they leave the process, and who runs them then.
+#[derive(Clone)]
+pub struct Placement {
     /// Before all other logical rules.
     pub logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     /// After all other physical rules.
     pub physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+    /// Who runs them.
+    pub executors: Arc<dyn Executors>,
+}
+
+impl Default for Placement {
+    /// In this process.
+    fn default() -> Self {
+        Self { logical: Vec::new(), physical: Vec::new(), executors: Arc::new(OneProcess) }
+    }
 }
 
 /// Returns a session state with everything of Nightjar registered.
 pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &Models) -> SessionState {
-    placed_session_state(config, runtime, models, PlacementRules::default())
+    placed_session_state(config, runtime, models, Placement::default())
 }
 
 /// Returns a session state whose plans may leave the process.
@@ -57,7 +67,7 @@ pub(crate) fn placed_session_state(
     config: SessionConfig,
     runtime: Arc<RuntimeEnv>,
     models: &Models,
-    placement: PlacementRules,
+    placement: Placement,
 ) -> SessionState {
     let mut analyzer = Analyzer::new();
     // First: the other rules need the types that resolving settles.

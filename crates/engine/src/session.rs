@@ -18,7 +18,7 @@ use nightjar_statements::{
 use crate::dataframe::DataFrame;
 use crate::definitions;
 use crate::error::Result;
-use crate::registration::{self, CATALOG, PlacementRules, SCHEMA, SYSTEM_SCHEMA};
+use crate::registration::{self, CATALOG, Placement, SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
@@ -68,17 +68,17 @@ impl Session {
     /// Returns a session over an open store, with settings that start from
     /// [`session_config`](crate::session_config).
     pub fn new(store: Store, config: SessionConfig) -> Self {
-        Self::placed(store, config, PlacementRules::default())
+        Self::placed(store, config, Placement::default())
     }
 
-    /// Returns a session whose plans may leave the process by the rules of `placement`.
-    pub fn placed(store: Store, config: SessionConfig, placement: PlacementRules) -> Self {
+    /// Returns a session whose plans run where `placement` has them run.
+    pub fn placed(store: Store, config: SessionConfig, placement: Placement) -> Self {
         let models = Models::new(store.clone());
         let handle = SessionHandle::default();
         let catalog = MemoryCatalogProvider::new();
         let schemas: [(&str, Arc<dyn datafusion::catalog::SchemaProvider>); 2] = [
             (SCHEMA, Arc::new(LakeSchema::new(store.clone(), handle.clone()))),
-            (SYSTEM_SCHEMA, Arc::new(SystemSchema::new(store.clone()))),
+            (SYSTEM_SCHEMA, Arc::new(SystemSchema::new(store.clone(), Arc::clone(&placement.executors)))),
         ];
         for (name, schema) in schemas {
             // A memory catalog refuses no schema.

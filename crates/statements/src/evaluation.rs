@@ -215,7 +215,8 @@ fn regression_report(
 async fn run(context: &StatementContext, plan: DataFrame, model: &PinnedModel) -> Result<RecordBatch> {
     let task_context = Arc::new(plan.task_ctx());
     let plan = plan.create_physical_plan().await?;
-    context.watch.phase("evaluating", "rows", plan_progress(plan.as_ref()).1);
+    let progress = plan_progress(plan.as_ref());
+    context.watch.phase("evaluating", progress.unit, progress.total);
     let running = Arc::clone(&plan) as Arc<dyn ExecutionPlan>;
     let (stream, _watched) = execute_watched(running, task_context, Arc::clone(&context.watch))?;
     let batches: Vec<RecordBatch> = stream.try_collect().await?;

@@ -245,7 +245,8 @@ impl LabelledRows {
         let plan = Self::plan(context, rows, roles, model)?;
         let task_context = Arc::new(plan.task_ctx());
         let plan = plan.create_physical_plan().await?;
-        context.watch.phase("embedding", "rows", plan_progress(plan.as_ref()).1);
+        let progress = plan_progress(plan.as_ref());
+        context.watch.phase("embedding", progress.unit, progress.total);
         let (mut stream, _watched) = execute_watched(
             Arc::clone(&plan) as Arc<dyn ExecutionPlan>,
             task_context,

@@ -59,6 +59,7 @@ mod drop_model;
 mod evaluate_model;
 mod explain_create_model;
 mod resume_training;
+mod show_executors;
 mod show_models;
 mod show_training;
 mod show_versions;
@@ -89,11 +90,14 @@ pub use option_kind::Kind;
 pub use option_values::OptionValues;
 pub use options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
-pub use plan_progress::{WatchedPlan, execute_watched, plan_progress, truncated_texts};
+pub use plan_progress::{
+    PARTITIONS, PARTITIONS_DONE, PlanProgress, WatchedPlan, execute_watched, plan_progress, truncated_texts,
+};
 pub use prepare::{FeatureFile, Prepared};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
 pub use resume_training::ResumeTraining;
+pub use show_executors::ShowExecutors;
 pub use show_models::ShowModels;
 pub use show_training::ShowTraining;
 pub use show_versions::ShowVersions;

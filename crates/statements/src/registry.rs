@@ -6,7 +6,7 @@ use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
     alter_model, create_model, describe_model, discard_training, drop_model, evaluate_model,
-    explain_create_model, resume_training, show_models, show_training, show_versions,
+    explain_create_model, resume_training, show_executors, show_models, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -24,6 +24,7 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &show_versions::KIND,
     &show_training::KIND,
     &evaluate_model::KIND,
+    &show_executors::KIND,
 ];
 
 /// The words of our statements for completion: the keywords in capitals, then the options in small letters.

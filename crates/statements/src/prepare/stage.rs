@@ -54,7 +54,8 @@ impl Staged {
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
         let task_context = Arc::new(rows.task_ctx());
         let plan = rows.create_physical_plan().await?;
-        context.watch.phase("reading", "rows", plan_progress(plan.as_ref()).1);
+        let progress = plan_progress(plan.as_ref());
+        context.watch.phase("reading", progress.unit, progress.total);
         let watch = Arc::clone(&context.watch);
         let (mut stream, _watched) =
             execute_watched(Arc::clone(&plan) as Arc<dyn ExecutionPlan>, task_context, watch)?;
