@@ -161,6 +161,30 @@ fn a_scheduler_that_comes_back_gets_the_statement_again() {
 }
 
 #[test]
+fn training_outlives_its_executors_and_its_scheduler() {
+    block_on(async {
+        let (store, texts) = store_with_texts(21, 3_000).await;
+        let train = |name: &str| {
+            format!(
+                "CREATE MODEL {name} FROM tiny FINE_TUNE ON (SELECT text, label FROM '{texts}') \
+                 WITH (epochs = 6, shards = 2, batch_size = 16)"
+            )
+        };
+        store.session().sql(&train("undisturbed")).await.unwrap();
+        let mut cluster = Cluster::start(&store, 2);
+        let session = cluster.session(&store).await;
+        let (disturbed, running) = (train("disturbed"), session.clone());
+        let running = tokio::spawn(async move { running.sql(&disturbed).await.map(|_| ()) });
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        cluster.kill_executor(1);
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        cluster.restart_scheduler();
+        running.await.unwrap().unwrap();
+        assert_eq!(digests(&session, "disturbed").await, digests(&session, "undisturbed").await);
+    });
+}
+
+#[test]
 fn a_statement_that_is_given_up_ends_on_the_cluster() {
     block_on(async {
         let (store, texts) = store_with_texts(18, MANY).await;

@@ -19,7 +19,7 @@ use tonic::{Code, Request, Status};
 use crate::Address;
 use crate::error::{ClusterError, Result};
 use crate::failure::TaskFailure;
-use crate::job_progress::partitions_done;
+use crate::job_progress::{has_rerun, partitions_done};
 use crate::settings::MAX_MESSAGE_BYTES;
 
 /// How long a scheduler that went away may take to come back before the statement is given up.
@@ -31,6 +31,9 @@ const EXECUTOR_WAIT: Duration = Duration::from_secs(30);
 /// How often a job is looked at: soon at first, so that a short one is not waited for, then less often.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_LAST: Duration = Duration::from_millis(100);
+
+/// How often a statement is begun anew because executors were lost in the middle of it.
+const RERUNS: usize = 4;
 
 /// How often whoever waits is told how far a job is.
 const PROGRESS: Duration = Duration::from_millis(500);
@@ -67,6 +70,8 @@ pub(crate) struct Client {
 enum Attempt {
     /// The scheduler is gone, or another one is there now: the job is submitted again.
     Lost(String),
+    /// An executor was lost in the middle of it, and its result would be wrong: the job is submitted again.
+    Rerun,
     Failed(ClusterError),
 }
 
@@ -79,19 +84,27 @@ impl Client {
         &self.scheduler
     }
 
-    /// Runs a plan to its end. A scheduler that goes away meanwhile is waited for, and gets the plan again: nothing of the
-    /// first attempt has been read by then. `done` is told how many partitions are done. Dropping the future cancels the job.
+    /// Runs a plan to its end. A scheduler that goes away meanwhile is waited for, and gets the plan again, and so does one that
+    /// lost an executor in the middle of it: nothing of the first attempt has been read by then. `done` is told how many partitions are done. Dropping the future cancels the job.
     pub(crate) async fn run(
         &self,
         submission: &Submission,
         done: &(dyn Fn(usize) + Sync),
     ) -> Result<Finished> {
         let mut lost_since: Option<Instant> = None;
+        let mut reruns = 0;
         loop {
             let began = Instant::now();
             match self.attempt(submission, done).await {
                 Ok(finished) => return Ok(finished),
                 Err(Attempt::Failed(error)) => return Err(error),
+                Err(Attempt::Rerun) if reruns < RERUNS => reruns += 1,
+                Err(Attempt::Rerun) => {
+                    return Err(ClusterError::ExecutorsLost {
+                        scheduler: self.scheduler.clone(),
+                        times: reruns + 1,
+                    });
+                }
                 Err(Attempt::Lost(reason)) => {
                     // An attempt that ran for a while was a scheduler that had come back.
                     let since = match lost_since {
@@ -119,8 +132,8 @@ impl Client {
         let job = submit(&mut scheduler, submission).await.map_err(|status| self.refused(&status))??;
         let mut running = JobGuard { client: self.clone(), job: Some(job.clone()) };
         let outcome = self.wait(&mut scheduler, &job, done).await;
-        // Cancelled only where this future is dropped while it waits, or the scheduler still has it.
-        if !matches!(outcome, Err(Attempt::Failed(ClusterError::NoExecutors { .. }))) {
+        // Cancelled where this future is dropped while it waits, or where the scheduler still has it.
+        if !matches!(outcome, Err(Attempt::Rerun | Attempt::Failed(ClusterError::NoExecutors { .. }))) {
             running.job = None;
         }
         outcome.map(|partitions| Finished { job, partitions })
@@ -146,12 +159,16 @@ impl Client {
                 Some(job_status::Status::Failed(failed)) => {
                     return Err(Attempt::Failed(failure(&failed.error)));
                 }
-                Some(job_status::Status::Successful(done)) => return Ok(done.partition_location),
+                Some(job_status::Status::Successful(done)) => {
+                    self.check_no_rerun(job).await?;
+                    return Ok(done.partition_location);
+                }
                 None | Some(job_status::Status::Queued(_) | job_status::Status::Running(_)) => {}
             }
             if looked.elapsed() > PROGRESS {
                 looked = Instant::now();
                 self.look(job, done).await;
+                self.check_no_rerun(job).await?;
             }
             if checked.elapsed() > Duration::from_secs(5) {
                 checked = Instant::now();
@@ -168,6 +185,17 @@ impl Client {
         let asked = tokio::task::spawn_blocking(move || partitions_done(&scheduler, &job)).await;
         if let Ok(Ok(partitions)) = asked {
             done(partitions);
+        }
+    }
+
+    async fn check_no_rerun(&self, job: &JobId) -> Result<(), Attempt> {
+        let (scheduler, job) = (self.scheduler.clone(), job.clone());
+        match tokio::task::spawn_blocking(move || has_rerun(&scheduler, &job)).await {
+            Ok(Ok(false)) => Ok(()),
+            Ok(Ok(true)) => Err(Attempt::Rerun),
+            // Not known is not good enough.
+            Ok(Err(error)) => Err(Attempt::Lost(error.to_string())),
+            Err(error) => Err(Attempt::Lost(error.to_string())),
         }
     }
 

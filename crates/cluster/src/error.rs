@@ -73,6 +73,14 @@ pub enum ClusterError {
         /// What the last attempt said.
         reason: String,
     },
+    /// Executors were lost again and again.
+    #[error("the cluster of {scheduler} lost executors in the middle of the statement {times} times")]
+    ExecutorsLost {
+        /// The address.
+        scheduler: Address,
+        /// How often.
+        times: usize,
+    },
     /// A plan failed on the cluster.
     #[error("{message}")]
     Failed {
@@ -132,6 +140,7 @@ impl Failure for ClusterError {
             Self::OtherServer { .. } => "cluster.other_server",
             Self::NoExecutors { .. } => "cluster.no_executors",
             Self::SchedulerLost { .. } => "cluster.scheduler_lost",
+            Self::ExecutorsLost { .. } => "cluster.executors_lost",
             Self::Failed { .. } => "cluster.failed",
             Self::ResultLost { .. } => "cluster.result_lost",
             Self::Stopped { .. } => "cluster.stopped",
@@ -145,6 +154,7 @@ impl Failure for ClusterError {
             Self::NoScheduler { .. }
             | Self::NoExecutors { .. }
             | Self::SchedulerLost { .. }
+            | Self::ExecutorsLost { .. }
             | Self::ResultLost { .. } => true,
             Self::Catalog(error) => error.retryable(),
             _ => false,
@@ -168,6 +178,9 @@ impl Failure for ClusterError {
                 Some(format!("start one: nightjar executor --scheduler {scheduler}"))
             }
             Self::SchedulerLost { .. } => Some("start it again, then run the statement again".to_owned()),
+            Self::ExecutorsLost { .. } => {
+                Some("see why they end: their own output tells, SHOW EXECUTORS shows who is left".to_owned())
+            }
             Self::ResultLost { .. } => Some("run the statement again".to_owned()),
             Self::Catalog(error) => error.hint(),
             Self::Failed { hint, .. } => hint.clone(),

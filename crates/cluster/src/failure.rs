@@ -123,6 +123,6 @@ mod tests {
     fn a_report_of_the_scheduler_is_its_own_message() {
         let read =
             TaskFailure::read("Job failed due to stage 12 failed: Task failed due to IO error: disk full");
-        assert_eq!((read.message.as_str(), read.hint), ("IO error: disk full", None));
+        assert_eq!((read.message.as_str(), read.hint), ("disk full", None));
     }
 }

@@ -34,6 +34,29 @@ impl Stage {
     }
 }
 
+#[derive(Deserialize)]
+struct Job {
+    /// A line `=====…Stage[stage_id=2.0, …` for each stage, with its attempt after the point, and its plan.
+    #[serde(default)]
+    stage_plan: Option<String>,
+}
+
+/// Returns whether a job has run one of its stages again as a whole. Blocks the thread.
+///
+/// Ballista does so when an executor with a stage's input is lost while the stage runs, and then keeps what the stage's first
+/// attempt has handed on beside what the second does: rows come twice. Such a job's result must not be used.
+pub(crate) fn has_rerun(scheduler: &Address, job: &JobId) -> Result<bool> {
+    let job: Job = rest::get(scheduler, &format!("/api/job/{job}"))?;
+    Ok(job.stage_plan.is_some_and(|stages| stages.lines().filter_map(attempt).any(|attempt| attempt > 0)))
+}
+
+/// Returns the attempt that a line of a stage tells.
+fn attempt(line: &str) -> Option<usize> {
+    let (_, rest) = line.strip_prefix("=====")?.split_once("Stage[stage_id=")?;
+    let (stage, _) = rest.split_once([',', ']'])?;
+    stage.split_once('.')?.1.parse().ok()
+}
+
 /// Returns how many partitions of a job's stages are done. Blocks the thread.
 pub(crate) fn partitions_done(scheduler: &Address, job: &JobId) -> Result<usize> {
     let stages: Stages = rest::get(scheduler, &format!("/api/job/{job}/stages"))?;
@@ -43,6 +66,16 @@ pub(crate) fn partitions_done(scheduler: &Address, job: &JobId) -> Result<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_are_told_by_the_lines_of_stages() {
+        assert_eq!(
+            attempt("=========RunningStage[stage_id=2.0, partitions=2, successful_tasks=1]========="),
+            Some(0)
+        );
+        assert_eq!(attempt("=========UnResolvedStage[stage_id=12.3, children=1]========="), Some(3));
+        assert_eq!(attempt("  ProjectionExec: expr=[=========RunningStage[stage_id=2.1, x as t]"), None);
+    }
 
     #[test]
     fn partitions_count_once() {
