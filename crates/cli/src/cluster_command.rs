@@ -8,9 +8,11 @@ use nightjar_cluster::{Executor, Scheduler};
 use crate::args::{Args, ExecutorArgs, SchedulerArgs};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
+use crate::log_lines;
 
 /// Serves as a scheduler until it is told to stop.
 pub(crate) async fn schedule(args: &Args, scheduler: &SchedulerArgs) -> Result<()> {
+    log_lines::begin();
     let files = StoreFiles::open(args.store())?;
     let scheduler = Scheduler::bind(&scheduler.bind, scheduler.advertise.clone(), files).await?;
     announce(&scheduler.address().to_string())?;
@@ -21,6 +23,7 @@ pub(crate) async fn schedule(args: &Args, scheduler: &SchedulerArgs) -> Result<(
 
 /// Serves as an executor until it is told to stop.
 pub(crate) async fn execute(args: &Args, executor: &ExecutorArgs) -> Result<()> {
+    log_lines::begin();
     let executor = Executor {
         scheduler: executor.scheduler.clone(),
         bind: executor.bind.clone(),

@@ -8,6 +8,7 @@ mod console;
 mod error;
 mod interrupt;
 mod launch;
+mod log_lines;
 mod report;
 
 mod output;

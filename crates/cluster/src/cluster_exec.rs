@@ -20,13 +20,13 @@ use datafusion::physical_plan::{
 };
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 
 use nightjar_statements::{PARTITIONS, PARTITIONS_DONE};
 
 use crate::client::{Client, Submission};
-use crate::codec;
 use crate::stages::Stages;
+use crate::{codec, result_rows};
 
 /// Sends a physical plan to the scheduler and returns its rows, as one partition, once it is done.
 ///
@@ -118,21 +118,15 @@ impl ExecutionPlan for ClusterExec {
         let done = MetricBuilder::new(&self.metrics).gauge(PARTITIONS_DONE, partition);
         MetricBuilder::new(&self.metrics).gauge(PARTITIONS, partition).set(self.stages.partitions());
         let rows = stream::once(async move {
-            let finished = client
-                .run(&submission, &|partitions| {
-                    done.set(partitions);
-                })
-                .await?;
+            let done = |partitions| {
+                done.set(partitions);
+            };
+            let (finished, rows) = result_rows::run(&client, &submission, &done).await?;
             // Without them the rows are as good.
             if let Ok(counted) = client.metrics(&finished.job).await {
                 stages.count(counted.stages);
             }
-            let job = finished.job;
-            let partitions = stream::iter(finished.partitions).then(move |location| {
-                let (client, job) = (client.clone(), job.clone());
-                async move { client.fetch(&job, location).await.map_err(DataFusionError::from) }
-            });
-            Ok::<_, DataFusionError>(partitions.try_flatten())
+            Ok::<_, DataFusionError>(rows)
         });
         let counted = BaselineMetrics::new(&self.metrics, partition);
         let rows = rows.try_flatten().inspect_ok(move |batch| counted.record_output(batch.num_rows()));

@@ -21,6 +21,7 @@ mod failure;
 mod job_progress;
 mod registry;
 mod rest;
+mod result_rows;
 mod scheduler;
 mod settings;
 mod stage_runner;
