@@ -56,11 +56,11 @@ fn start_scheduler(store: &Path, bind: &Address) -> (Process, Address) {
 
 impl Cluster {
     /// Starts a scheduler and so many executors of one vcore each on a store, and waits until they know each other.
-    pub fn start(store: &TestStore, executors: usize) -> Self {
+    pub async fn start(store: &TestStore, executors: usize) -> Self {
         let (scheduler, address) = start_scheduler(&store.root(), &Address::loopback(0));
         let mut cluster = Self { store: store.root(), address, scheduler, executors: Vec::new() };
         (0..executors).for_each(|_| cluster.add_executor());
-        cluster.wait_for(executors);
+        cluster.wait_for(executors).await;
         cluster
     }
 
@@ -78,11 +78,11 @@ impl Cluster {
     }
 
     /// Waits until the scheduler knows so many executors.
-    pub fn wait_for(&self, count: usize) {
+    pub async fn wait_for(&self, count: usize) {
         let began = Instant::now();
-        while executors(&self.address).expect("the scheduler's answer").len() != count {
+        while executors(&self.address).await.expect("the scheduler's answer").len() != count {
             assert!(began.elapsed() < PATIENCE, "there are no {count} executors");
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

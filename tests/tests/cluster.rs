@@ -34,6 +34,18 @@ async fn store_with_texts(seed: u64, count: usize) -> (TestStore, String) {
     (store, path)
 }
 
+/// A statement on two executors gives what it should although something happens to the cluster in the middle of it.
+async fn outlives(seed: u64, happens: impl FnOnce(&mut Cluster)) {
+    let (store, texts) = store_with_texts(seed, MANY).await;
+    let mut cluster = Cluster::start(&store, 2).await;
+    let session = cluster.session(&store).await;
+    let statement = long_statement(&texts);
+    let running = tokio::spawn(async move { values(&session, &statement).await });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    happens(&mut cluster);
+    assert_eq!(running.await.unwrap(), [[MANY.to_string()]]);
+}
+
 #[test]
 fn bits_do_not_depend_on_where_a_statement_runs() {
     block_on(async {
@@ -62,7 +74,7 @@ fn bits_do_not_depend_on_where_a_statement_runs() {
         let (digest, local) = ask(&store.session(), "m0").await;
         assert_eq!(local[0].len(), 300);
         for executors in [1, 2, 4] {
-            let cluster = Cluster::start(&store, executors);
+            let cluster = Cluster::start(&store, executors).await;
             let session = cluster.session(&store).await;
             let (found, answers) = ask(&session, &format!("m{executors}")).await;
             assert_eq!(found, digest, "the tuned weights with {executors} executors");
@@ -75,7 +87,7 @@ fn bits_do_not_depend_on_where_a_statement_runs() {
 fn plans_show_where_they_run() {
     block_on(async {
         let (store, texts) = store_with_texts(12, 200).await;
-        let cluster = Cluster::start(&store, 2);
+        let cluster = Cluster::start(&store, 2).await;
         let session = cluster.session(&store).await;
         let plan = async |sql: &str| values(&session, &format!("EXPLAIN {sql}")).await.concat().concat();
         let remote = plan(&format!("SELECT label, count(*) FROM '{texts}' GROUP BY label")).await;
@@ -96,7 +108,7 @@ fn plans_show_where_they_run() {
 fn a_long_row_goes_through() {
     block_on(async {
         let (store, texts) = store_with_texts(13, 10).await;
-        let cluster = Cluster::start(&store, 1);
+        let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
         let sql = format!("SELECT repeat(label, 8000000) AS t FROM '{texts}' WHERE id = 3");
         let rows = values(&session, &sql).await;
@@ -106,37 +118,19 @@ fn a_long_row_goes_through() {
 
 #[test]
 fn an_executor_that_is_killed_is_not_missed() {
-    block_on(async {
-        let (store, texts) = store_with_texts(14, MANY).await;
-        let mut cluster = Cluster::start(&store, 2);
-        let session = cluster.session(&store).await;
-        let statement = long_statement(&texts);
-        let running = tokio::spawn(async move { values(&session, &statement).await });
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        cluster.kill_executor(0);
-        assert_eq!(running.await.unwrap(), [[MANY.to_string()]]);
-    });
+    block_on(outlives(14, |cluster| cluster.kill_executor(0)));
 }
 
 #[test]
 fn an_executor_that_stops_answering_is_not_waited_for() {
-    block_on(async {
-        let (store, texts) = store_with_texts(15, MANY).await;
-        let cluster = Cluster::start(&store, 2);
-        let session = cluster.session(&store).await;
-        let statement = long_statement(&texts);
-        let running = tokio::spawn(async move { values(&session, &statement).await });
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        cluster.signal_executor(1, "STOP");
-        assert_eq!(running.await.unwrap(), [[MANY.to_string()]]);
-    });
+    block_on(outlives(15, |cluster| cluster.signal_executor(1, "STOP")));
 }
 
 #[test]
 fn an_executor_may_come_late() {
     block_on(async {
         let (store, texts) = store_with_texts(16, 100).await;
-        let mut cluster = Cluster::start(&store, 0);
+        let mut cluster = Cluster::start(&store, 0).await;
         let session = cluster.session(&store).await;
         let statement = long_statement(&texts);
         let running = tokio::spawn(async move { values(&session, &statement).await });
@@ -148,16 +142,7 @@ fn an_executor_may_come_late() {
 
 #[test]
 fn a_scheduler_that_comes_back_gets_the_statement_again() {
-    block_on(async {
-        let (store, texts) = store_with_texts(17, MANY).await;
-        let mut cluster = Cluster::start(&store, 2);
-        let session = cluster.session(&store).await;
-        let statement = long_statement(&texts);
-        let running = tokio::spawn(async move { values(&session, &statement).await });
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        cluster.restart_scheduler();
-        assert_eq!(running.await.unwrap(), [[MANY.to_string()]]);
-    });
+    block_on(outlives(17, |cluster| cluster.restart_scheduler()));
 }
 
 #[test]
@@ -171,7 +156,7 @@ fn training_outlives_its_executors_and_its_scheduler() {
             )
         };
         store.session().sql(&train("undisturbed")).await.unwrap();
-        let mut cluster = Cluster::start(&store, 2);
+        let mut cluster = Cluster::start(&store, 2).await;
         let session = cluster.session(&store).await;
         let (disturbed, running) = (train("disturbed"), session.clone());
         let running = tokio::spawn(async move { running.sql(&disturbed).await.map(|_| ()) });
@@ -188,7 +173,7 @@ fn training_outlives_its_executors_and_its_scheduler() {
 fn a_statement_that_is_given_up_ends_on_the_cluster() {
     block_on(async {
         let (store, texts) = store_with_texts(18, MANY).await;
-        let cluster = Cluster::start(&store, 1);
+        let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
         let statement = long_statement(&texts);
         let given_up = tokio::time::timeout(Duration::from_millis(700), values(&session, &statement)).await;
@@ -215,7 +200,7 @@ fn a_statement_that_is_given_up_ends_on_the_cluster() {
 fn failures_of_tasks_have_their_words() {
     block_on(async {
         let (store, texts) = store_with_texts(19, 100).await;
-        let cluster = Cluster::start(&store, 1);
+        let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
         let error = collect_error(&session, &format!("SELECT CAST(text AS INT) FROM '{texts}'")).await;
         assert!(error.to_string().starts_with("Cast error: Cannot cast string 'the 1 of 7'"), "{error}");

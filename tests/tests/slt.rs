@@ -64,7 +64,10 @@ fn on_cluster(mut record: Record<SqlType>) -> Option<Record<SqlType>> {
 /// Returns what went wrong in a file, or writes what came out into it.
 async fn run(file: &Path, fixtures: &Path, topology: Topology) -> Result<(), String> {
     let store = TestStore::new(1);
-    let cluster = (topology == Topology::Cluster).then(|| Cluster::start(&store, 2));
+    let cluster = match topology {
+        Topology::Local => None,
+        Topology::Cluster => Some(Cluster::start(&store, 2).await),
+    };
     let places = Places(vec![
         ("$TINY", store.tiny()),
         ("$SCRATCH", store.scratch()),

@@ -18,6 +18,7 @@ use tonic::{Code, Request, Status};
 
 use crate::Address;
 use crate::error::{ClusterError, Result};
+use crate::executors::executors;
 use crate::failure::TaskFailure;
 use crate::job_progress::{has_rerun, partitions_done};
 use crate::settings::MAX_MESSAGE_BYTES;
@@ -85,7 +86,8 @@ impl Client {
     }
 
     /// Runs a plan to its end. A scheduler that goes away meanwhile is waited for, and gets the plan again, and so does one that
-    /// lost an executor in the middle of it: nothing of the first attempt has been read by then. `done` is told how many partitions are done. Dropping the future cancels the job.
+    /// lost an executor in the middle of it: nothing of the first attempt has been read by then. `done` is told how many
+    /// partitions are done. Dropping the future cancels the job.
     pub(crate) async fn run(
         &self,
         submission: &Submission,
@@ -167,7 +169,10 @@ impl Client {
             }
             if looked.elapsed() > PROGRESS {
                 looked = Instant::now();
-                self.look(job, done).await;
+                // Without an answer nobody is told.
+                if let Ok(partitions) = partitions_done(&self.scheduler, job).await {
+                    done(partitions);
+                }
                 self.check_no_rerun(job).await?;
             }
             if checked.elapsed() > Duration::from_secs(5) {
@@ -179,44 +184,27 @@ impl Client {
         }
     }
 
-    /// Tells how far a job is. Without an answer nobody is told.
-    async fn look(&self, job: &JobId, done: &(dyn Fn(usize) + Sync)) {
-        let (scheduler, job) = (self.scheduler.clone(), job.clone());
-        let asked = tokio::task::spawn_blocking(move || partitions_done(&scheduler, &job)).await;
-        if let Ok(Ok(partitions)) = asked {
-            done(partitions);
-        }
-    }
-
     async fn check_no_rerun(&self, job: &JobId) -> Result<(), Attempt> {
-        let (scheduler, job) = (self.scheduler.clone(), job.clone());
-        match tokio::task::spawn_blocking(move || has_rerun(&scheduler, &job)).await {
-            Ok(Ok(false)) => Ok(()),
-            Ok(Ok(true)) => Err(Attempt::Rerun),
+        match has_rerun(&self.scheduler, job).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Attempt::Rerun),
             // Not known is not good enough.
-            Ok(Err(error)) => Err(Attempt::Lost(error.to_string())),
             Err(error) => Err(Attempt::Lost(error.to_string())),
         }
     }
 
     /// Gives up where there has been nobody to work for long.
     async fn someone_works(&self, idle_since: &mut Option<Instant>) -> Result<(), Attempt> {
-        let scheduler = self.scheduler.clone();
-        let asked = tokio::task::spawn_blocking(move || crate::executors::executors(&scheduler)).await;
-        match asked {
-            Ok(Ok(executors)) if executors.is_empty() => {
-                let since = *idle_since.get_or_insert_with(Instant::now);
-                if since.elapsed() < EXECUTOR_WAIT {
-                    return Ok(());
-                }
-                let scheduler = self.scheduler.clone();
-                Err(Attempt::Failed(ClusterError::NoExecutors { scheduler, waited: EXECUTOR_WAIT }))
-            }
-            _ => {
-                *idle_since = None;
-                Ok(())
-            }
+        if !executors(&self.scheduler).await.is_ok_and(|executors| executors.is_empty()) {
+            *idle_since = None;
+            return Ok(());
         }
+        let since = *idle_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < EXECUTOR_WAIT {
+            return Ok(());
+        }
+        let scheduler = self.scheduler.clone();
+        Err(Attempt::Failed(ClusterError::NoExecutors { scheduler, waited: EXECUTOR_WAIT }))
     }
 
     /// Returns the rows of one partition of a result.
@@ -239,10 +227,19 @@ impl Client {
             reason: error.to_string(),
         };
         let port = u16::try_from(executor.port).map_err(|_| missing("port"))?;
-        let mut from =
-            BallistaClient::try_new(&executor.host, port, MAX_MESSAGE_BYTES, false, None, 3, 1_000, 0, 0)
-                .await
-                .map_err(lost)?;
+        let mut from = BallistaClient::try_new(
+            &executor.host,
+            port,
+            MAX_MESSAGE_BYTES as usize,
+            false,
+            None,
+            3,
+            1_000,
+            0,
+            0,
+        )
+        .await
+        .map_err(lost)?;
         let rows =
             from.fetch_partition(&executor.id, &partition.into(), location.file_id, layout, true).await;
         rows.map_err(lost)
@@ -276,8 +273,8 @@ impl Client {
             .map_err(|error| none(&error))?;
         let channel = endpoint.connect().await.map_err(|error| none(&error))?;
         Ok(SchedulerGrpcClient::new(channel)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .max_encoding_message_size(MAX_MESSAGE_BYTES as usize)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES as usize))
     }
 
     fn refused(&self, status: &Status) -> Attempt {

@@ -9,19 +9,16 @@ use nightjar_catalog::Store;
 use nightjar_engine::{ExecutorState, Executors, Placement, Session};
 
 use crate::client::Client;
-use crate::error::{ClusterError, Result};
-use crate::{Address, Distribute, executors, settings};
+use crate::error::Result;
+use crate::executors::executors;
+use crate::{Address, Distribute, settings};
 
 /// Returns a session over a store whose plans run on the cluster of a scheduler, as many tasks at once as its executors have
 /// vcores now.
 ///
 /// Errors: nobody answers at the address, or something that is no scheduler.
 pub async fn connect(scheduler: &Address, store: Store) -> Result<Session> {
-    let asked = scheduler.clone();
-    let known = tokio::task::spawn_blocking(move || executors::executors(&asked)).await;
-    let stopped =
-        |error: tokio::task::JoinError| ClusterError::Stopped { role: "asking", reason: error.to_string() };
-    let vcores: u32 = known.map_err(stopped)??.iter().map(|executor| executor.vcores).sum();
+    let vcores: u32 = executors(scheduler).await?.iter().map(|executor| executor.vcores).sum();
     let config = settings::session_config().with_target_partitions(vcores.max(2) as usize);
     let client = Client::new(scheduler.clone());
     let placement = Placement {
@@ -37,21 +34,10 @@ pub async fn connect(scheduler: &Address, store: Store) -> Result<Session> {
 #[derive(Debug)]
 struct OfScheduler(Address);
 
-impl OfScheduler {
-    async fn ask(&self) -> Result<Vec<ExecutorState>> {
-        let scheduler = self.0.clone();
-        let asked = tokio::task::spawn_blocking(move || executors(&scheduler)).await;
-        asked.map_err(|error| ClusterError::Stopped {
-            role: "asking for executors",
-            reason: error.to_string(),
-        })?
-    }
-}
-
 #[async_trait]
 impl Executors for OfScheduler {
     async fn executors(&self) -> datafusion::error::Result<Vec<ExecutorState>> {
-        Ok(self.ask().await?)
+        Ok(executors(&self.0).await?)
     }
 }
 

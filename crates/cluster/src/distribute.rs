@@ -68,8 +68,8 @@ impl Distribute {
         if !reads.can_leave() {
             return Ok(plan);
         }
-        let plan = spread_few_texts(plan, config)?;
-        match ClusterExec::try_new(self.client.clone(), &plan, &self.receiver, config) {
+        let spread = spread_few_texts(Arc::clone(&plan), config)?;
+        match ClusterExec::try_new(self.client.clone(), &spread, &self.receiver, config) {
             Ok(remote) => Ok(Arc::new(remote)),
             // An operator or a function that has no form on the wire.
             Err(_) => Ok(plan),

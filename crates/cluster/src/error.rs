@@ -110,23 +110,11 @@ pub enum ClusterError {
     /// The store failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// DataFusion failed.
-    #[error(transparent)]
-    DataFusion(#[from] Box<DataFusionError>),
 }
 
 impl From<ClusterError> for DataFusionError {
     fn from(error: ClusterError) -> Self {
-        match error {
-            ClusterError::DataFusion(error) => *error,
-            other => into_datafusion(CarriedFailure::from(other)),
-        }
-    }
-}
-
-impl From<ClusterError> for CarriedFailure {
-    fn from(error: ClusterError) -> Self {
-        CarriedFailure(Box::new(error))
+        into_datafusion(CarriedFailure(Box::new(error)))
     }
 }
 
@@ -145,7 +133,6 @@ impl Failure for ClusterError {
             Self::ResultLost { .. } => "cluster.result_lost",
             Self::Stopped { .. } => "cluster.stopped",
             Self::Catalog(error) => error.code(),
-            Self::DataFusion(_) => "datafusion",
         }
     }
 
@@ -184,7 +171,7 @@ impl Failure for ClusterError {
             Self::ResultLost { .. } => Some("run the statement again".to_owned()),
             Self::Catalog(error) => error.hint(),
             Self::Failed { hint, .. } => hint.clone(),
-            Self::Stopped { .. } | Self::DataFusion(_) => None,
+            Self::Stopped { .. } => None,
         }
     }
 }

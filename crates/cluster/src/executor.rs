@@ -63,7 +63,6 @@ impl Executor {
             self.work_dir.as_deref().or_else(|| own.as_ref().map(TempDir::path)).unwrap_or(Path::new("."));
         std::fs::create_dir_all(work_dir).map_err(no_work_dir(work_dir))?;
         let models = Models::without_names(self.files.clone());
-        let max_message = u32::try_from(MAX_MESSAGE_BYTES).unwrap_or(u32::MAX);
         let config = ExecutorProcessConfig {
             external_host: Some(self.advertised.clone().unwrap_or_else(|| bind_host.to_string())),
             bind_host: bind_host.to_string(),
@@ -76,8 +75,8 @@ impl Executor {
             work_dir: Some(work_dir.to_string_lossy().into_owned()),
             job_data_ttl_seconds: SHUFFLE_TTL_SECONDS,
             job_data_clean_up_interval_seconds: SHUFFLE_TTL_SECONDS / 6,
-            grpc_max_decoding_message_size: max_message,
-            grpc_max_encoding_message_size: max_message,
+            grpc_max_decoding_message_size: MAX_MESSAGE_BYTES,
+            grpc_max_encoding_message_size: MAX_MESSAGE_BYTES,
             executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
             memory_pool_fraction: TASK_MEMORY_FRACTION,
             override_execution_engine: Some(Arc::new(StageRunner::new())),

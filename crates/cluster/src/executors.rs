@@ -25,9 +25,9 @@ struct Specification {
 
 /// Asks a scheduler for its executors, in the order of their addresses.
 ///
-/// Errors: nobody answers, or something that is no scheduler. Blocks the thread for 10 s at most.
-pub fn executors(scheduler: &Address) -> Result<Vec<ExecutorState>> {
-    let mut answers: Vec<Answer> = rest::get(scheduler, "/api/executors")?;
+/// Errors: nobody answers within 10 s, or something that is no scheduler.
+pub async fn executors(scheduler: &Address) -> Result<Vec<ExecutorState>> {
+    let mut answers: Vec<Answer> = rest::get(scheduler, "/api/executors".to_owned()).await?;
     answers.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
     Ok(answers.into_iter().map(state).collect())
 }

@@ -1,5 +1,5 @@
-//! How a task's failure travels: Ballista sends an error as the text of its `Debug` form, so that text holds the message, the
-//! hint and whether a retry can help, as JSON between two marks.
+//! How a task's failure travels: Ballista sends an error as the text of its `Debug` form, so that text holds the message
+//! and the hint as JSON between two marks.
 
 use std::{fmt, io};
 

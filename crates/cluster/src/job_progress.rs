@@ -41,12 +41,12 @@ struct Job {
     stage_plan: Option<String>,
 }
 
-/// Returns whether a job has run one of its stages again as a whole. Blocks the thread.
+/// Returns whether a job has run one of its stages again as a whole.
 ///
 /// Ballista does so when an executor with a stage's input is lost while the stage runs, and then keeps what the stage's first
 /// attempt has handed on beside what the second does: rows come twice. Such a job's result must not be used.
-pub(crate) fn has_rerun(scheduler: &Address, job: &JobId) -> Result<bool> {
-    let job: Job = rest::get(scheduler, &format!("/api/job/{job}"))?;
+pub(crate) async fn has_rerun(scheduler: &Address, job: &JobId) -> Result<bool> {
+    let job: Job = rest::get(scheduler, format!("/api/job/{job}")).await?;
     Ok(job.stage_plan.is_some_and(|stages| stages.lines().filter_map(attempt).any(|attempt| attempt > 0)))
 }
 
@@ -57,9 +57,9 @@ fn attempt(line: &str) -> Option<usize> {
     stage.split_once('.')?.1.parse().ok()
 }
 
-/// Returns how many partitions of a job's stages are done. Blocks the thread.
-pub(crate) fn partitions_done(scheduler: &Address, job: &JobId) -> Result<usize> {
-    let stages: Stages = rest::get(scheduler, &format!("/api/job/{job}/stages"))?;
+/// Returns how many partitions of a job's stages are done.
+pub(crate) async fn partitions_done(scheduler: &Address, job: &JobId) -> Result<usize> {
+    let stages: Stages = rest::get(scheduler, format!("/api/job/{job}/stages")).await?;
     Ok(stages.stages.iter().map(Stage::done).sum())
 }
 

@@ -1,4 +1,4 @@
-//! The scheduler's REST interface, asked from threads that may block.
+//! The scheduler's REST interface.
 
 use std::time::Duration;
 
@@ -10,10 +10,20 @@ use crate::error::{ClusterError, Result};
 /// How long the scheduler may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Asks a scheduler for what is at a path.
+/// Asks a scheduler for what is at a path; waits 10 s at most.
 ///
-/// Errors: nobody answers, or something that is no scheduler. Blocks the thread for 10 s at most.
-pub(crate) fn get<T: DeserializeOwned>(scheduler: &Address, path: &str) -> Result<T> {
+/// Errors: nobody answers, or something that is no scheduler.
+pub(crate) async fn get<T: DeserializeOwned + Send + 'static>(
+    scheduler: &Address,
+    path: String,
+) -> Result<T> {
+    let scheduler = scheduler.clone();
+    let asked = tokio::task::spawn_blocking(move || get_blocking(&scheduler, &path)).await;
+    asked
+        .map_err(|error| ClusterError::Stopped { role: "asking the scheduler", reason: error.to_string() })?
+}
+
+fn get_blocking<T: DeserializeOwned>(scheduler: &Address, path: &str) -> Result<T> {
     let other = |reason: String| ClusterError::OtherServer { scheduler: scheduler.clone(), reason };
     let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().new_agent();
     let mut response =

@@ -60,13 +60,12 @@ impl Scheduler {
 }
 
 fn config(address: &Address, advertised: Option<String>, models: Models) -> SchedulerConfig {
-    let max_message = u32::try_from(MAX_MESSAGE_BYTES).unwrap_or(u32::MAX);
     let mut config = SchedulerConfig::default()
         .with_override_config_producer(Arc::new(settings::session_config))
         .with_override_session_builder(Arc::new(move |config| Ok(registry::session_state(config, &models))))
-        .with_grpc_server_max_decoding_message_size(max_message)
-        .with_grpc_server_max_encoding_message_size(max_message)
-        .with_grpc_client_max_message_size(max_message);
+        .with_grpc_server_max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .with_grpc_server_max_encoding_message_size(MAX_MESSAGE_BYTES)
+        .with_grpc_client_max_message_size(MAX_MESSAGE_BYTES);
     config.bind_host.clone_from(&address.host);
     config.external_host = advertised.unwrap_or_else(|| address.host.clone());
     config.bind_port = address.port;

@@ -5,7 +5,7 @@ use datafusion::prelude::SessionConfig;
 
 /// The largest message between any two processes, in bytes: what protobuf itself allows. Ballista's own limit of 16 MiB would
 /// refuse a long row.
-pub(crate) const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
+pub(crate) const MAX_MESSAGE_BYTES: u32 = i32::MAX as u32;
 
 /// How often an executor tells the scheduler that it lives, in seconds.
 pub(crate) const HEARTBEAT_SECONDS: u64 = 5;
@@ -20,7 +20,7 @@ pub(crate) fn session_config() -> SessionConfig {
         .upgrade_for_ballista()
         // It would plan anew after each stage, without our rules; the plan that was made is the plan that runs.
         .with_ballista_adaptive_query_planner(false)
-        .with_ballista_grpc_client_max_message_size(MAX_MESSAGE_BYTES)
+        .with_ballista_grpc_client_max_message_size(MAX_MESSAGE_BYTES as usize)
         // Merge joins call columns of outer joins never NULL that can be.
         .set_bool("datafusion.optimizer.prefer_hash_join", true)
         // The scheduler makes a join of partitions one that broadcasts its small side. The other way round it would change

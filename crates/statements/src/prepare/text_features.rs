@@ -45,8 +45,6 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    const ALL: [Reading; 3] = [Reading::One, Reading::Together, Reading::Apart];
-
     /// Returns the name by which a plan says it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -118,7 +116,7 @@ impl ScalarUDFImpl for TextFeatures {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (model, reading) = (literal(args.args.first())?, literal(args.args.get(1))?);
         let tokenizer = self.models.tokenizer(&self.models.pinned(model.parse()?)?.card)?;
-        let apart = Reading::ALL.iter().find(|known| known.name() == reading) == Some(&Reading::Apart);
+        let apart = reading == Reading::Apart.name();
         let columns = args.args[2..].iter().map(|arg| arg.to_array(args.number_rows));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let columns = columns.iter().map(|column| TextColumn::read("token_ids", column, false));
