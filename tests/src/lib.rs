@@ -13,7 +13,7 @@ mod render;
 mod runtime;
 mod store;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, binary};
 pub use database::{Database, SqlFailure, SqlType};
 pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};

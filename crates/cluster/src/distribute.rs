@@ -27,6 +27,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, replace_
 
 use nightjar_catalog::StoreFiles;
 use nightjar_engine::infer::InferExec;
+use nightjar_engine::write::PublishExec;
 use nightjar_functions::Models;
 
 use crate::client::Client;
@@ -58,10 +59,8 @@ impl Distribute {
     }
 
     fn place(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if plan.is::<AnalyzeExec>() || plan.is::<DataSinkExec>() {
-            let children = plan.children().into_iter().cloned();
-            let placed = children.map(|child| self.place(child, config)).collect::<Result<Vec<_>>>()?;
-            return replace_children_if_necessary(plan, placed);
+        if plan.is::<AnalyzeExec>() || plan.is::<DataSinkExec>() || plan.is::<PublishExec>() {
+            return self.place_children(plan, config);
         }
         let mut reads = Reads::default();
         reads.look_at(plan.as_ref());
@@ -74,6 +73,16 @@ impl Distribute {
             // An operator or a function that has no form on the wire.
             Err(_) => Ok(plan),
         }
+    }
+
+    fn place_children(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let children = plan.children().into_iter().cloned();
+        let placed = children.map(|child| self.place(child, config)).collect::<Result<Vec<_>>>()?;
+        replace_children_if_necessary(plan, placed)
     }
 }
 

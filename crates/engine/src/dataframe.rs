@@ -161,10 +161,6 @@ impl DataFrame {
         Ok(())
     }
 
-    pub(crate) fn into_inner(self) -> Inner {
-        self.inner
-    }
-
     fn then(self, step: impl FnOnce(Inner) -> datafusion::error::Result<Inner>) -> Result<Self> {
         Ok(Self { inner: step(self.inner)?, session: self.session })
     }

@@ -59,6 +59,14 @@ pub enum EngineError {
         /// The chain of views that leads back.
         path: String,
     },
+    /// A place that a statement is to write to can't be written.
+    #[error("can't write to '{to}': {reason}")]
+    Unwritable {
+        /// The place.
+        to: String,
+        /// Why not.
+        reason: String,
+    },
     /// A write to the schema of system tables.
     #[error("the schema 'nightjar' holds system tables and is read-only")]
     SystemSchema,
@@ -134,6 +142,7 @@ impl Failure for EngineError {
             Self::FileName { .. } => "engine.file_name",
             Self::TableBroken { .. } => "engine.table_broken",
             Self::ViewCycle { .. } => "engine.view_cycle",
+            Self::Unwritable { .. } => "engine.unwritable",
             Self::SystemSchema => "engine.system_schema",
             Self::Statement(error) => error.code(),
             Self::Catalog(error) => error.code(),
@@ -171,6 +180,9 @@ impl Failure for EngineError {
                 None if kind == "view" => format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}"),
                 None => format!("restore its files, or DROP TABLE {name}"),
             }),
+            Self::Unwritable { .. } => {
+                Some("nothing of it is there: name another place, or mend this one and run the statement again".to_owned())
+            }
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::DataFusion(error) => hint(error),

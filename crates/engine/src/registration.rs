@@ -8,16 +8,17 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
 use crate::executors::{Executors, OneProcess};
-use crate::infer::{
-    InferLogicalCodec, InferPhysicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls,
-};
+use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
+use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
+use crate::write::WriteInTasks;
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
 
@@ -74,22 +75,20 @@ pub(crate) fn placed_session_state(
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
-    let mut builder = SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
         .with_optimizer_rules(logical)
+        .with_physical_optimizer_rules(physical_rules(placement.physical))
         .with_query_planner(Arc::new(NightjarQueryPlanner));
-    for rule in placement.physical {
-        builder = builder.with_physical_optimizer_rule(rule);
-    }
     builder.build_with_functions(models)
 }
 
 /// Returns the codec that carries physical plans to another process, over `inner`, which carries what is not ours.
 pub fn physical_codec(inner: Arc<dyn PhysicalExtensionCodec>) -> Arc<dyn PhysicalExtensionCodec> {
-    Arc::new(InferPhysicalCodec::new(inner))
+    Arc::new(PhysicalCodec::new(inner))
 }
 
 /// Returns the codec that carries logical plans to another process, over `inner`, which carries what is not ours.
@@ -105,6 +104,17 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.insert(before.unwrap_or(rules.len()), Arc::new(LiftModelCalls));
     // Last: it reads what pruning columns has left.
     rules.push(Arc::new(PruneModelCalls));
+    rules
+}
+
+/// Returns DataFusion's physical rules between ours.
+fn physical_rules(
+    last: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // First: the others settle partitions and orders for the operators that it plans.
+    rules.insert(0, Arc::new(WriteInTasks));
+    rules.extend(last);
     rules
 }
 

@@ -6,7 +6,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nightjar_catalog::Store;
@@ -57,6 +58,12 @@ impl Running {
     }
 }
 
+/// Returns what plans of a session share. Folders are listed anew each time: DataFusion would remember what was in them, and
+/// files come and go.
+fn runtime() -> RuntimeEnv {
+    RuntimeEnvBuilder::new().with_object_list_cache_limit(0).build().unwrap_or_default()
+}
+
 impl Session {
     /// Opens the store at `uri`, or the default one.
     ///
@@ -86,7 +93,7 @@ impl Session {
         }
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let runtime = Arc::new(RuntimeEnv::default());
+        let runtime = Arc::new(runtime());
         let state = registration::placed_session_state(config, runtime, &models, placement);
         let context = SessionContext::new_with_state(state);
         context.register_catalog_list(catalogs);
@@ -132,16 +139,26 @@ impl Session {
 
     /// Runs one parsed statement, as [`Session::sql`] does.
     pub async fn statement(&self, statement: ParsedStatement) -> Result<DataFrame> {
-        let rows = match statement.parsed {
+        let rows = self.plan(statement).await?;
+        if !matches!(rows.logical_plan(), LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
+            return Ok(DataFrame::new(rows, self.clone()));
+        }
+        // DataFusion writes when somebody collects the count of rows.
+        let written = rows.collect().await?;
+        Ok(DataFrame::new(self.context.read_batches(written)?, self.clone()))
+    }
+
+    /// Returns the rows of a statement: those of a query, COPY or INSERT when they are asked for, any other's as it ran.
+    async fn plan(&self, statement: ParsedStatement) -> Result<datafusion::prelude::DataFrame> {
+        Ok(match statement.parsed {
             Parsed::Nightjar(ours) => ours.run(&self.statement_context(statement.sql)).await?,
             Parsed::Sql(sql) => definitions::run(&self.context, &self.store, *sql, &statement.sql).await?,
-        };
-        Ok(DataFrame::new(rows, self.clone()))
+        })
     }
 
     /// Starts one parsed statement and returns its rows as they come.
     pub async fn start(&self, statement: ParsedStatement) -> Result<Running> {
-        let rows = self.statement(statement).await?.into_inner();
+        let rows = self.plan(statement).await?;
         let context = Arc::new(rows.task_ctx());
         let plan = rows.create_physical_plan().await?;
         let (rows, watched) = execute_watched(Arc::clone(&plan), context, Arc::clone(&self.watch))?;

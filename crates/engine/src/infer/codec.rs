@@ -13,9 +13,7 @@ use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF,
 };
-use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
-use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::logical_plan::from_proto::parse_expr;
 use datafusion_proto::logical_plan::to_proto::serialize_expr;
@@ -30,13 +28,7 @@ use super::exec::PhysicalCall;
 use super::{InferCall, InferExec, InferNode};
 
 /// What our bytes begin with; the last one is the version of the messages.
-const TAG: &[u8] = b"nightjar-infer\x01";
-
-/// Encodes and decodes [`InferExec`]; everything else is another codec's.
-#[derive(Debug)]
-pub struct InferPhysicalCodec {
-    inner: Arc<dyn PhysicalExtensionCodec>,
-}
+pub(crate) const TAG: &[u8] = b"nightjar-infer\x01";
 
 /// Encodes and decodes [`InferNode`]; everything else is another codec's.
 #[derive(Debug)]
@@ -89,62 +81,81 @@ fn read<M: Message + Default>(bytes: &[u8]) -> Result<M> {
     M::decode(bytes).map_err(|error| broken(&error))
 }
 
-fn broken(what: &dyn std::fmt::Display) -> DataFusionError {
+/// Returns the error of a plan that can't be read where it has arrived.
+pub(crate) fn broken(what: &dyn std::fmt::Display) -> DataFusionError {
     DataFusionError::Plan(format!("a plan that came from another process can't be read: {what}"))
 }
 
-impl InferPhysicalCodec {
-    /// Returns the codec over the one that reads and writes all other operators.
-    pub fn new(inner: Arc<dyn PhysicalExtensionCodec>) -> Self {
-        Self { inner }
-    }
+/// Returns the message of an operator.
+pub(crate) fn encode(
+    operator: &InferExec,
+    codec: &dyn PhysicalExtensionCodec,
+    converter: &dyn PhysicalProtoConverterExtension,
+) -> Result<Vec<u8>> {
+    let calls = operator.calls().iter().map(|call| encode_call(call, codec, converter));
+    Ok(InferExecMessage { calls: calls.collect::<Result<_>>()? }.encode_to_vec())
+}
 
-    fn encode_call(
-        &self,
-        call: &PhysicalCall,
-        converter: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<PhysicalCallMessage> {
-        let texts = call.args().iter().map(|text| converter.physical_expr_to_proto(text, self));
-        Ok(PhysicalCallMessage {
-            function: call.bound().name().to_owned(),
-            model: call.bound().model().pinned.to_string(),
-            labels: call.bound().labels().unwrap_or_default().to_vec(),
-            texts: texts.collect::<Result<_>>()?,
-            column: call.column().to_owned(),
-        })
-    }
+/// Returns the operator of a message.
+pub(crate) fn decode(
+    message: &[u8],
+    inputs: &[Arc<dyn ExecutionPlan>],
+    context: &TaskContext,
+    codec: &dyn PhysicalExtensionCodec,
+    converter: &dyn PhysicalProtoConverterExtension,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let message: InferExecMessage = read(message)?;
+    let [input] = inputs else { return Err(broken(&"the model operator has one input")) };
+    let schema = input.schema();
+    let calls = message.calls.iter().map(|call| decode_call(call, &schema, context, codec, converter));
+    Ok(Arc::new(InferExec::try_new(Arc::clone(input), calls.collect::<Result<_>>()?)?))
+}
 
-    fn decode_call(
-        &self,
-        call: &PhysicalCallMessage,
-        input: &Schema,
-        context: &TaskContext,
-        converter: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<PhysicalCall> {
-        let function = context.udf(&call.function)?;
-        let Some(udf) = ModelUdf::of(&function) else {
-            return Err(broken(&format!("{} is no model function", call.function)));
-        };
-        if !udf.function().takes(call.texts.len()) {
-            return Err(broken(&format!("{} with {} texts", call.function, call.texts.len())));
-        }
-        require_pinned(&call.model)?;
-        let decoding = PhysicalPlanDecodeContext::new(context, self);
-        let texts = call.texts.iter().map(|text| converter.proto_to_physical_expr(text, input, &decoding));
-        let texts = texts.collect::<Result<Vec<_>>>()?;
-        let mut types = texts.iter().map(|text| text.data_type(input)).collect::<Result<Vec<_>>>()?;
-        let mut constants = Vec::new();
-        if !call.labels.is_empty() {
-            let labels: Vec<_> = call.labels.iter().map(|label| ScalarValue::from(label.as_str())).collect();
-            constants.push(ScalarValue::List(ScalarValue::new_list_nullable(&labels, &DataType::Utf8)));
-        }
-        constants.push(ScalarValue::from(call.model.as_str()));
-        types.extend(constants.iter().map(ScalarValue::data_type));
-        let varying = texts.iter().map(|_| None);
-        let arguments: Vec<_> = varying.chain(constants.iter().map(Some)).collect();
-        let bound = BoundCall::new(udf, &types, &arguments)?;
-        Ok(PhysicalCall::new(bound, texts, call.column.clone()))
+fn encode_call(
+    call: &PhysicalCall,
+    codec: &dyn PhysicalExtensionCodec,
+    converter: &dyn PhysicalProtoConverterExtension,
+) -> Result<PhysicalCallMessage> {
+    let texts = call.args().iter().map(|text| converter.physical_expr_to_proto(text, codec));
+    Ok(PhysicalCallMessage {
+        function: call.bound().name().to_owned(),
+        model: call.bound().model().pinned.to_string(),
+        labels: call.bound().labels().unwrap_or_default().to_vec(),
+        texts: texts.collect::<Result<_>>()?,
+        column: call.column().to_owned(),
+    })
+}
+
+fn decode_call(
+    call: &PhysicalCallMessage,
+    input: &Schema,
+    context: &TaskContext,
+    codec: &dyn PhysicalExtensionCodec,
+    converter: &dyn PhysicalProtoConverterExtension,
+) -> Result<PhysicalCall> {
+    let function = context.udf(&call.function)?;
+    let Some(udf) = ModelUdf::of(&function) else {
+        return Err(broken(&format!("{} is no model function", call.function)));
+    };
+    if !udf.function().takes(call.texts.len()) {
+        return Err(broken(&format!("{} with {} texts", call.function, call.texts.len())));
     }
+    require_pinned(&call.model)?;
+    let decoding = PhysicalPlanDecodeContext::new(context, codec);
+    let texts = call.texts.iter().map(|text| converter.proto_to_physical_expr(text, input, &decoding));
+    let texts = texts.collect::<Result<Vec<_>>>()?;
+    let mut types = texts.iter().map(|text| text.data_type(input)).collect::<Result<Vec<_>>>()?;
+    let mut constants = Vec::new();
+    if !call.labels.is_empty() {
+        let labels: Vec<_> = call.labels.iter().map(|label| ScalarValue::from(label.as_str())).collect();
+        constants.push(ScalarValue::List(ScalarValue::new_list_nullable(&labels, &DataType::Utf8)));
+    }
+    constants.push(ScalarValue::from(call.model.as_str()));
+    types.extend(constants.iter().map(ScalarValue::data_type));
+    let varying = texts.iter().map(|_| None);
+    let arguments: Vec<_> = varying.chain(constants.iter().map(Some)).collect();
+    let bound = BoundCall::new(udf, &types, &arguments)?;
+    Ok(PhysicalCall::new(bound, texts, call.column.clone()))
 }
 
 impl InferLogicalCodec {
@@ -171,89 +182,6 @@ impl InferLogicalCodec {
 /// Refuses a model's name that would have to be looked up.
 fn require_pinned(model: &str) -> Result<()> {
     if PinnedModel::is_pinned(model) { Ok(()) } else { Err(broken(&format!("'{model}' is no pinned model"))) }
-}
-
-impl PhysicalExtensionCodec for InferPhysicalCodec {
-    fn try_decode(
-        &self,
-        buf: &[u8],
-        inputs: &[Arc<dyn ExecutionPlan>],
-        ctx: &TaskContext,
-        proto_converter: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(message) = buf.strip_prefix(TAG) else {
-            return self.inner.try_decode(buf, inputs, ctx, proto_converter);
-        };
-        let message: InferExecMessage = read(message)?;
-        let [input] = inputs else { return Err(broken(&"the model operator has one input")) };
-        let schema = input.schema();
-        let calls = message.calls.iter().map(|call| self.decode_call(call, &schema, ctx, proto_converter));
-        Ok(Arc::new(InferExec::try_new(Arc::clone(input), calls.collect::<Result<_>>()?)?))
-    }
-
-    fn try_encode(
-        &self,
-        node: Arc<dyn ExecutionPlan>,
-        buf: &mut Vec<u8>,
-        proto_converter: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<()> {
-        let Some(infer) = node.downcast_ref::<InferExec>() else {
-            return self.inner.try_encode(node, buf, proto_converter);
-        };
-        let calls = infer.calls().iter().map(|call| self.encode_call(call, proto_converter));
-        write(&InferExecMessage { calls: calls.collect::<Result<_>>()? }, buf);
-        Ok(())
-    }
-
-    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
-        self.inner.try_decode_udf(name, buf)
-    }
-
-    fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udf(node, buf)
-    }
-
-    fn try_decode_higher_order_function(&self, name: &str, buf: &[u8]) -> Result<Arc<HigherOrderUDF>> {
-        self.inner.try_decode_higher_order_function(name, buf)
-    }
-
-    fn try_encode_higher_order_function(&self, node: &HigherOrderUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_higher_order_function(node, buf)
-    }
-
-    fn try_decode_expr(
-        &self,
-        buf: &[u8],
-        inputs: &[Arc<dyn PhysicalExpr>],
-        ctx: &PhysicalExprDecodeCtx<'_>,
-    ) -> Result<Arc<dyn PhysicalExpr>> {
-        self.inner.try_decode_expr(buf, inputs, ctx)
-    }
-
-    fn try_encode_expr(
-        &self,
-        node: &Arc<dyn PhysicalExpr>,
-        buf: &mut Vec<u8>,
-        ctx: &PhysicalExprEncodeCtx<'_>,
-    ) -> Result<()> {
-        self.inner.try_encode_expr(node, buf, ctx)
-    }
-
-    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.inner.try_decode_udaf(name, buf)
-    }
-
-    fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udaf(node, buf)
-    }
-
-    fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {
-        self.inner.try_decode_udwf(name, buf)
-    }
-
-    fn try_encode_udwf(&self, node: &WindowUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udwf(node, buf)
-    }
 }
 
 impl LogicalExtensionCodec for InferLogicalCodec {

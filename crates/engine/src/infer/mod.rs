@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`LiftModelCalls`] rewrites logical plans, [`InferNode`] is the logical operator, [`InferPlanner`] turns it
-//! into [`InferExec`], which runs it; [`InferLogicalCodec`] and [`InferPhysicalCodec`] carry both to another process.
+//! into [`InferExec`], which runs it; [`InferLogicalCodec`] and `PhysicalCodec` carry both to another process.
 
 mod codec;
 mod exec;
@@ -23,7 +23,8 @@ mod pool;
 mod prune;
 mod sink_sort;
 
-pub use codec::{InferLogicalCodec, InferPhysicalCodec};
+pub use codec::InferLogicalCodec;
+pub(crate) use codec::{TAG, broken, decode, encode};
 pub use exec::InferExec;
 pub use lift::LiftModelCalls;
 pub use node::{InferCall, InferNode};

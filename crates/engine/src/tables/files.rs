@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 
 use super::lake::SessionHandle;
 use crate::error::EngineError;
+use crate::write::settle;
 
 /// The endings that name a format, and the format's name in DataFusion.
 const FORMATS: &[(&str, &str)] = &[
@@ -94,6 +95,7 @@ async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>
         return Err(failure(EngineError::FileMissing { path: text.to_owned() }));
     }
     let store = state.runtime_env().object_store(&url)?;
+    settle(state.runtime_env(), &url).await?;
     let mut files = url.list_all_files(state, store.as_ref(), "").await?;
     let mut seen = None;
     let found = loop {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use async_trait::async_trait;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::plan_datafusion_err;
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{TableProvider, TableType, ViewTable};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
@@ -15,6 +16,7 @@ use parking_lot::RwLock;
 
 use super::files::FileTables;
 use crate::error::EngineError;
+use crate::write::settle;
 
 /// The session that a schema plans its views with; set once the session exists.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +92,10 @@ impl LakeSchema {
                     .get(&format)
                     .cloned()
                     .ok_or_else(|| broken(plan_datafusion_err!("no table format is called {format}")))?;
+                // What is no URL the factory reports.
+                for folder in create.locations.iter().flat_map(ListingTableUrl::parse) {
+                    settle(state.runtime_env(), &folder).await.map_err(broken)?;
+                }
                 factory.create(&state, &create).await.map_err(broken)
             }
             LogicalPlan::Ddl(DdlStatement::CreateView(create)) => {

@@ -1,0 +1,29 @@
+//! Writing files: COPY and INSERT, one file per partition, seen as a whole or not at all.
+//!
+//! ```text
+//! PublishExec: to=labels/
+//!   CoalescePartitionsExec
+//!     WriteFilesExec: format=parquet
+//!       ProjectionExec …
+//! ```
+//!
+//! [`WriteInTasks`] puts the two operators where DataFusion would write from one task. Each task writes into a folder of
+//! its own inside the statement's [`Staging`] and tells what it wrote; [`PublishExec`] moves what was told, and nothing else,
+//! to where it belongs. A task that runs twice leaves its first files behind in the staging, which ends with the statement.
+
+mod codec;
+mod destination;
+mod location;
+mod publish;
+mod publish_exec;
+mod rule;
+mod sink;
+mod staged;
+mod staging;
+mod write_files_exec;
+
+pub(crate) use codec::{TAG, decode, encode};
+pub(crate) use publish::settle;
+pub use publish_exec::PublishExec;
+pub use rule::WriteInTasks;
+pub use write_files_exec::WriteFilesExec;

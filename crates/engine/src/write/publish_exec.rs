@@ -1,0 +1,160 @@
+//! The operator that makes what tasks have written visible.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::physical_plan::FileOutputMode;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning};
+use datafusion::physical_plan::execution_plan::EmissionType;
+use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    PhysicalExpr, PlanProperties, SendableRecordBatchStream,
+};
+use futures::{StreamExt, stream};
+use nightjar_functions::readable;
+
+use super::destination::{Destination, Kind, unwritable};
+use super::publish::{publish, settle};
+use super::sink::FileWriter;
+use super::staged::{StagedFile, hear};
+use super::staging::Staging;
+
+/// Runs the tasks that write, and moves their files to where they belong once all have written. Returns how many rows.
+///
+/// A statement that fails, or whose stream is dropped, leaves nothing. One without rows leaves a file that has the columns,
+/// unless it adds to a table.
+#[derive(Debug, Clone)]
+pub struct PublishExec {
+    input: Arc<dyn ExecutionPlan>,
+    writer: FileWriter,
+    destination: Destination,
+    /// Whether the files are added to a table's.
+    insert: bool,
+    properties: Arc<PlanProperties>,
+}
+
+impl PublishExec {
+    pub(super) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        writer: FileWriter,
+        destination: Destination,
+        insert: bool,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(count_schema()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            input.boundedness(),
+        );
+        Self { input, writer, destination, insert, properties: Arc::new(properties) }
+    }
+}
+
+/// As DataFusion's own writers have it.
+fn count_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+impl DisplayAs for PublishExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishExec: to={}", self.destination.target)
+    }
+}
+
+impl ExecutionPlan for PublishExec {
+    fn name(&self) -> &str {
+        "PublishExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => {
+                Ok(Arc::new(Self::new(input, self.writer.clone(), self.destination.clone(), self.insert)))
+            }
+            _ => Err(DataFusionError::Internal("PublishExec has one child".to_owned())),
+        }
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(DataFusionError::Internal(format!("PublishExec has no partition {partition}")));
+        }
+        let count = stream::once(self.clone().run(context));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), count)))
+    }
+}
+
+impl PublishExec {
+    async fn run(self, context: Arc<TaskContext>) -> Result<RecordBatch> {
+        let runtime = context.runtime_env();
+        let destination = &self.destination;
+        if destination.kind == Kind::Folder {
+            settle(&runtime, &destination.target.listing()?).await?;
+        }
+        let staging = Staging::open(&destination.staging, &runtime).await;
+        let staging = staging.map_err(|error| unwritable(&destination.target, &readable(&error)))?;
+        let (mut files, mut rows) = (Vec::new(), 0);
+        let mut told = self.input.execute(0, Arc::clone(&context))?;
+        while let Some(batch) = told.next().await {
+            rows += hear(&batch?, &mut files)?;
+        }
+        drop(told);
+        if files.is_empty() && !self.insert {
+            files.extend(self.write_none(&context).await?);
+        }
+        if !files.is_empty() {
+            publish(&staging, destination, files).await?;
+        }
+        staging.end().await;
+        let count = UInt64Array::from(vec![rows]);
+        Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(count)])?)
+    }
+
+    /// Writes a file without rows, so that who reads it sees the columns. There is none where the values of columns would
+    /// name its folder.
+    async fn write_none(&self, context: &Arc<TaskContext>) -> Result<Option<StagedFile>> {
+        let config = self.writer.config()?;
+        if !config.table_partition_cols.is_empty() {
+            return Ok(None);
+        }
+        let path = format!("none/file.{}", config.file_extension);
+        let place = self.destination.staging.folder(&["none"])?;
+        let place = place.file(&format!("file.{}", config.file_extension))?;
+        let sink = self.writer.to(&place, FileOutputMode::SingleFile)?;
+        let none = EmptyRecordBatchStream::new(Arc::clone(config.output_schema()));
+        sink.write_all(Box::pin(none), context).await?;
+        Ok(Some(StagedFile { partition: 0, path }))
+    }
+}

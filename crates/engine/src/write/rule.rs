@@ -1,0 +1,70 @@
+//! Where DataFusion would write from one task.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::sink::DataSinkExec;
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+
+use super::destination::{Destination, Kind};
+use super::publish_exec::PublishExec;
+use super::sink::FileWriter;
+use super::write_files_exec::{Shape, WriteFilesExec};
+
+/// Has each partition of what COPY and INSERT write be written by its own task, and the whole be published at once.
+///
+/// The first of the physical rules: those that follow settle partitions and orders for the operators that it plans.
+#[derive(Debug, Default)]
+pub struct WriteInTasks;
+
+impl PhysicalOptimizerRule for WriteInTasks {
+    fn name(&self) -> &str {
+        "write_in_tasks"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let planned = plan.transform_down(|node| match node.downcast_ref::<DataSinkExec>() {
+            Some(sink) => match FileWriter::of(sink) {
+                Some(writer) => Ok(Transformed::yes(write(sink, writer)?)),
+                None => Ok(Transformed::no(node)),
+            },
+            None => Ok(Transformed::no(node)),
+        });
+        planned.data()
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn write(sink: &DataSinkExec, writer: FileWriter) -> Result<Arc<dyn ExecutionPlan>> {
+    let config = writer.config()?;
+    let destination = Destination::of(config)?;
+    // COPY's writers were made for one URL, INSERT's for a table.
+    let insert = config.original_url.is_empty();
+    let input = Arc::clone(sink.input());
+    let shape = match destination.kind {
+        Kind::File => Shape::File,
+        Kind::Folder | Kind::NewFolder if is_ordered(input.as_ref()) => Shape::OrderedFolder,
+        Kind::Folder | Kind::NewFolder => Shape::Folder,
+    };
+    let files = WriteFilesExec::new(input, writer.clone(), destination.staging.clone(), shape);
+    Ok(Arc::new(PublishExec::new(Arc::new(files), writer, destination, insert)))
+}
+
+/// Returns whether rows come in an order that was asked for: it would be lost between the files of several partitions.
+fn is_ordered(plan: &dyn ExecutionPlan) -> bool {
+    if plan.is::<SortExec>() || plan.is::<SortPreservingMergeExec>() {
+        return true;
+    }
+    match (plan.children().as_slice(), plan.maintains_input_order().as_slice()) {
+        ([input], [true]) => is_ordered(input.as_ref()),
+        _ => false,
+    }
+}

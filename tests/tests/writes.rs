@@ -1,0 +1,219 @@
+//! COPY and INSERT: whole or not at all, whatever happens to those who write.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nightjar_engine::Session;
+use nightjar_tests::{Cluster, TestStore, block_on, values};
+
+/// How many texts keep two executors busy for some seconds.
+const MANY: usize = 40_000;
+
+/// A store with the model `tiny` and two Parquet files of texts, half of them each.
+async fn store_with_texts(seed: u64, count: usize) -> (TestStore, PathBuf) {
+    let store = TestStore::with_tiny(seed).await;
+    let folder = store.scratch().join("texts");
+    fs::create_dir(&folder).unwrap();
+    for (index, half) in [(1, count / 2), (count / 2 + 1, count)].iter().enumerate() {
+        let sql = format!(
+            "COPY (SELECT value AS id, 'the ' || value || ' of ' || (value * 7) AS text FROM generate_series({}, {})) \
+             TO '{}/{index}.parquet'",
+            half.0,
+            half.1,
+            folder.display()
+        );
+        values(&store.session(), &sql).await;
+    }
+    (store, folder)
+}
+
+fn copy(texts: &Path, out: &Path) -> String {
+    let (texts, out) = (texts.display(), out.display());
+    format!("COPY (SELECT id, text, embed(text, 'tiny') AS e FROM '{texts}/') TO '{out}/' STORED AS PARQUET")
+}
+
+/// What a folder holds must be all rows, each once.
+async fn assert_whole(session: &Session, out: &Path, count: usize) {
+    let sql = format!("SELECT count(*), count(DISTINCT id), sum(id), count(e) FROM '{}/'", out.display());
+    let sum = count * (count + 1) / 2;
+    let expected = [count, count, sum, count].map(|number| number.to_string());
+    assert_eq!(values(session, &sql).await, [expected.to_vec()]);
+}
+
+/// Returns what lies in a folder and below it.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        if path.is_dir() {
+            names.extend(self::names(&path));
+        }
+    }
+    names
+}
+
+/// Waits until nothing is left of a statement but what was there before.
+async fn assert_nothing_new(folder: &Path, before: &[String]) {
+    let began = Instant::now();
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let before = sorted(before.to_vec());
+    while sorted(names(folder)) != before {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", names(folder));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A COPY on two executors is whole although something happens to the cluster in the middle of it, and is never seen in part.
+async fn outlives(seed: u64, happens: impl FnOnce(&mut Cluster)) {
+    let (store, texts) = store_with_texts(seed, MANY).await;
+    let mut cluster = Cluster::start(&store, 2).await;
+    let session = cluster.session(&store).await;
+    let out = store.scratch().join("out");
+    let (statement, writer) = (copy(&texts, &out), session.clone());
+    let running = tokio::spawn(async move { values(&writer, &statement).await });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!out.exists(), "the statement was over before anything happened");
+    happens(&mut cluster);
+    while !out.exists() && !running.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The first look at it already finds all.
+    assert_whole(&store.session(), &out, MANY).await;
+    assert_eq!(running.await.unwrap(), [[MANY.to_string()]]);
+    assert!(names(&out).iter().all(|name| name.starts_with("part-")), "{:?}", names(&out));
+    assert_nothing_new(&store.scratch().join("_nightjar"), &[]).await;
+}
+
+#[test]
+fn a_folder_is_written_by_tasks() {
+    block_on(async {
+        let (store, texts) = store_with_texts(41, 400).await;
+        let cluster = Cluster::start(&store, 2).await;
+        let session = cluster.session(&store).await;
+        let (local, remote) = (store.scratch().join("local"), store.scratch().join("remote"));
+        assert_eq!(values(&store.session(), &copy(&texts, &local)).await, [["400"]]);
+        let plan = values(&session, &format!("EXPLAIN {}", copy(&texts, &remote))).await.concat().concat();
+        let (publish, leaves) = (plan.find("PublishExec").unwrap(), plan.find("ClusterExec").unwrap());
+        let writes = plan.find("WriteFilesExec: format=parquet").unwrap();
+        assert!(publish < leaves && leaves < writes, "{plan}");
+        assert!(!remote.exists(), "EXPLAIN writes nothing");
+        assert_eq!(values(&session, &copy(&texts, &remote)).await, [["400"]]);
+        assert!(names(&remote).len() > 1, "a file for each task: {:?}", names(&remote));
+        let rows = |out: &Path| format!("SELECT id, text, e FROM '{}/' ORDER BY id", out.display());
+        assert_eq!(
+            values(&store.session(), &rows(&remote)).await,
+            values(&store.session(), &rows(&local)).await
+        );
+        for format in ["CSV", "JSON"] {
+            let out = store.scratch().join(format);
+            let sql = format!(
+                "COPY (SELECT id, text FROM '{}/') TO '{}/' STORED AS {format} OPTIONS (format.compression 'gzip')",
+                texts.display(),
+                out.display()
+            );
+            assert_eq!(values(&session, &sql).await, [["400"]]);
+            let sum = format!("SELECT sum(id) FROM '{}/'", out.display());
+            assert_eq!(values(&session, &sum).await, [["80200"]], "{:?}", names(&out));
+        }
+    });
+}
+
+#[test]
+fn an_executor_may_be_killed() {
+    block_on(outlives(42, |cluster| cluster.kill_executor(0)));
+}
+
+#[test]
+fn a_scheduler_may_come_back() {
+    block_on(outlives(43, |cluster| cluster.restart_scheduler()));
+}
+
+#[test]
+fn what_fails_leaves_nothing() {
+    block_on(async {
+        let (store, texts) = store_with_texts(44, 400).await;
+        let cluster = Cluster::start(&store, 2).await;
+        let before = names(&store.scratch());
+        for session in [store.session(), cluster.session(&store).await] {
+            let sql = format!(
+                "COPY (SELECT id, CAST(CASE WHEN id = 399 THEN text ELSE '1' END AS INT) AS n FROM '{}/') TO '{}/out/' \
+                 STORED AS PARQUET",
+                texts.display(),
+                store.scratch().display()
+            );
+            let error = session.sql(&sql).await.err().unwrap();
+            assert!(error.to_string().contains("the 399 of"), "{error}");
+            assert_nothing_new(&store.scratch(), &before).await;
+        }
+    });
+}
+
+#[test]
+fn what_is_given_up_leaves_nothing() {
+    block_on(async {
+        let (store, texts) = store_with_texts(45, MANY).await;
+        let cluster = Cluster::start(&store, 2).await;
+        let before = names(&store.scratch());
+        for session in [store.session(), cluster.session(&store).await] {
+            let statement = copy(&texts, &store.scratch().join("out"));
+            let given_up = tokio::time::timeout(Duration::from_millis(500), session.sql(&statement)).await;
+            assert!(given_up.is_err(), "the statement was over before it could be given up");
+            assert_nothing_new(&store.scratch(), &before).await;
+        }
+    });
+}
+
+#[test]
+fn many_add_to_one_table_at_once() {
+    block_on(async {
+        let (store, texts) = store_with_texts(46, 1_000).await;
+        let out = store.scratch().join("table");
+        let session = store.session();
+        let ddl = format!(
+            "CREATE EXTERNAL TABLE t (id BIGINT, text VARCHAR) STORED AS PARQUET LOCATION '{}/'",
+            out.display()
+        );
+        fs::create_dir(&out).unwrap();
+        session.sql(&ddl).await.unwrap();
+        let insert = format!("INSERT INTO t SELECT id, text FROM '{}/'", texts.display());
+        let writers = (0..8).map(|_| {
+            let (session, insert) = (session.clone(), insert.clone());
+            tokio::spawn(async move { values(&session, &insert).await })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            assert_eq!(writer.await.unwrap(), [["1000"]]);
+        }
+        let count = "SELECT count(*), count(DISTINCT id) FROM t";
+        assert_eq!(values(&session, count).await, [["8000", "1000"]]);
+        assert!(names(&out).iter().all(|name| name.ends_with(".parquet")), "{:?}", names(&out));
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_has_published_nothing() {
+    block_on(async {
+        let (store, texts) = store_with_texts(47, MANY).await;
+        let out = store.scratch().join("out");
+        let mut command = std::process::Command::new(nightjar_tests::binary());
+        command.args(["sql", "-c", &copy(&texts, &out)]).env("NIGHTJAR_STORE", store.root());
+        let mut process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let staging = store.scratch().join("_nightjar");
+        while !staging.exists() {
+            assert!(process.try_wait().unwrap().is_none(), "it is over");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(!out.exists());
+        // What it left is no data, and in nobody's way.
+        assert_eq!(values(&store.session(), &copy(&texts, &out)).await, [[MANY.to_string()]]);
+        assert_whole(&store.session(), &out, MANY).await;
+    });
+}
