@@ -156,6 +156,31 @@ fn what_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_full_disk_at_an_executor_publishes_nothing() {
+    block_on(async {
+        let (store, texts) = store_with_texts(48, 10_000).await;
+        let mut cluster = Cluster::start(&store, 1).await;
+        cluster.add_executor_without_room();
+        cluster.wait_for(2).await;
+        let session = cluster.session(&store).await;
+        let before = names(&store.scratch());
+        let out = store.scratch().join("out");
+        match session.sql(&copy(&texts, &out)).await {
+            // The other executor had room for all.
+            Ok(_) => assert_whole(&store.session(), &out, 10_000).await,
+            Err(error) => {
+                assert!(error.to_string().contains("File too large"), "{error}");
+                assert_nothing_new(&store.scratch(), &before).await;
+            }
+        }
+        // Without it, what failed works.
+        cluster.kill_executor(1);
+        cluster.wait_for(1).await;
+        assert_eq!(values(&session, &copy(&texts, &store.scratch().join("again"))).await, [["10000"]]);
+    });
+}
+
+#[test]
 fn what_is_given_up_leaves_nothing() {
     block_on(async {
         let (store, texts) = store_with_texts(45, MANY).await;
