@@ -11,15 +11,17 @@ mod dataframe;
 mod definitions;
 mod error;
 mod executors;
+mod object_stores;
 mod registration;
 mod resolve_models;
 mod session;
 mod tables;
 
 pub use dataframe::DataFrame;
-pub use error::{EngineError, Result, in_words};
+pub use error::{EngineError, Result, in_words, may_pass};
 pub use executors::{ExecutorState, Executors};
 pub use nightjar_functions::expr_fn as functions;
+pub use object_stores::runtime_env;
 pub use registration::{Placement, logical_codec, physical_codec, session_config, session_state};
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
@@ -17,6 +16,7 @@ use crate::executors::{Executors, OneProcess};
 use crate::infer::{
     InferLogicalCodec, InferPhysicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls,
 };
+use crate::object_stores::runtime_env;
 use crate::resolve_models::ResolveModels;
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
@@ -58,14 +58,13 @@ impl Default for Placement {
 }
 
 /// Returns a session state with everything of Nightjar registered.
-pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &Models) -> SessionState {
-    placed_session_state(config, runtime, models, Placement::default())
+pub fn session_state(config: SessionConfig, models: &Models) -> SessionState {
+    placed_session_state(config, models, Placement::default())
 }
 
 /// Returns a session state whose plans may leave the process.
 pub(crate) fn placed_session_state(
     config: SessionConfig,
-    runtime: Arc<RuntimeEnv>,
     models: &Models,
     placement: Placement,
 ) -> SessionState {
@@ -76,7 +75,7 @@ pub(crate) fn placed_session_state(
     logical.extend(optimizer_rules());
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(Arc::new(runtime_env(models.files().object_stores())))
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
         .with_optimizer_rules(logical)

@@ -6,7 +6,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nightjar_catalog::Store;
@@ -86,8 +85,7 @@ impl Session {
         }
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let runtime = Arc::new(RuntimeEnv::default());
-        let state = registration::placed_session_state(config, runtime, &models, placement);
+        let state = registration::placed_session_state(config, &models, placement);
         let context = SessionContext::new_with_state(state);
         context.register_catalog_list(catalogs);
         handle.set(context.state_weak_ref());
