@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nightjar_catalog::Store;
 use nightjar_cluster::{Address, connect, executors};
 use nightjar_engine::Session;
 
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Cluster {
     store: PathBuf,
+    variables: Vec<(String, String)>,
     address: Address,
     scheduler: Process,
     executors: Vec<Process>,
@@ -37,15 +39,21 @@ impl Drop for Process {
 /// Returns the binary beside the one of the test that runs. `cargo test --workspace` builds it; a test of this package alone
 /// needs `cargo build` before.
 pub fn binary() -> PathBuf {
+    built("nightjar")
+}
+
+/// Returns a binary that cargo has built.
+pub(crate) fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's path");
-    let built = test.ancestors().nth(2).expect("the folder of what cargo builds").join("nightjar");
+    let built = test.ancestors().nth(2).expect("the folder of what cargo builds").join(name);
     assert!(built.is_file(), "{} is not there: run cargo build first", built.display());
     built
 }
 
-fn start_scheduler(store: &Path, bind: &Address) -> (Process, Address) {
+fn start_scheduler(store: &Path, variables: &[(String, String)], bind: &Address) -> (Process, Address) {
     let mut command = Command::new(binary());
     command.args(["scheduler", "--bind", &bind.to_string()]).env("NIGHTJAR_STORE", store);
+    command.envs(variables.iter().cloned());
     let mut process = Process(command.stdout(Stdio::piped()).spawn().expect("a scheduler"));
     let mut line = String::new();
     let stdout = process.0.stdout.take().expect("its stdout");
@@ -57,8 +65,14 @@ fn start_scheduler(store: &Path, bind: &Address) -> (Process, Address) {
 impl Cluster {
     /// Starts a scheduler and so many executors of one vcore each on a store, and waits until they know each other.
     pub async fn start(store: &TestStore, executors: usize) -> Self {
-        let (scheduler, address) = start_scheduler(&store.root(), &Address::loopback(0));
-        let mut cluster = Self { store: store.root(), address, scheduler, executors: Vec::new() };
+        Self::start_with(&store.root(), Vec::new(), executors).await
+    }
+
+    /// As [`Cluster::start`], on the store of this name, with variables in the processes' environment.
+    pub async fn start_with(store: &Path, variables: Vec<(String, String)>, executors: usize) -> Self {
+        let (scheduler, address) = start_scheduler(store, &variables, &Address::loopback(0));
+        let store = store.to_owned();
+        let mut cluster = Self { store, variables, address, scheduler, executors: Vec::new() };
         (0..executors).for_each(|_| cluster.add_executor());
         cluster.wait_for(executors).await;
         cluster
@@ -84,7 +98,7 @@ impl Cluster {
 
     fn spawn_executor(&mut self, mut command: Command) {
         command.args(["executor", "--vcores", "1", "--scheduler", &self.address.to_string()]);
-        command.env("NIGHTJAR_STORE", &self.store);
+        command.env("NIGHTJAR_STORE", &self.store).envs(self.variables.iter().cloned());
         self.executors.push(Process(command.spawn().expect("an executor")));
     }
 
@@ -114,13 +128,17 @@ impl Cluster {
         // Dropped first: two can't have one port.
         let _ = self.scheduler.0.kill();
         let _ = self.scheduler.0.wait();
-        self.scheduler = start_scheduler(&self.store, &self.address).0;
+        self.scheduler = start_scheduler(&self.store, &self.variables, &self.address).0;
     }
 
     /// Returns a session on the store whose plans run on the cluster, in f32, as those of [`TestStore::session`].
     pub async fn session(&self, store: &TestStore) -> Session {
-        let session =
-            connect(&self.address, store.open().expect("the store opens")).await.expect("the cluster");
+        self.session_on(store.open().expect("the store opens")).await
+    }
+
+    /// As [`Cluster::session`], on any store.
+    pub async fn session_on(&self, store: Store) -> Session {
+        let session = connect(&self.address, store).await.expect("the cluster");
         session.sql("SET nightjar.precision = 'f32'").await.expect("the precision");
         session
     }

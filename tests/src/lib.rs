@@ -11,6 +11,7 @@ mod fixtures;
 mod normalise;
 mod render;
 mod runtime;
+mod s3_server;
 mod store;
 
 pub use cluster::{Cluster, binary};
@@ -19,4 +20,5 @@ pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};
 pub use render::{render_error, render_rows};
 pub use runtime::block_on;
+pub use s3_server::S3Server;
 pub use store::{TestStore, digests, values};

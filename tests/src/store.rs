@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionConfig;
-use nightjar_catalog::Store;
+use nightjar_catalog::{ObjectStores, Store};
 use nightjar_engine::{Session, session_config};
 use nightjar_models::testing::write_tiny_model;
 use tempfile::TempDir;
@@ -52,6 +52,11 @@ impl TestStore {
     /// Opens the store anew: with a catalog connection of its own, as another process would.
     pub fn open(&self) -> nightjar_catalog::Result<Store> {
         Store::open(Some(self.root().to_str().expect("a path in UTF-8")))
+    }
+
+    /// As [`TestStore::open`], with these object stores in the place of the environment's.
+    pub fn open_with(&self, object_stores: ObjectStores) -> nightjar_catalog::Result<Store> {
+        Store::open_with(Some(self.root().to_str().expect("a path in UTF-8")), object_stores)
     }
 
     /// Returns a new session on the store, as another process would have one.

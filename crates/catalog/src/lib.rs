@@ -42,6 +42,7 @@ mod ids;
 mod manifest;
 mod metrics;
 mod models;
+mod object_stores;
 mod owner;
 mod run_folder;
 mod runs;
@@ -59,6 +60,9 @@ pub use ids::{Digest, DigestOfParts, ModelName, ModelReference, RunId, VersionNu
 pub use manifest::{Manifest, ManifestFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
+pub use object_stores::{
+    ObjectStoreError, ObjectStoreSettings, ObjectStores, check_url, object_store_failure,
+};
 pub use run_folder::{RunFolder, write_whole};
 pub use runs::{TrainingOutcome, TrainingRun, TrainingStatus};
 pub use sources::{

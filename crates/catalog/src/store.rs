@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 use crate::artifacts::Artifacts;
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, Result};
+use crate::object_stores::ObjectStores;
 
 /// Where models, tables and runs are kept. Cheap to clone: clones share one catalog connection.
 #[derive(Clone, Debug)]
@@ -27,11 +28,17 @@ struct Inner {
 pub struct StoreFiles {
     root: Arc<Path>,
     artifacts: Arc<Artifacts>,
+    object_stores: ObjectStores,
 }
 
 impl StoreFiles {
     /// Opens the files of the store at `uri`, as [`Store::open`] does, and leaves its catalog alone.
     pub fn open(uri: Option<&str>) -> Result<StoreFiles> {
+        Self::open_with(uri, ObjectStores::default())
+    }
+
+    /// As [`StoreFiles::open`], with other object stores than those of the process's environment.
+    pub fn open_with(uri: Option<&str>, object_stores: ObjectStores) -> Result<StoreFiles> {
         let root = match uri {
             Some(uri) => parse_uri(uri)?,
             None => default_root()?,
@@ -39,7 +46,12 @@ impl StoreFiles {
         fs::create_dir_all(&root).map_err(CatalogError::io("create the store", &root))?;
         let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
         let artifacts = Arc::new(Artifacts::under(&root)?);
-        Ok(StoreFiles { root: root.into(), artifacts })
+        Ok(StoreFiles { root: root.into(), artifacts, object_stores })
+    }
+
+    /// What URLs in statements and plans lead to.
+    pub fn object_stores(&self) -> &ObjectStores {
+        &self.object_stores
     }
 
     /// The model files.
@@ -59,7 +71,12 @@ impl Store {
     ///
     /// Errors: other schemes, folders that can't be written, what [`Catalog::open`] refuses.
     pub fn open(uri: Option<&str>) -> Result<Store> {
-        let files = StoreFiles::open(uri)?;
+        Self::open_with(uri, ObjectStores::default())
+    }
+
+    /// As [`Store::open`], with other object stores than those of the process's environment.
+    pub fn open_with(uri: Option<&str>, object_stores: ObjectStores) -> Result<Store> {
+        let files = StoreFiles::open_with(uri, object_stores)?;
         let catalog = Catalog::open(&files.root().join("catalog.sqlite"))?;
         Ok(Store { inner: Arc::new(Inner { files, catalog }) })
     }

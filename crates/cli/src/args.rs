@@ -24,6 +24,7 @@ Environment:
   NIGHTJAR_STORE     the store, where --store is not given
   NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
   NIGHTJAR_LOG       what scheduler and executor say on stderr: error, warn (the default), info, debug, off
+  AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)
   HF_ENDPOINT        another hub to pull models from
   HF_TOKEN           the token for models that the hub does not give to everyone
   HF_HUB_OFFLINE=1   never ask the hub

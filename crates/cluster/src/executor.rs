@@ -81,6 +81,7 @@ impl Executor {
             memory_pool_fraction: TASK_MEMORY_FRACTION,
             override_execution_engine: Some(Arc::new(StageRunner::new())),
             override_function_registry: Some(Arc::new(registry::functions(&models))),
+            override_runtime_producer: Some(registry::runtime(&self.files, work_dir.to_owned())),
             override_config_producer: Some(Arc::new(settings::session_config)),
             override_logical_codec: Some(codec::logical()),
             override_physical_codec: Some(codec::physical()),

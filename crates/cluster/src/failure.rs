@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
-use nightjar_engine::in_words;
+use nightjar_engine::{in_words, may_pass};
 use nightjar_functions::find_failure;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,10 @@ impl TaskFailure {
             Some(_) => None,
             None => {
                 let (message, hint) = in_words(error);
-                Some((Self { message, hint }, find_failure::<io::Error>(error).map(io::Error::kind)))
+                let kind = find_failure::<io::Error>(error).map(io::Error::kind);
+                // A store that does not answer is no IO error to its client, and may answer another attempt.
+                let kind = kind.or_else(|| may_pass(error).then_some(io::ErrorKind::Other));
+                Some((Self { message, hint }, kind))
             }
         }
     }

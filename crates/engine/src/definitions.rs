@@ -6,11 +6,13 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use nightjar_catalog::{OnTableConflict, Store, TableKind};
+use nightjar_catalog::{OnTableConflict, Store, TableKind, check_url};
 
 use crate::error::{EngineError, Result};
 use crate::registration::{SCHEMA, SYSTEM_SCHEMA};
-use crate::tables::{absolute_location, absolute_relations, check_no_cycle, keep_external_table};
+use crate::tables::{
+    absolute_location, absolute_relations, check_no_cycle, glob_in_url, keep_external_table,
+};
 
 /// Runs a statement that DataFusion understands. `sql` is its text.
 pub(crate) async fn run(
@@ -46,6 +48,7 @@ pub(crate) async fn run(
             (false, true) => OnTableConflict::Ignore,
             (false, false) => OnTableConflict::Fail,
         };
+        check_locations(create)?;
         check_readable(context, create).await?;
         keep_external_table(store, create.name.table().to_owned(), absolute_location(sql), on_conflict)?;
         return Ok(context.read_empty()?.limit(0, Some(0))?);
@@ -74,6 +77,17 @@ fn dropped_table(plan: &LogicalPlan) -> Option<(&str, TableKind)> {
         _ => return None,
     };
     name.schema().is_none_or(|schema| schema == SCHEMA).then(|| (name.table(), kind))
+}
+
+/// Refuses locations that must not be kept, or would not be read.
+fn check_locations(create: &datafusion::logical_expr::CreateExternalTable) -> Result<()> {
+    for location in &create.locations {
+        check_url(location)?;
+        if glob_in_url(location).is_some() {
+            return Err(EngineError::LocationGlob { location: location.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Makes the table once, so that a definition that can't be read is refused now and not in the night.

@@ -1,8 +1,10 @@
 //! What the engine refuses, and how any failure of ours is found inside DataFusion's errors.
 
+use std::ops::Deref;
+
 use datafusion::error::DataFusionError;
-use nightjar_catalog::CatalogError;
-use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable};
+use nightjar_catalog::{CatalogError, ObjectStoreError};
+use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable, told_failure};
 use nightjar_models::{Failure, ModelError};
 use nightjar_statements::StatementError;
 
@@ -39,6 +41,12 @@ pub enum EngineError {
         path: String,
         /// Why not.
         reason: String,
+    },
+    /// A LOCATION with a glob, which DataFusion reads in paths only.
+    #[error("the location '{location}' is a glob")]
+    LocationGlob {
+        /// The location as written.
+        location: String,
     },
     /// A stored table or view can't be built.
     #[error("{kind} '{name}' is in the catalog but can't be read: {source}")]
@@ -98,7 +106,29 @@ impl From<DataFusionError> for EngineError {
 }
 
 /// Returns the failure of ours inside a DataFusion error, if there's one.
-fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
+fn inner(error: &DataFusionError) -> Option<Found<'_>> {
+    whole(error).map(Found::Whole).or_else(|| told_failure(error).map(Found::Told))
+}
+
+/// A failure of ours inside another error.
+enum Found<'a> {
+    Whole(&'a dyn Failure),
+    /// Of an object store, found by its words.
+    Told(ObjectStoreError),
+}
+
+impl<'a> Deref for Found<'a> {
+    type Target = dyn Failure + 'a;
+
+    fn deref(&self) -> &(dyn Failure + 'a) {
+        match self {
+            Self::Whole(failure) => *failure,
+            Self::Told(failure) => failure,
+        }
+    }
+}
+
+fn whole(error: &DataFusionError) -> Option<&dyn Failure> {
     let engine = find_failure::<EngineError>(error).map(|found| found as &dyn Failure);
     engine
         .or_else(|| find_failure::<StatementError>(error).map(|found| found as &dyn Failure))
@@ -110,12 +140,18 @@ fn inner(error: &DataFusionError) -> Option<&dyn Failure> {
 
 /// Returns what a person should read: our own message where one is inside, else DataFusion's, readable.
 fn message(error: &DataFusionError) -> String {
-    inner(error).map_or_else(|| readable(error), ToString::to_string)
+    inner(error).map_or_else(|| readable(error), |failure| failure.to_string())
 }
 
 /// Returns what a person should read of an error, and what to type next.
 pub fn in_words(error: &DataFusionError) -> (String, Option<String>) {
     (message(error), hint(error))
+}
+
+/// Whether the same may end well another time: the disk was full, a store did not answer.
+pub fn may_pass(error: &DataFusionError) -> bool {
+    inner(error)
+        .map_or(matches!(error.find_root(), DataFusionError::IoError(_)), |failure| failure.retryable())
 }
 
 fn hint(error: &DataFusionError) -> Option<String> {
@@ -140,6 +176,7 @@ impl Failure for EngineError {
             Self::NoFiles { .. } => "engine.no_files",
             Self::UnknownFormat { .. } => "engine.unknown_format",
             Self::FileName { .. } => "engine.file_name",
+            Self::LocationGlob { .. } => "engine.location_glob",
             Self::TableBroken { .. } => "engine.table_broken",
             Self::ViewCycle { .. } => "engine.view_cycle",
             Self::Unwritable { .. } => "engine.unwritable",
@@ -154,10 +191,7 @@ impl Failure for EngineError {
         match self {
             Self::Statement(error) => error.retryable(),
             Self::Catalog(error) => error.retryable(),
-            Self::DataFusion(error) => inner(error)
-                .map_or(matches!(error.find_root(), DataFusionError::IoError(_)), |failure| {
-                    failure.retryable()
-                }),
+            Self::DataFusion(error) => may_pass(error),
             _ => false,
         }
     }
@@ -167,6 +201,9 @@ impl Failure for EngineError {
             Self::FileMissing { path } if path.starts_with('~') => {
                 Some("write the home folder out, SQL does not expand ~".to_owned())
             }
+            Self::FileMissing { path } | Self::NoFiles { path } if path.contains("://") => {
+                Some("check the bucket and the name".to_owned())
+            }
             Self::FileMissing { .. } | Self::NoFiles { .. } => {
                 Some("a relative path starts at the folder that nightjar was started in".to_owned())
             }
@@ -175,7 +212,7 @@ impl Failure for EngineError {
                  .bz2, .xz or .zst; otherwise: CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '…'"
                     .to_owned(),
             ),
-            Self::TableBroken { name, kind, source } => Some(match inner(source).and_then(Failure::hint) {
+            Self::TableBroken { name, kind, source } => Some(match inner(source).and_then(|failure| failure.hint()) {
                 Some(hint) => hint,
                 None if kind == "view" => format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}"),
                 None => format!("restore its files, or DROP TABLE {name}"),
@@ -183,6 +220,9 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => {
                 Some("nothing of it is there: name another place, or mend this one and run the statement again".to_owned())
             }
+            Self::LocationGlob { location } => Some(format!(
+                "name the folder, which ends with '/', or make a view: CREATE VIEW t AS SELECT * FROM '{location}'"
+            )),
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::DataFusion(error) => hint(error),

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
@@ -16,6 +15,7 @@ use nightjar_functions::{Models, NightjarOptions, registry};
 
 use crate::executors::{Executors, OneProcess};
 use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
+use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::write::WriteInTasks;
@@ -59,14 +59,13 @@ impl Default for Placement {
 }
 
 /// Returns a session state with everything of Nightjar registered.
-pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, models: &Models) -> SessionState {
-    placed_session_state(config, runtime, models, Placement::default())
+pub fn session_state(config: SessionConfig, models: &Models) -> SessionState {
+    placed_session_state(config, models, Placement::default())
 }
 
 /// Returns a session state whose plans may leave the process.
 pub(crate) fn placed_session_state(
     config: SessionConfig,
-    runtime: Arc<RuntimeEnv>,
     models: &Models,
     placement: Placement,
 ) -> SessionState {
@@ -77,7 +76,7 @@ pub(crate) fn placed_session_state(
     logical.extend(optimizer_rules());
     let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(Arc::new(runtime_env(models.files().object_stores())))
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
         .with_optimizer_rules(logical)

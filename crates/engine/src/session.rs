@@ -6,7 +6,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -58,12 +57,6 @@ impl Running {
     }
 }
 
-/// Returns what plans of a session share. Folders are listed anew each time: DataFusion would remember what was in them, and
-/// files come and go.
-fn runtime() -> RuntimeEnv {
-    RuntimeEnvBuilder::new().with_object_list_cache_limit(0).build().unwrap_or_default()
-}
-
 impl Session {
     /// Opens the store at `uri`, or the default one.
     ///
@@ -93,8 +86,7 @@ impl Session {
         }
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let runtime = Arc::new(runtime());
-        let state = registration::placed_session_state(config, runtime, &models, placement);
+        let state = registration::placed_session_state(config, &models, placement);
         let context = SessionContext::new_with_state(state);
         context.register_catalog_list(catalogs);
         handle.set(context.state_weak_ref());

@@ -3,7 +3,7 @@
 use std::io;
 
 use datafusion::error::DataFusionError;
-use nightjar_catalog::CatalogError;
+use nightjar_catalog::{CatalogError, ObjectStoreError, object_store_failure};
 use nightjar_models::{Failure, ModelError};
 
 use crate::FunctionError;
@@ -70,7 +70,8 @@ const PREFIXES: &[&str] = &[
 pub fn readable(error: &DataFusionError) -> String {
     let ours = find_failure::<FunctionError>(error).map(ToString::to_string);
     let ours = ours.or_else(|| find_failure::<CatalogError>(error).map(ToString::to_string));
-    if let Some(ours) = ours.or_else(|| find_failure::<ModelError>(error).map(ToString::to_string)) {
+    let ours = ours.or_else(|| find_failure::<ModelError>(error).map(ToString::to_string));
+    if let Some(ours) = ours.or_else(|| told_failure(error).map(|told| told.to_string())) {
         return ours;
     }
     let message = error.find_root().strip_backtrace();
@@ -99,6 +100,11 @@ pub fn find_failure<E: std::error::Error + 'static>(error: &DataFusionError) -> 
         source = current.source();
     }
     None
+}
+
+/// Returns the failure of an object store that `error` has in its words only: so pass readers of Parquet files some of them on.
+pub fn told_failure(error: &DataFusionError) -> Option<ObjectStoreError> {
+    object_store_failure(&error.to_string())
 }
 
 impl From<FunctionError> for DataFusionError {

@@ -48,7 +48,9 @@ pub mod rounds;
 pub use base_card::with_fidelity;
 pub use call::BoundCall;
 pub use call_texts::CallTexts;
-pub use datafusion_error::{CATALOG, CarriedFailure, SCHEMA, find_failure, into_datafusion, readable};
+pub use datafusion_error::{
+    CATALOG, CarriedFailure, SCHEMA, find_failure, into_datafusion, readable, told_failure,
+};
 pub use error::{FunctionError, Result};
 pub use label_lists::LabelLists;
 pub use metrics::{MetricFunction, classes_of, confusion_matrix_of};

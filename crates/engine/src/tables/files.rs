@@ -9,6 +9,8 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use futures::TryStreamExt;
+use nightjar_catalog::check_url;
+use nightjar_functions::into_datafusion;
 
 use super::lake::SessionHandle;
 use crate::error::EngineError;
@@ -83,9 +85,31 @@ fn ending(name: &str) -> Option<Ending> {
     Some(Ending { extension, format, compression, delimiter: (last == "tsv").then_some("\t") })
 }
 
+/// Returns a path or URL with its glob, which DataFusion knows in paths only.
+fn parse(text: &str) -> Result<ListingTableUrl> {
+    let Some(at) = glob_in_url(text) else {
+        return ListingTableUrl::parse(text);
+    };
+    let folder = text[..at].rfind('/').map_or(at, |slash| slash + 1);
+    ListingTableUrl::parse(&text[..folder])?.with_glob(&text[folder..])
+}
+
+/// Returns where a URL's glob begins, if it has one.
+pub(crate) fn glob_in_url(text: &str) -> Option<usize> {
+    let (scheme, rest) = text.split_once("://")?;
+    // What http servers have, they don't list.
+    if scheme.starts_with("http") {
+        return None;
+    }
+    let path = text.len() - rest.len() + rest.find('/')?;
+    text[path..].find(['*', '?', '[']).map(|at| path + at)
+}
+
 async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
     let failure = |error: EngineError| DataFusionError::External(Box::new(error));
-    let url = ListingTableUrl::parse(text).map_err(|error| {
+    // Before anything could repeat what the URL should not hold.
+    check_url(text).map_err(into_datafusion)?;
+    let url = parse(text).map_err(|error| {
         failure(EngineError::FileName { path: text.to_owned(), reason: error.to_string() })
     })?;
     if url.scheme() == "file"
@@ -144,6 +168,18 @@ async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn globs_are_found_in_urls() {
+        let url = parse("s3://bucket/a b/c=1/*.parquet").unwrap();
+        assert_eq!((url.prefix().as_ref(), url.is_collection()), ("a b/c=1", true));
+        assert_eq!(url.get_glob().as_ref().map(|glob| glob.as_str()), Some("*.parquet"));
+        let url = parse("s3://bucket/*/part-?.csv").unwrap();
+        assert_eq!(url.get_glob().as_ref().map(|glob| glob.as_str()), Some("*/part-?.csv"));
+        for plain in ["s3://bucket/a/b.parquet", "s3://bucket", "http://[::1]:80/a[1].csv", "/tmp/*.csv"] {
+            assert_eq!(glob_in_url(plain), None, "{plain}");
+        }
+    }
 
     #[test]
     fn endings_name_formats_and_compressions() {

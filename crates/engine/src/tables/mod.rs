@@ -6,6 +6,7 @@ mod lake;
 mod system;
 mod views;
 
+pub(crate) use files::glob_in_url;
 pub(crate) use lake::{LakeSchema, SessionHandle, keep_external_table};
 pub(crate) use system::SystemSchema;
 pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};

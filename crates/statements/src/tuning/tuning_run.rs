@@ -5,7 +5,7 @@ use std::io;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use nightjar_catalog::{RunFolder, RunId, TrainingOutcome};
-use nightjar_functions::{FunctionError, find_failure};
+use nightjar_functions::{FunctionError, find_failure, told_failure};
 use nightjar_models::Failure;
 use tokio::task::JoinError;
 
@@ -102,6 +102,7 @@ fn is_of_the_system(error: &DataFusionError) -> bool {
         || find_failure::<object_store::Error>(error).is_some()
         || find_failure::<io::Error>(error).is_some()
         || find_failure::<JoinError>(error).is_some()
+        || told_failure(error).is_some_and(|failure| failure.retryable())
 }
 
 #[cfg(test)]
