@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nightjar_engine::Session;
-use nightjar_tests::{Cluster, TestStore, block_on, values};
+use nightjar_engine::{Session, session_config};
+use nightjar_tests::{Cluster, S3Server, TestStore, block_on, values};
 
 /// How many texts keep two executors busy for some seconds.
 const MANY: usize = 40_000;
@@ -240,5 +240,80 @@ fn a_process_that_is_killed_has_published_nothing() {
         // What it left is no data, and in nobody's way.
         assert_eq!(values(&store.session(), &copy(&texts, &out)).await, [[MANY.to_string()]]);
         assert_whole(&store.session(), &out, MANY).await;
+    });
+}
+
+/// Returns the names of a bucket's objects, at any depth.
+fn objects(bucket: &Path) -> Vec<String> {
+    let mut objects = Vec::new();
+    for entry in fs::read_dir(bucket).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            objects.extend(self::objects(&path));
+        } else {
+            objects.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    objects.sort();
+    objects
+}
+
+#[test]
+fn a_bucket_gets_all_or_nothing() {
+    block_on(async {
+        let (store, texts) = store_with_texts(49, 2_000).await;
+        let mut server = S3Server::start();
+        let lake = server.bucket("lake");
+        let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
+        let open = || store.open_with(server.object_stores()).unwrap();
+        let local = Session::new(open(), session_config().with_target_partitions(2));
+        let remote = cluster.session_on(open()).await;
+        let from = texts.display();
+        for (place, session) in [("here", &local), ("there", &remote)] {
+            let rows = format!("SELECT id, text, embed(text, 'tiny') AS e FROM '{from}/'");
+            let folder = format!("COPY ({rows}) TO 's3://lake/{place}/' STORED AS PARQUET");
+            assert_eq!(values(session, &folder).await, [["2000"]]);
+            let count = format!("SELECT count(*), count(DISTINCT id), count(e) FROM 's3://lake/{place}/'");
+            assert_eq!(values(session, &count).await, [["2000", "2000", "2000"]]);
+            assert!(objects(&lake.join(place)).len() > 1, "{:?}", objects(&lake));
+            let failing = format!(
+                "COPY (SELECT CAST(CASE WHEN id = 1999 THEN text ELSE '1' END AS INT) AS n FROM '{from}/') \
+                 TO 's3://lake/{place}/' STORED AS PARQUET"
+            );
+            let before = objects(&lake);
+            let error = session.sql(&failing).await.err().unwrap();
+            assert!(error.to_string().contains("the 1999 of"), "{error}");
+            while objects(&lake) != before {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let file = format!(
+                "COPY (SELECT id FROM '{from}/') TO 's3://lake/{place}.csv' OPTIONS (format.has_header true)"
+            );
+            assert_eq!(values(session, &file).await, [["2000"]]);
+            let table =
+                format!("CREATE EXTERNAL TABLE {place} STORED AS PARQUET LOCATION 's3://lake/{place}/'");
+            session.sql(&table).await.unwrap();
+            let insert = format!("INSERT INTO {place} {rows}");
+            assert_eq!(values(session, &insert).await, [["2000"]]);
+            assert_eq!(values(session, &count).await, [["4000", "2000", "4000"]]);
+            let csv = format!("SELECT sum(id) FROM 's3://lake/{place}.csv'");
+            assert_eq!(values(session, &csv).await, [["2001000"]]);
+        }
+        // A server that is away for a while is waited for.
+        let writing = tokio::spawn({
+            let sql = format!(
+                "COPY (SELECT id, embed(text, 'tiny') AS e FROM '{from}/') TO 's3://lake/late/' STORED AS PARQUET"
+            );
+            async move { values(&remote, &sql).await }
+        });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        server.stop();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        server.start_again();
+        assert_eq!(writing.await.unwrap(), [["2000"]]);
+        let count = "SELECT count(*), count(DISTINCT id) FROM 's3://lake/late/'";
+        assert_eq!(values(&local, count).await, [["2000", "2000"]]);
+        let staged: Vec<_> = objects(&lake).into_iter().filter(|name| !name.starts_with("part-")).collect();
+        assert_eq!(staged, ["here.csv", "there.csv"]);
     });
 }
