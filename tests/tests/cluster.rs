@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::TryStreamExt;
 use nightjar_cluster::{Address, ClusterSession, Executor, Scheduler, connect};
 use nightjar_engine::{EngineError, Session};
 use nightjar_models::Failure;
+use nightjar_statements::Watch;
 use nightjar_tests::{Cluster, TestStore, block_on, digests, values};
 
 /// How many texts keep two executors busy for some seconds.
@@ -101,6 +104,42 @@ fn plans_show_where_they_run() {
         let analyzed = analyzed.concat().concat();
         // Both executors encoded some, and together they are all.
         assert!(analyzed.contains("InferExec") && analyzed.contains("encoded_texts=200"), "{analyzed}");
+    });
+}
+
+/// Keeps what a statement says of how it goes.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Watch for Told {
+    fn phase(&self, _: &str, _: &str, _: Option<u64>) {}
+    fn position(&self, _: u64) {}
+    fn detail(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+}
+
+#[test]
+fn a_statement_tells_its_stages_and_tasks() {
+    block_on(async {
+        let (store, texts) = store_with_texts(24, MANY).await;
+        let cluster = Cluster::start(&store, 2).await;
+        let told = Arc::new(Told::default());
+        let session = cluster.session(&store).await.with_watch(Arc::clone(&told) as _);
+        let statement = nightjar_statements::parse_statements(&long_statement(&texts)).unwrap().remove(0);
+        let running = session.start(statement).await.unwrap();
+        let rows: Vec<_> = running.rows.try_collect().await.unwrap();
+        assert_eq!(rows[0].num_rows(), 1);
+        let told = told.0.lock().unwrap();
+        let words = |text: &String| {
+            text.starts_with("stage ")
+                && text.contains(" of 3, ")
+                && text.contains("partitions, 2 tasks running")
+        };
+        assert!(told.iter().any(words), "{told:?}");
+        assert!(told.last().unwrap().ends_with(" rows/s"), "{told:?}");
     });
 }
 

@@ -20,7 +20,7 @@ use crate::Address;
 use crate::error::{ClusterError, Result};
 use crate::executors::executors;
 use crate::failure::TaskFailure;
-use crate::job_progress::{has_rerun, partitions_done};
+use crate::job_progress::{JobProgress, has_rerun, job_progress};
 use crate::settings::MAX_MESSAGE_BYTES;
 
 /// How long a scheduler that went away may take to come back before the statement is given up.
@@ -86,18 +86,18 @@ impl Client {
     }
 
     /// Runs a plan to its end. A scheduler that goes away meanwhile is waited for, and gets the plan again, and so does one that
-    /// lost an executor in the middle of it: nothing of the first attempt has been read by then. `done` is told how many
-    /// partitions are done. Dropping the future cancels the job.
+    /// lost an executor in the middle of it: nothing of the first attempt has been read by then. `told` hears how far
+    /// it is. Dropping the future cancels the job.
     pub(crate) async fn run(
         &self,
         submission: &Submission,
-        done: &(dyn Fn(usize) + Sync),
+        told: &(dyn Fn(JobProgress) + Sync),
     ) -> Result<Finished> {
         let mut lost_since: Option<Instant> = None;
         let mut reruns = 0;
         loop {
             let began = Instant::now();
-            match self.attempt(submission, done).await {
+            match self.attempt(submission, told).await {
                 Ok(finished) => return Ok(finished),
                 Err(Attempt::Failed(error)) => return Err(error),
                 Err(Attempt::Rerun) if reruns < RERUNS => reruns += 1,
@@ -127,13 +127,13 @@ impl Client {
     async fn attempt(
         &self,
         submission: &Submission,
-        done: &(dyn Fn(usize) + Sync),
+        told: &(dyn Fn(JobProgress) + Sync),
     ) -> Result<Finished, Attempt> {
         let lost = |error: ClusterError| Attempt::Lost(error.to_string());
         let mut scheduler = self.connect().await.map_err(lost)?;
         let job = submit(&mut scheduler, submission).await.map_err(|status| self.refused(&status))??;
         let mut running = JobGuard { client: self.clone(), job: Some(job.clone()) };
-        let outcome = self.wait(&mut scheduler, &job, done).await;
+        let outcome = self.wait(&mut scheduler, &job, told).await;
         // Cancelled where this future is dropped while it waits, or where the scheduler still has it.
         if !matches!(outcome, Err(Attempt::Rerun | Attempt::Failed(ClusterError::NoExecutors { .. }))) {
             running.job = None;
@@ -145,7 +145,7 @@ impl Client {
         &self,
         scheduler: &mut SchedulerGrpcClient<Channel>,
         job: &JobId,
-        done: &(dyn Fn(usize) + Sync),
+        told: &(dyn Fn(JobProgress) + Sync),
     ) -> Result<Vec<PartitionLocation>, Attempt> {
         let began = Instant::now();
         let mut pause = LOOK_FIRST;
@@ -170,8 +170,8 @@ impl Client {
             if looked.elapsed() > PROGRESS {
                 looked = Instant::now();
                 // Without an answer nobody is told.
-                if let Ok(partitions) = partitions_done(&self.scheduler, job).await {
-                    done(partitions);
+                if let Ok(progress) = job_progress(&self.scheduler, job).await {
+                    told(progress);
                 }
                 self.check_no_rerun(job).await?;
             }

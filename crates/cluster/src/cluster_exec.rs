@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ballista_core::serde::protobuf::KeyValuePair;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -10,9 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
-};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, PlanProperties,
@@ -22,9 +21,10 @@ use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::{TryStreamExt, stream};
 
-use nightjar_statements::{PARTITIONS, PARTITIONS_DONE};
+use nightjar_statements::RemoteWork;
 
 use crate::client::{Client, Submission};
+use crate::job_progress::JobProgress;
 use crate::stages::Stages;
 use crate::{codec, result_rows};
 
@@ -115,13 +115,17 @@ impl ExecutionPlan for ClusterExec {
             entries.into_iter().map(|entry| KeyValuePair { key: entry.key, value: entry.value }).collect();
         let submission = Submission { plan: self.encoded.to_vec(), settings, session: context.session_id() };
         let (client, stages) = (self.client.clone(), self.stages.clone());
-        let done = MetricBuilder::new(&self.metrics).gauge(PARTITIONS_DONE, partition);
-        MetricBuilder::new(&self.metrics).gauge(PARTITIONS, partition).set(self.stages.partitions());
+        let told = RemoteWork::new(&self.metrics, self.stages.partitions());
         let rows = stream::once(async move {
-            let done = |partitions| {
-                done.set(partitions);
+            let began = Instant::now();
+            let told = |progress: JobProgress| {
+                told.partitions_done.set(progress.partitions_done);
+                told.stages.set(progress.stages);
+                told.stages_done.set(progress.stages_done);
+                told.tasks_running.set(progress.tasks_running);
+                told.rows_per_second.set(progress.rows_read / (began.elapsed().as_secs() as usize).max(1));
             };
-            let (finished, rows) = result_rows::run(&client, &submission, &done).await?;
+            let (finished, rows) = result_rows::run(&client, &submission, &told).await?;
             // Without them the rows are as good.
             if let Ok(counted) = client.metrics(&finished.job).await {
                 stages.count(counted.stages);

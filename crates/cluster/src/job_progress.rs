@@ -8,6 +8,18 @@ use serde::Deserialize;
 use crate::error::Result;
 use crate::{Address, rest};
 
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct JobProgress {
+    /// Of how many stages.
+    pub(crate) stages: usize,
+    pub(crate) stages_done: usize,
+    pub(crate) tasks_running: usize,
+    pub(crate) partitions_done: usize,
+    /// What the stages that are known have read, from files and from each other: a task tells when it is done.
+    pub(crate) rows_read: usize,
+}
+
 #[derive(Deserialize)]
 struct Stages {
     stages: Vec<Stage>,
@@ -16,19 +28,24 @@ struct Stages {
 #[derive(Deserialize)]
 struct Stage {
     #[serde(default)]
+    stage_status: String,
+    #[serde(default)]
+    input_rows: usize,
+    #[serde(default)]
     tasks: Option<Vec<Task>>,
 }
 
 #[derive(Deserialize)]
 struct Task {
-    status: String,
+    /// A word, or for a failed task its failure.
+    status: serde_json::Value,
     /// Those that the task covers.
     partition_id: Vec<u32>,
 }
 
 impl Stage {
     /// A partition counts once, however often its task was tried.
-    fn done(&self) -> usize {
+    fn partitions_done(&self) -> usize {
         let tasks = self.tasks.iter().flatten().filter(|task| task.status == "Successful");
         tasks.flat_map(|task| &task.partition_id).collect::<BTreeSet<_>>().len()
     }
@@ -57,10 +74,24 @@ fn attempt(line: &str) -> Option<usize> {
     stage.split_once('.')?.1.parse().ok()
 }
 
-/// Returns how many partitions of a job's stages are done.
-pub(crate) async fn partitions_done(scheduler: &Address, job: &JobId) -> Result<usize> {
+/// Returns how far a job is.
+pub(crate) async fn job_progress(scheduler: &Address, job: &JobId) -> Result<JobProgress> {
     let stages: Stages = rest::get(scheduler, format!("/api/job/{job}/stages")).await?;
-    Ok(stages.stages.iter().map(Stage::done).sum())
+    Ok(progress(&stages.stages))
+}
+
+fn progress(stages: &[Stage]) -> JobProgress {
+    let running = |stage: &Stage| {
+        let tasks = stage.tasks.iter().flatten();
+        tasks.filter(|task| task.status == "Running").count()
+    };
+    JobProgress {
+        stages: stages.len(),
+        stages_done: stages.iter().filter(|stage| stage.stage_status == "Successful").count(),
+        tasks_running: stages.iter().map(running).sum(),
+        partitions_done: stages.iter().map(Stage::partitions_done).sum(),
+        rows_read: stages.iter().map(|stage| stage.input_rows).sum(),
+    }
 }
 
 #[cfg(test)]
@@ -83,10 +114,13 @@ mod tests {
             r#"{"stages": [
                 {"stage_id": "1", "tasks": [
                     {"status": "Successful", "partition_id": [0, 1]}, {"status": "Running", "partition_id": [2]},
-                    {"status": "Successful", "partition_id": [1]}]},
-                {"stage_id": "2", "tasks": null}, {"stage_id": "3"}]}"#,
+                    {"status": "Successful", "partition_id": [1]},
+                    {"status": {"Failed": {"reason": "IoError"}}, "partition_id": [3]}]},
+                {"stage_id": "2", "tasks": null}, {"stage_id": "3", "stage_status": "Successful", "input_rows": 70}]}"#,
         )
         .unwrap();
-        assert_eq!(stages.stages.iter().map(Stage::done).sum::<usize>(), 2);
+        let expected =
+            JobProgress { stages: 3, stages_done: 1, tasks_running: 1, partitions_done: 2, rows_read: 70 };
+        assert_eq!(progress(&stages.stages), expected);
     }
 }

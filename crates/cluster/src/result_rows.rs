@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::client::{Client, Finished, Submission};
 use crate::error::ClusterError;
+use crate::job_progress::JobProgress;
 
 /// A result of so many bytes is fetched whole before its first row is handed on: until then the statement can be run again.
 const FETCHED_WHOLE: i64 = 64 << 20;
@@ -17,16 +18,15 @@ const REFETCHES: usize = 4;
 
 /// Runs a plan and returns the job with its rows, in the order of its partitions.
 ///
-/// A result that can't be fetched is made again, as long as none of it has been handed on. `done` is told how many partitions
-/// are done.
+/// A result that can't be fetched is made again, as long as none of it has been handed on. `told` hears how far it is.
 pub(crate) async fn run(
     client: &Client,
     submission: &Submission,
-    done: &(dyn Fn(usize) + Sync),
+    told: &(dyn Fn(JobProgress) + Sync),
 ) -> Result<(Finished, SendableRecordBatchStream)> {
     let mut tries = 0;
     loop {
-        let finished = client.run(submission, done).await?;
+        let finished = client.run(submission, told).await?;
         match rows(client, &finished).await {
             Ok(rows) => return Ok((finished, rows)),
             Err(ClusterError::ResultLost { .. }) if tries < REFETCHES => tries += 1,

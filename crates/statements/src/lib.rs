@@ -68,6 +68,7 @@ mod complete;
 mod parse;
 mod reference;
 mod registry;
+mod remote_work;
 mod statement;
 
 pub use alter_model::{AlterAction, AlterModel};
@@ -90,12 +91,11 @@ pub use option_kind::Kind;
 pub use option_values::OptionValues;
 pub use options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use parse::{Parsed, ParsedStatement, parse_statements};
-pub use plan_progress::{
-    PARTITIONS, PARTITIONS_DONE, PlanProgress, WatchedPlan, execute_watched, plan_progress, truncated_texts,
-};
+pub use plan_progress::{PlanProgress, WatchedPlan, execute_watched, plan_progress, truncated_texts};
 pub use prepare::{FeatureFile, Prepared};
 pub use reference::reference_markdown;
 pub use registry::{STATEMENTS, completion_words};
+pub use remote_work::RemoteWork;
 pub use resume_training::ResumeTraining;
 pub use show_executors::ShowExecutors;
 pub use show_models::ShowModels;

@@ -10,17 +10,13 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 
 use crate::Watch;
+use crate::remote_work::{RemoteProgress, metric};
 
 /// How often a running plan is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The metrics of an operator whose work is done elsewhere: how many partitions are done there, and of how many.
-pub const PARTITIONS_DONE: &str = "partitions_done";
-/// See [`PARTITIONS_DONE`].
-pub const PARTITIONS: &str = "partitions";
-
 /// How far a plan has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanProgress {
     /// How many units are done.
     pub done: u64,
@@ -28,6 +24,8 @@ pub struct PlanProgress {
     pub total: Option<u64>,
     /// What is counted: `texts` where models run, `partitions` where the work is done elsewhere, else `rows`.
     pub unit: &'static str,
+    /// How it goes in words, where there is more to say.
+    pub detail: Option<String>,
 }
 
 /// Returns how much the plan's costliest operators have done, and of how much where statistics tell.
@@ -37,10 +35,15 @@ pub fn plan_progress(plan: &dyn ExecutionPlan) -> PlanProgress {
     let mut found = Operators::default();
     found.visit(plan);
     if !found.remote.is_empty() {
-        let sum = |name| found.remote.iter().map(|node| metric(*node, name)).sum::<u64>();
+        let work = RemoteProgress::of(&found.remote);
         // Known once it runs.
-        let total = Some(sum(PARTITIONS)).filter(|total| *total > 0);
-        return PlanProgress { done: sum(PARTITIONS_DONE), total, unit: "partitions" };
+        let running = work.partitions > 0;
+        return PlanProgress {
+            done: work.partitions_done,
+            total: running.then_some(work.partitions),
+            unit: "partitions",
+            detail: running.then_some(work.detail),
+        };
     }
     let (nodes, name, unit) = match found.models.is_empty() {
         true => (found.leaves, "output_rows", "rows"),
@@ -48,12 +51,7 @@ pub fn plan_progress(plan: &dyn ExecutionPlan) -> PlanProgress {
     };
     let done = nodes.iter().map(|node| metric(*node, name)).sum();
     let total = nodes.iter().map(|node| rows(*node)).sum::<Option<u64>>();
-    PlanProgress { done, total: total.map(|total| total.max(done)), unit }
-}
-
-fn metric(node: &dyn ExecutionPlan, name: &str) -> u64 {
-    let value = node.metrics().and_then(|metrics| metrics.sum_by_name(name));
-    value.map_or(0, |value| value.as_usize() as u64)
+    PlanProgress { done, total: total.map(|total| total.max(done)), unit, detail: None }
 }
 
 /// Returns how many texts of a plan that has run were longer than their model's window.
@@ -107,7 +105,11 @@ pub fn execute_watched(
     let looking = tokio::spawn(async move {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            watch.position(plan_progress(plan.as_ref()).done);
+            let progress = plan_progress(plan.as_ref());
+            if let Some(detail) = progress.detail {
+                watch.detail(&detail);
+            }
+            watch.position(progress.done);
         }
     });
     Ok((stream, WatchedPlan(looking)))
