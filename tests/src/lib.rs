@@ -1,4 +1,4 @@
-//! The testkit: stores with tiny seeded models, fixture files, and the database that `sql/*.slt` talks to.
+//! The testkit: stores with tiny seeded models, fixture files, the tables of TPC-H, and the database that `sql/*.slt` talks to.
 //!
 //! Nothing here needs the network. What it makes lives in temporary folders that go with the values.
 
@@ -12,6 +12,7 @@ mod normalise;
 mod render;
 mod runtime;
 mod store;
+mod tpch;
 
 pub use cluster::Cluster;
 pub use database::{Database, SqlFailure, SqlType};
@@ -19,4 +20,5 @@ pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};
 pub use render::{render_error, render_rows};
 pub use runtime::block_on;
-pub use store::{TestStore, digests, values};
+pub use store::{TestStore, cells, digests, values};
+pub use tpch::{Tpch, TpchQuery, is_query};
