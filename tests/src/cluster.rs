@@ -24,7 +24,14 @@ pub struct Cluster {
 
 /// A process that is killed when the value goes.
 #[derive(Debug)]
-struct Process(Child);
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a command.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("a process"))
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -36,7 +43,7 @@ impl Drop for Process {
 
 /// Returns the binary beside the one of the test that runs. `cargo test --workspace` builds it; a test of this package alone
 /// needs `cargo build` before.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("the test's path");
     let built = test.ancestors().nth(2).expect("the folder of what cargo builds").join("nightjar");
     assert!(built.is_file(), "{} is not there: run cargo build first", built.display());

@@ -14,7 +14,7 @@ mod runtime;
 mod store;
 mod tpch;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Process, binary};
 pub use database::{Database, SqlFailure, SqlType};
 pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};
