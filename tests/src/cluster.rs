@@ -26,7 +26,14 @@ pub struct Cluster {
 
 /// A process that is killed when the value goes.
 #[derive(Debug)]
-struct Process(Child);
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a command.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("a process"))
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {

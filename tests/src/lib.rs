@@ -1,4 +1,4 @@
-//! The testkit: stores with tiny seeded models, fixture files, and the database that `sql/*.slt` talks to.
+//! The testkit: stores with tiny seeded models, fixture files, the tables of TPC-H, and the database that `sql/*.slt` talks to.
 //!
 //! Nothing here needs the network. What it makes lives in temporary folders that go with the values.
 
@@ -13,12 +13,14 @@ mod render;
 mod runtime;
 mod s3_server;
 mod store;
+mod tpch;
 
-pub use cluster::{Cluster, binary};
+pub use cluster::{Cluster, Process, binary};
 pub use database::{Database, SqlFailure, SqlType};
 pub use fixtures::{Fixtures, REVIEWS, Review};
 pub use normalise::{Places, normalise};
 pub use render::{render_error, render_rows};
 pub use runtime::block_on;
 pub use s3_server::S3Server;
-pub use store::{TestStore, digests, values};
+pub use store::{TestStore, cells, digests, values};
+pub use tpch::{Tpch, TpchQuery, is_query};

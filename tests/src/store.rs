@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionConfig;
 use nightjar_catalog::{ObjectStores, Store};
@@ -81,9 +82,14 @@ pub async fn digests(session: &Session, model: &str) -> Vec<String> {
 pub async fn values(session: &Session, sql: &str) -> Vec<Vec<String>> {
     let rows = session.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let batches = rows.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    cells(&batches)
+}
+
+/// Returns rows as text, unrounded; NULL as 'NULL'.
+pub fn cells(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let options = FormatOptions::new().with_null("NULL");
     let mut out = Vec::new();
-    for batch in &batches {
+    for batch in batches {
         let columns: Vec<ArrayFormatter<'_>> = batch
             .columns()
             .iter()

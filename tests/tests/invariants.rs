@@ -250,9 +250,11 @@ fn every_function_and_statement_has_its_slt() {
     let folder = workspace().join("sql");
     let mut specified = String::new();
     for entry in std::fs::read_dir(folder).expect("the folder sql") {
-        specified.push_str(
-            &std::fs::read_to_string(entry.expect("a readable folder").path()).expect("an slt file"),
-        );
+        let path = entry.expect("a readable folder").path();
+        // Beside them is a folder with TPC-H's queries.
+        if path.extension().is_some_and(|ending| ending == "slt") {
+            specified.push_str(&std::fs::read_to_string(path).expect("an slt file"));
+        }
     }
     for doc in nightjar_functions::registry::docs() {
         assert!(specified.contains(&format!("{}(", doc.name)), "no slt file calls {}", doc.name);

@@ -69,6 +69,15 @@ Examples:
 It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
 cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
 
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  nightjar health                                     of the scheduler on this machine
+  nightjar health --cluster scheduler:50050
+  nightjar health --cluster scheduler:50050 --executor executor-1:50051
+
+Prints one line about the cluster, and ends with status 0, or with an error and status 1: if no scheduler answers, and with
+--executor if the scheduler does not know that executor or nobody can connect to it. It opens no store.";
+
 /// Nightjar: dataframes and SQL in which models are functions.
 #[derive(Debug, Parser)]
 #[command(
@@ -117,6 +126,9 @@ pub(crate) enum Command {
     /// Run tasks for a scheduler
     #[command(after_help = EXECUTOR_EXAMPLES)]
     Executor(ExecutorArgs),
+    /// Tell whether a scheduler answers, and whether an executor works for it
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Health(HealthArgs),
     /// Train a classifier on sample reviews, label new ones with it and measure it
     Demo,
     /// Print the reference of statements, options, functions and settings, in Markdown
@@ -182,6 +194,14 @@ pub(crate) struct ExecutorArgs {
     /// Where shuffle files go [default: a temporary folder that goes with it]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<PathBuf>,
+}
+
+/// `nightjar health`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HealthArgs {
+    /// An executor that must be at work there, by the address at which others reach it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) executor: Option<Address>,
 }
 
 /// `nightjar model`.

@@ -1,11 +1,11 @@
-//! `nightjar scheduler` and `nightjar executor`: the roles of a cluster.
+//! `nightjar scheduler` and `nightjar executor`, the roles of a cluster, and `nightjar health`, which asks how they are.
 
 use std::io::Write;
 
 use nightjar_catalog::StoreFiles;
-use nightjar_cluster::{Executor, Scheduler};
+use nightjar_cluster::{Address, Executor, Scheduler};
 
-use crate::args::{Args, ExecutorArgs, SchedulerArgs};
+use crate::args::{Args, ExecutorArgs, HealthArgs, SchedulerArgs};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::log_lines;
@@ -36,8 +36,16 @@ pub(crate) async fn execute(args: &Args, executor: &ExecutorArgs) -> Result<()> 
     Ok(executor.run().await?)
 }
 
-fn announce(address: &str) -> Result<()> {
+/// Tells how the cluster is, or what is wrong with it.
+pub(crate) async fn health(args: &Args, health: &HealthArgs) -> Result<()> {
+    let scheduler = args.cluster()?.unwrap_or(Address::loopback(Address::SCHEDULER_PORT));
+    let executors = nightjar_cluster::health(&scheduler, health.executor.as_ref()).await?;
+    let vcores: u32 = executors.iter().map(|executor| executor.vcores).sum();
+    announce(&format!("scheduler {scheduler}, executors {}, vcores {vcores}", executors.len()))
+}
+
+fn announce(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{address}")?;
+    writeln!(out, "{line}")?;
     Ok(out.flush()?)
 }

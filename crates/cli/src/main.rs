@@ -46,6 +46,7 @@ async fn run(args: Args) -> Result<()> {
         Some(Command::Model(command)) => model_command::run(&args, command).await,
         Some(Command::Scheduler(scheduler)) => cluster_command::schedule(&args, scheduler).await,
         Some(Command::Executor(executor)) => cluster_command::execute(&args, executor).await,
+        Some(Command::Health(health)) => cluster_command::health(&args, health).await,
         Some(Command::Demo) => demo::run(&args).await,
         Some(Command::Reference) => reference::print(),
         None if console::stdin_is_terminal() => repl::run(&args).await,

@@ -63,6 +63,22 @@ pub enum ClusterError {
         /// For how long the statement waited.
         waited: Duration,
     },
+    /// An executor that a scheduler has not heard of, or not for long.
+    #[error("the scheduler at {scheduler} knows no executor at {executor}")]
+    UnknownExecutor {
+        /// The scheduler's address.
+        scheduler: Address,
+        /// The executor's address.
+        executor: Address,
+    },
+    /// An executor that takes no connection.
+    #[error("no executor answers at {executor}: {reason}")]
+    SilentExecutor {
+        /// The address.
+        executor: Address,
+        /// Why.
+        reason: String,
+    },
     /// The scheduler went away and did not come back.
     #[error("the scheduler at {scheduler} went away and did not come back within {} s: {reason}", waited.as_secs())]
     SchedulerLost {
@@ -127,6 +143,8 @@ impl Failure for ClusterError {
             Self::NoScheduler { .. } => "cluster.no_scheduler",
             Self::OtherServer { .. } => "cluster.other_server",
             Self::NoExecutors { .. } => "cluster.no_executors",
+            Self::UnknownExecutor { .. } => "cluster.unknown_executor",
+            Self::SilentExecutor { .. } => "cluster.silent_executor",
             Self::SchedulerLost { .. } => "cluster.scheduler_lost",
             Self::ExecutorsLost { .. } => "cluster.executors_lost",
             Self::Failed { .. } => "cluster.failed",
@@ -140,6 +158,8 @@ impl Failure for ClusterError {
         match self {
             Self::NoScheduler { .. }
             | Self::NoExecutors { .. }
+            | Self::UnknownExecutor { .. }
+            | Self::SilentExecutor { .. }
             | Self::SchedulerLost { .. }
             | Self::ExecutorsLost { .. }
             | Self::ResultLost { .. } => true,
@@ -163,6 +183,12 @@ impl Failure for ClusterError {
             }
             Self::NoExecutors { scheduler, .. } => {
                 Some(format!("start one: nightjar executor --scheduler {scheduler}"))
+            }
+            Self::UnknownExecutor { scheduler, .. } => {
+                Some(format!("nightjar sql --cluster {scheduler} -c 'SHOW EXECUTORS' lists those it knows"))
+            }
+            Self::SilentExecutor { .. } => {
+                Some("its --advertise names the host by which all others reach it".to_owned())
             }
             Self::SchedulerLost { .. } => Some("start it again, then run the statement again".to_owned()),
             Self::ExecutorsLost { .. } => {

@@ -84,3 +84,15 @@ fn a_store_of_another_kind_is_refused() {
     hint: use a directory or a file:// URI; object stores are not supported yet
     ");
 }
+
+#[test]
+fn a_cluster_that_is_not_there_is_not_healthy() {
+    let nightjar = Nightjar::new();
+    let ran = nightjar.run(&["health", "--cluster", "127.0.0.1:1", "--executor", "127.0.0.1:2"]);
+    assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(1)));
+    assert!(ran.stderr.starts_with("error: no scheduler answers at 127.0.0.1:1: "), "{}", ran.stderr);
+    // It is asked every few seconds.
+    assert!(!nightjar.path("store").exists());
+    let ran = nightjar.run(&["health", "--executor", "http://executor-1"]);
+    assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(2)));
+}

@@ -14,6 +14,7 @@ fn the_help_teaches() {
       model      Pull and list models
       scheduler  Cut plans into stages and hand their tasks to executors
       executor   Run tasks for a scheduler
+      health     Tell whether a scheduler answers, and whether an executor works for it
       demo       Train a classifier on sample reviews, label new ones with it and measure it
       reference  Print the reference of statements, options, functions and settings, in Markdown
 
@@ -152,6 +153,32 @@ fn the_help_of_the_executor_teaches() {
 
     It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
     cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
+    ");
+}
+
+#[test]
+fn the_help_of_health_teaches() {
+    let ran = Nightjar::new().run(&["health", "-h"]);
+    insta::assert_snapshot!(ran.stdout, @"
+    Tell whether a scheduler answers, and whether an executor works for it
+
+    Usage: nightjar health [OPTIONS]
+
+    Options:
+          --executor <HOST:PORT>  An executor that must be at work there, by the address at which others reach it
+          --store <URI>           Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --cluster <HOST:PORT>   Run statements on the cluster of the scheduler at this address
+          --format <FORMAT>       How results are printed [default: table] [possible values: table, csv, json, markdown]
+      -q, --quiet                 Print nothing but results, warnings and errors
+      -h, --help                  Print help (see more with '--help')
+
+    Examples:
+      nightjar health                                     of the scheduler on this machine
+      nightjar health --cluster scheduler:50050
+      nightjar health --cluster scheduler:50050 --executor executor-1:50051
+
+    Prints one line about the cluster, and ends with status 0, or with an error and status 1: if no scheduler answers, and with
+    --executor if the scheduler does not know that executor or nobody can connect to it. It opens no store.
     ");
 }
 
