@@ -8,7 +8,7 @@ const PARTITIONS_DONE: &str = "partitions_done";
 const STAGES: &str = "stages";
 const STAGES_DONE: &str = "stages_done";
 const TASKS_RUNNING: &str = "tasks_running";
-const ROWS_PER_SECOND: &str = "rows_per_second";
+const ROWS_READ: &str = "rows_read";
 
 /// The metrics of an operator whose work is done elsewhere, by which [`plan_progress`](crate::plan_progress) tells how far
 /// it is.
@@ -22,8 +22,8 @@ pub struct RemoteWork {
     pub stages_done: Gauge,
     /// How many tasks run now.
     pub tasks_running: Gauge,
-    /// Rows that stages have read, from files and from each other, a second.
-    pub rows_per_second: Gauge,
+    /// The rows that tasks have read, from files and from each other; a task tells when it is done.
+    pub rows_read: Gauge,
 }
 
 impl RemoteWork {
@@ -36,7 +36,7 @@ impl RemoteWork {
             stages: gauge(STAGES),
             stages_done: gauge(STAGES_DONE),
             tasks_running: gauge(TASKS_RUNNING),
-            rows_per_second: gauge(ROWS_PER_SECOND),
+            rows_read: gauge(ROWS_READ),
         }
     }
 }
@@ -56,7 +56,7 @@ impl RemoteProgress {
         let sum = |name| operators.iter().map(|operator| metric(*operator, name)).sum::<u64>();
         let (partitions_done, partitions) = (sum(PARTITIONS_DONE), sum(PARTITIONS));
         let (stages, done) = (sum(STAGES), sum(STAGES_DONE));
-        let (running, rows) = (sum(TASKS_RUNNING), sum(ROWS_PER_SECOND));
+        let (running, rows) = (sum(TASKS_RUNNING), sum(ROWS_READ));
         let tasks = if running == 1 { "task" } else { "tasks" };
         let mut detail = format!("{partitions_done} of {partitions} partitions, {running} {tasks} running");
         if stages > 0 {
@@ -64,7 +64,7 @@ impl RemoteProgress {
         }
         // Until a task is done none has told what it read.
         if rows > 0 {
-            detail = format!("{detail}, {rows} rows/s");
+            detail = format!("{detail}, {rows} rows read");
         }
         Self { partitions_done, partitions, detail }
     }

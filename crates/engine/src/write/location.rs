@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(folder.parent().unwrap().to_string(), "s3://bucket/a%20b/");
         let file = Location::parse("file:///a/x.parquet").unwrap();
         assert_eq!(file.folder(&["_nightjar"]).unwrap().local().unwrap(), PathBuf::from("/a/_nightjar/"));
-        assert_eq!(file.parent().unwrap().to_string(), "/a/");
+        assert_eq!(file.parent().unwrap().to_string(), "/a");
         assert_eq!(folder.file("open").unwrap().path().as_ref(), "a b/out/open");
         assert_eq!(folder.local(), None);
     }

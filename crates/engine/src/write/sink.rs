@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::config::{MaxRowGroupBytes, TableParquetOptions};
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
 use datafusion::datasource::file_format::parquet::ParquetSink;
@@ -12,6 +13,9 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use super::location::Location;
+
+/// So many bytes of rows are in memory until they are a row group: what Spark and Hive write.
+const ROW_GROUP_BYTES: usize = 128 << 20;
 
 /// A writer of one of the formats that can be redirected: Parquet, CSV, JSON.
 ///
@@ -65,7 +69,7 @@ impl FileWriter {
         };
         let sink = self.sink.sink();
         if let Some(parquet) = sink.downcast_ref::<ParquetSink>() {
-            return Ok(Arc::new(ParquetSink::new(config, parquet.parquet_options().clone())));
+            return Ok(Arc::new(ParquetSink::new(config, bounded(parquet.parquet_options())?)));
         }
         if let Some(csv) = sink.downcast_ref::<CsvSink>() {
             return Ok(Arc::new(CsvSink::new(config, csv.writer_options().clone())));
@@ -73,6 +77,17 @@ impl FileWriter {
         let json = sink.downcast_ref::<JsonSink>().ok_or_else(unknown)?;
         Ok(Arc::new(JsonSink::new(config, json.writer_options().clone())))
     }
+}
+
+/// Bounds a row group by its bytes, where the user hasn't: DataFusion's million rows of embeddings are gigabytes in memory. Its
+/// writer that encodes a file's columns at once knows no such bound; here partitions are encoded at once.
+fn bounded(options: &TableParquetOptions) -> Result<TableParquetOptions> {
+    let mut options = options.clone();
+    if options.global.max_row_group_bytes.is_none() {
+        options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(ROW_GROUP_BYTES)?);
+    }
+    options.global.allow_single_file_parallelism = false;
+    Ok(options)
 }
 
 fn config(sink: &dyn DataSink) -> Option<&FileSinkConfig> {
@@ -84,4 +99,22 @@ fn config(sink: &dyn DataSink) -> Option<&FileSinkConfig> {
 
 fn unknown() -> DataFusionError {
     DataFusionError::Internal("a writer of an unknown format".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_groups_are_bounded_by_bytes_where_the_user_has_not_said() {
+        let bytes = |options: &TableParquetOptions| {
+            let bounded = bounded(options).unwrap();
+            assert!(!bounded.global.allow_single_file_parallelism, "that writer heeds no such bound");
+            bounded.global.max_row_group_bytes.map(|bytes| bytes.get())
+        };
+        let mut options = TableParquetOptions::default();
+        assert_eq!(bytes(&options), Some(ROW_GROUP_BYTES));
+        options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(1 << 20).unwrap());
+        assert_eq!(bytes(&options), Some(1 << 20));
+    }
 }
