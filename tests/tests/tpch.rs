@@ -1,9 +1,10 @@
 //! TPC-H: plain DataFusion, a local session and a cluster give the same rows for all 22 queries.
 //!
-//! The scale is 0.01 here. The long check is at scale 1, where the rows are compared with those that TPC publishes, too:
+//! The scale is 0.01 here. The long check is at scale 1, and compares DataFusion's rows with those that TPC publishes:
 //!
 //! ```text
-//! cargo build --release && NIGHTJAR_TPCH_SCALE=1 cargo test --release -p nightjar-tests --test tpch
+//! cargo build --release
+//! NIGHTJAR_TPCH_SCALE=1 cargo test --release -p nightjar-tests --test tpch -- --include-ignored
 //! ```
 //!
 //! Cells are compared as text, unrounded, without tolerance: TPC-H's measures are decimals, whose sums and averages do not
@@ -109,12 +110,33 @@ fn difference(query: &TpchQuery, expected: &Rows, found: &Rows) -> Option<String
     (keys(expected) != keys(found)).then(|| "the order".to_owned())
 }
 
-/// Returns whether a cell is what is published: numbers to their two places, the last of which TPC lets differ.
+/// Returns whether a cell is what is published: text less the blanks around it, whole numbers exactly, others to their two places.
+/// TPC allows sums to differ by 100 and averages by 1 %; a millionth is for Q17, whose last places differ.
 fn is_published(published: &str, found: &str) -> bool {
     match (published.parse::<f64>(), found.parse::<f64>()) {
-        (Ok(published), Ok(found)) => (published - found).abs() <= 0.0101,
-        _ => published == found.trim_end(),
+        (Ok(published_number), Ok(found)) if published.contains('.') => {
+            (published_number - found).abs() <= (published_number.abs() * 1e-6).max(0.0101)
+        }
+        (Ok(published), Ok(found)) => (published - found).abs() < f64::EPSILON,
+        _ => published == found.trim(),
     }
+}
+
+/// Returns the first published row that was not found where it should be; rows that tie may change places.
+fn missing<'a>(published: &'a Rows, found: &Rows) -> Option<&'a Vec<String>> {
+    const TIES: usize = 20;
+    let mut left: Vec<bool> = vec![true; found.len()];
+    published.iter().enumerate().find_map(|(place, row)| {
+        let mut near = place.saturating_sub(TIES)..(place + TIES).min(found.len());
+        let same = near.find(|other| {
+            left[*other]
+                && row.iter().zip(&found[*other]).all(|(published, found)| is_published(published, found))
+        });
+        same.map_or(Some(row), |other| {
+            left[other] = false;
+            None
+        })
+    })
 }
 
 #[test]
@@ -134,7 +156,9 @@ fn differences_are_noticed() {
     ] {
         assert!(difference(query, &expected, &rows(other)).is_some(), "{other:?}");
     }
-    assert!(is_published("0.03", "0.034435890463664") && is_published("x", "x ") && !is_published("7", "8"));
+    assert!(is_published("0.03", "0.034435890463664") && is_published("x", " x ") && !is_published("7", "8"));
+    assert!(missing(&expected, &rows(&[["b", "9"], ["a", "9"], ["c", "7"]])).is_none());
+    assert!(missing(&expected, &rows(&[["a", "9"], ["a", "9"], ["c", "7"]])).is_some());
 }
 
 #[test]
@@ -163,17 +187,6 @@ fn queries_give_the_same_rows_everywhere() {
             if expected.is_empty() {
                 empty.push(number);
             }
-            let published = query.published();
-            #[allow(clippy::float_cmp)]
-            if scale == 1.0 {
-                let same = published.len() == expected.len()
-                    && published
-                        .iter()
-                        .flatten()
-                        .zip(expected.iter().flatten())
-                        .all(|(p, f)| is_published(p, f));
-                wrong.extend((!same).then(|| format!("Q{number}: not what is published")));
-            }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         // Rows that are none are the same everywhere, whatever happens to them.
@@ -198,5 +211,29 @@ fn queries_run_on_the_cluster() {
             assert_eq!(stay, LOCAL, "the queries that stay in the coordinator, {joins}");
             assert!(seen, "no join is {joins}");
         }
+    });
+}
+
+#[test]
+#[ignore = "TPC publishes answers for scale 1, whose files are 300 MB"]
+fn answers_are_those_that_are_published() {
+    block_on(async {
+        let tables = Tpch::generate(1.0);
+        let context = plain(&tables).await;
+        let mut wrong = Vec::new();
+        for query in TpchQuery::all() {
+            let (published, mut found) = (query.published(), context.answer(&query, "").await.unwrap());
+            if query.number == 11 {
+                // The keys in what is published lack their last two digits: 1297 is 129760.
+                for key in found.iter_mut().map(|row| &mut row[0]) {
+                    key.truncate(key.len().saturating_sub(2));
+                }
+            }
+            if published.len() != found.len() {
+                wrong.push(format!("Q{}: {} rows for {}", query.number, found.len(), published.len()));
+            }
+            wrong.extend(missing(&published, &found).map(|row| format!("Q{}: no row {row:?}", query.number)));
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
