@@ -14,12 +14,13 @@ use crate::executors::executors;
 use crate::{Address, Distribute, settings};
 
 /// Returns a session over a store whose plans run on the cluster of a scheduler, as many tasks at once as its executors have
-/// vcores now.
+/// vcores now, and some more that wait for them.
 ///
 /// Errors: nobody answers at the address, or something that is no scheduler.
 pub async fn connect(scheduler: &Address, store: Store) -> Result<Session> {
     let vcores: u32 = executors(scheduler).await?.iter().map(|executor| executor.vcores).sum();
-    let config = settings::session_config().with_target_partitions(vcores.max(2) as usize);
+    let partitions = vcores.max(2) as usize * settings::PARTITIONS_PER_VCORE;
+    let config = settings::session_config().with_target_partitions(partitions);
     let client = Client::new(scheduler.clone());
     let placement = Placement {
         // DataFusion's own form of NOT IN shares state between partitions, which tasks can't.

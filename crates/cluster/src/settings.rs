@@ -13,6 +13,10 @@ pub(crate) const HEARTBEAT_SECONDS: u64 = 5;
 /// After how many seconds of silence an executor counts as lost.
 pub(crate) const EXECUTOR_TIMEOUT_SECONDS: u64 = 20;
 
+/// How many tasks a vcore gets of a stage, one after the other: the more, the less a slow one is waited for at the end, the
+/// less is lost with an executor, and the finer progress is told.
+pub(crate) const PARTITIONS_PER_VCORE: usize = 3;
+
 /// Returns the settings of every process of a cluster.
 pub(crate) fn session_config() -> SessionConfig {
     nightjar_engine::session_config()
@@ -21,6 +25,8 @@ pub(crate) fn session_config() -> SessionConfig {
         // It would plan anew after each stage, without our rules; the plan that was made is the plan that runs.
         .with_ballista_adaptive_query_planner(false)
         .with_ballista_grpc_client_max_message_size(MAX_MESSAGE_BYTES as usize)
+        // A task of several partitions is done when its slowest is.
+        .set_u64("ballista.scheduler.max_partitions_per_task", 1)
         // Merge joins call columns of outer joins never NULL that can be.
         .set_bool("datafusion.optimizer.prefer_hash_join", true)
         // The scheduler makes a join of partitions one that broadcasts its small side. The other way round it would change
