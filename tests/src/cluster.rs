@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nightjar_catalog::Store;
 use nightjar_cluster::{Address, connect, executors};
 use nightjar_engine::Session;
+use tempfile::TempDir;
 
 use crate::TestStore;
 
@@ -22,6 +23,8 @@ pub struct Cluster {
     address: Address,
     scheduler: Process,
     executors: Vec<Process>,
+    /// What the processes keep of stores in buckets: a folder each, as machines have.
+    caches: Vec<TempDir>,
 }
 
 /// A process that is killed when the value goes.
@@ -76,10 +79,13 @@ impl Cluster {
     }
 
     /// As [`Cluster::start`], on the store of this name, with variables in the processes' environment.
-    pub async fn start_with(store: &Path, variables: Vec<(String, String)>, executors: usize) -> Self {
+    pub async fn start_with(store: &Path, mut variables: Vec<(String, String)>, executors: usize) -> Self {
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        variables.push(("NIGHTJAR_CACHE".to_owned(), cache.path().display().to_string()));
         let (scheduler, address) = start_scheduler(store, &variables, &Address::loopback(0));
         let store = store.to_owned();
-        let mut cluster = Self { store, variables, address, scheduler, executors: Vec::new() };
+        let mut cluster =
+            Self { store, variables, address, scheduler, executors: Vec::new(), caches: vec![cache] };
         (0..executors).for_each(|_| cluster.add_executor());
         cluster.wait_for(executors).await;
         cluster
@@ -106,6 +112,9 @@ impl Cluster {
     fn spawn_executor(&mut self, mut command: Command) {
         command.args(["executor", "--vcores", "1", "--scheduler", &self.address.to_string()]);
         command.env("NIGHTJAR_STORE", &self.store).envs(self.variables.iter().cloned());
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        command.env("NIGHTJAR_CACHE", cache.path());
+        self.caches.push(cache);
         self.executors.push(Process(command.spawn().expect("an executor")));
     }
 

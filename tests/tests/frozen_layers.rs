@@ -39,18 +39,20 @@ fn plan(session: &Session) -> TrainingPlan {
     }
 }
 
-/// A run's folder with its plan.
+/// A run with its plan.
 struct Training<'a> {
     session: &'a Session,
     plan: TrainingPlan,
+    run: String,
     folder: PathBuf,
 }
 
 impl<'a> Training<'a> {
-    fn begin(session: &'a Session, plan: &TrainingPlan, folder: PathBuf) -> Self {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(TrainingPlan::FILE), serde_json::to_vec(plan).unwrap()).unwrap();
-        Training { session, plan: plan.clone(), folder }
+    fn begin(session: &'a Session, plan: &TrainingPlan, name: &str) -> Self {
+        let files = session.store().files().run_files(&format!("runs/{name}")).unwrap();
+        files.write(TrainingPlan::FILE, &serde_json::to_vec(plan).unwrap()).unwrap();
+        let (run, folder) = (files.name().to_owned(), files.folder().to_owned());
+        Training { session, plan: plan.clone(), run, folder }
     }
 
     async fn round(&self, round: u32) -> RoundReport {
@@ -58,7 +60,7 @@ impl<'a> Training<'a> {
         let sql = format!(
             "SELECT train_round(shard, position, ids, NULL, target, '{}', {round}) FROM {FEATURES} \
              WHERE position >= {start} AND position < {end}",
-            self.folder.display()
+            self.run
         );
         serde_json::from_str(&values(self.session, &sql).await[0][0]).unwrap()
     }
@@ -74,7 +76,7 @@ impl<'a> Training<'a> {
     }
 
     fn state(&self, round: u32) -> Vec<u8> {
-        std::fs::read(TrainingPlan::state_file(&self.folder, round)).unwrap()
+        std::fs::read(self.folder.join(TrainingPlan::state_file(round))).unwrap()
     }
 
     fn frozen(&self, round: u32, shard: u32) -> PathBuf {
@@ -91,8 +93,8 @@ impl<'a> Training<'a> {
     }
 
     /// A training that can't store anything: a file is where the folder should be.
-    async fn computed(session: &'a Session, plan: &TrainingPlan, folder: PathBuf) -> Self {
-        let training = Training::begin(session, plan, folder);
+    async fn computed(session: &'a Session, plan: &TrainingPlan, name: &str) -> Self {
+        let training = Training::begin(session, plan, name);
         std::fs::write(training.folder.join("frozen"), "in the way").unwrap();
         for (tokens, frozen) in training.rounds(0..plan.rounds()).await {
             assert_eq!(tokens, frozen);
@@ -120,9 +122,9 @@ fn frozen_layers_run_in_the_first_epoch_alone() {
             full,
         ];
         for (number, plan) in plans.iter().enumerate() {
-            let folder = |name: &str| store.scratch().join(format!("{name}-{number}"));
-            let computed = Training::computed(&session, plan, folder("computed")).await;
-            let stored = Training::begin(&session, plan, folder("stored"));
+            let name = |name: &str| format!("{name}-{number}");
+            let computed = Training::computed(&session, plan, &name("computed")).await;
+            let stored = Training::begin(&session, plan, &name("stored"));
             let tokens = stored.rounds(0..plan.rounds()).await;
             assert!(tokens[..2].iter().all(|(read, frozen)| read == frozen && *read > 100), "{tokens:?}");
             assert!(tokens[2..].iter().all(|(_, frozen)| *frozen == 0), "{tokens:?}");
@@ -134,8 +136,7 @@ fn frozen_layers_run_in_the_first_epoch_alone() {
             TrainingPlan { epochs: 1, ..plans[2].clone() },
             TrainingPlan { freeze_layers: 0, ..plans[2].clone() },
         ] {
-            let folder = store.scratch().join(format!("epochs-{}", plan.epochs));
-            let training = Training::begin(&session, &plan, folder);
+            let training = Training::begin(&session, &plan, &format!("epochs-{}", plan.epochs));
             let (tokens, frozen) = training.rounds(0..1).await[0];
             assert_eq!(frozen, if plan.freeze_layers > 0 { tokens } else { 0 });
             assert!(!training.folder.join("frozen").exists());
@@ -149,8 +150,8 @@ fn damaged_files_are_not_trusted() {
         let store = TestStore::with_tiny(72).await;
         let session = session(&store);
         let plan = plan(&session);
-        let computed = Training::computed(&session, &plan, store.scratch().join("computed")).await;
-        let training = Training::begin(&session, &plan, store.scratch().join("damaged"));
+        let computed = Training::computed(&session, &plan, "computed").await;
+        let training = Training::begin(&session, &plan, "damaged");
         training.rounds(0..2).await;
         let bytes = |path: &Path| std::fs::read(path).unwrap();
         let whole =
@@ -188,9 +189,9 @@ fn a_full_disk_costs_time_and_nothing_else() {
         let store = TestStore::with_tiny(73).await;
         let session = session(&store);
         let plan = plan(&session);
-        let computed = Training::computed(&session, &plan, store.scratch().join("computed")).await;
+        let computed = Training::computed(&session, &plan, "computed").await;
         // No room for what frozen layers make.
-        let training = Training::begin(&session, &plan, store.scratch().join("no-room"));
+        let training = Training::begin(&session, &plan, "no-room");
         training.rounds(0..1).await;
         fill_disk_at(&training.frozen(1, 0));
         let tokens = training.rounds(1..6).await;
@@ -199,7 +200,7 @@ fn a_full_disk_costs_time_and_nothing_else() {
         assert_eq!(training.files(), ["round-00000.shard-0000.f32", "round-00000.shard-0001.f32"]);
         assert!(training.state(5) == computed.state(5));
         // No room for a state: what is stored makes it.
-        let training = Training::begin(&session, &plan, store.scratch().join("no-room-for-states"));
+        let training = Training::begin(&session, &plan, "no-room-for-states");
         training.rounds(0..3).await;
         assert_eq!(training.files().len(), 4);
         fill_disk_at(&training.folder.join("states/round-00003.shard-0001.safetensors"));
@@ -209,7 +210,7 @@ fn a_full_disk_costs_time_and_nothing_else() {
         // With nothing stored the error is told.
         let sql = format!(
             "SELECT train_round(shard, position, ids, NULL, target, '{}', 4) FROM {FEATURES} WHERE position < 32",
-            training.folder.display()
+            training.run
         );
         let error = session.sql(&sql).await.unwrap().collect().await.unwrap_err().to_string();
         assert!(error.contains("No space left"), "{error}");

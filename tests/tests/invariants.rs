@@ -246,6 +246,17 @@ fn only_the_catalog_and_the_cluster_use_the_network() {
 }
 
 #[test]
+fn object_stores_are_opened_in_one_place() {
+    let (allowed, others): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .partition(|source| source.path.starts_with("crates/catalog/src/object_stores/"));
+    let words = ["AmazonS3Builder", "HttpBuilder", "HdfsObjectStoreBuilder", "LocalFileSystem"];
+    let wrong: Vec<String> = words.iter().flat_map(|word| uses(&others, word, &[])).collect();
+    assert!(wrong.is_empty(), "object stores opened elsewhere:\n{}", wrong.join("\n"));
+    assert!(!uses(&allowed, "AmazonS3Builder", &[]).is_empty(), "the test can fail");
+}
+
+#[test]
 fn every_function_and_statement_has_its_slt() {
     let folder = workspace().join("sql");
     let mut specified = String::new();

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::bucket_artifacts::Origin;
 use crate::error::{CatalogError, Result};
 use crate::ids::Digest;
 use crate::manifest::{Manifest, ManifestFile};
@@ -33,18 +34,23 @@ impl Artifact {
 /// The artifacts of a store: `artifacts/<digest>/…`, put together in `staging/`.
 ///
 /// An artifact appears whole, by one rename, after its files and folders are on the disk. It never
-/// changes, and nothing here deletes one.
+/// changes, and nothing here deletes one. Those of a store in a bucket are published there too, and
+/// fetched from there when they are first opened.
 #[derive(Clone, Debug)]
 pub struct Artifacts {
     published: PathBuf,
     staging: PathBuf,
+    /// Small files of artifacts that are not here.
+    small: PathBuf,
+    origin: Option<Origin>,
 }
 
 impl Artifacts {
     /// The artifacts under the store's folder `root`. Creates the folders and sweeps staging that
     /// processes which died more than a day ago have left.
-    pub(crate) fn under(root: &Path) -> Result<Artifacts> {
-        let artifacts = Artifacts { published: root.join("artifacts"), staging: root.join("staging") };
+    pub(crate) fn under(root: &Path, origin: Option<Origin>) -> Result<Artifacts> {
+        let [published, staging, small] = ["artifacts", "staging", "small"].map(|name| root.join(name));
+        let artifacts = Artifacts { published, staging, small, origin };
         for folder in [&artifacts.published, &artifacts.staging] {
             fs::create_dir_all(folder).map_err(CatalogError::io("create", folder))?;
         }
@@ -66,6 +72,15 @@ impl Artifacts {
     /// published and the staging is gone. Errors: a full disk, an empty folder, a file named
     /// `manifest.json`, anything that is neither a file nor a folder. Cost: reads every byte once.
     pub fn publish(&self, staging: Staging) -> Result<Digest> {
+        let digest = self.publish_here(staging)?;
+        if let Some(origin) = &self.origin {
+            origin.put(&self.dir(&digest), &self.manifest_here(&digest)?)?;
+        }
+        Ok(digest)
+    }
+
+    /// Publishes in the folder alone.
+    pub(crate) fn publish_here(&self, staging: Staging) -> Result<Digest> {
         let mut files = Vec::new();
         collect(staging.path(), "", &mut files)?;
         if files.is_empty() {
@@ -88,7 +103,7 @@ impl Artifacts {
                     return Ok(digest);
                 }
                 Err(error) if target.exists() => {
-                    if self.open(&digest).is_ok() {
+                    if self.open_here(&digest).is_ok() {
                         return Ok(digest);
                     }
                     self.discard(&target).map_err(|_| CatalogError::io("publish", &target)(error))?;
@@ -99,18 +114,41 @@ impl Artifacts {
         Err(CatalogError::NotPublishable { path: target, reason: "its place keeps being taken" })
     }
 
-    /// The folder of an artifact. Nothing is checked: for planning, which reads the small files only.
-    pub fn folder(&self, digest: &Digest) -> PathBuf {
-        self.dir(digest)
+    /// A folder with the artifact's small files, if not with all. Nothing is checked: for planning, which reads these only.
+    pub fn folder(&self, digest: &Digest) -> Result<PathBuf> {
+        match &self.origin {
+            Some(origin) if !self.is_here(digest) => self.fetch_small(origin, digest),
+            _ => Ok(self.dir(digest)),
+        }
     }
 
-    /// Whether an artifact of this name exists; it is not verified. Cost: one file system call.
-    pub fn contains(&self, digest: &Digest) -> bool {
+    /// Whether an artifact of this name exists; it is not verified. Cost: one file system call, and a request where
+    /// the store is in a bucket.
+    pub fn contains(&self, digest: &Digest) -> Result<bool> {
+        match &self.origin {
+            Some(origin) if !self.is_here(digest) => origin.contains(digest),
+            _ => Ok(self.is_here(digest)),
+        }
+    }
+
+    fn is_here(&self, digest: &Digest) -> bool {
         self.dir(digest).join(Manifest::FILE).is_file()
+    }
+
+    /// Where the small files of artifacts are that are not here.
+    pub(crate) fn small(&self) -> &Path {
+        &self.small
     }
 
     /// The artifact's manifest, verified against its digest. Its files are not looked at.
     pub fn manifest(&self, digest: &Digest) -> Result<Manifest> {
+        match (self.manifest_here(digest), &self.origin) {
+            (Err(_), Some(origin)) => read_manifest(digest, &origin.manifest(digest)?),
+            (found, _) => found,
+        }
+    }
+
+    fn manifest_here(&self, digest: &Digest) -> Result<Manifest> {
         let dir = self.dir(digest);
         let path = dir.join(Manifest::FILE);
         let bytes = match fs::read(&path) {
@@ -128,23 +166,24 @@ impl Artifacts {
                 return Err(CatalogError::ArtifactMissing { digest: *digest, path: self.published.clone() });
             }
         };
-        let found = Digest::of(&bytes);
-        let corrupt = CatalogError::ArtifactDigest {
-            digest: *digest,
-            file: Manifest::FILE.into(),
-            expected: *digest,
-            found,
-        };
-        if found != *digest {
-            return Err(corrupt);
-        }
-        serde_json::from_slice(&bytes).map_err(|_| corrupt)
+        read_manifest(digest, &bytes)
     }
 
     /// The artifact, every file of it verified. Cost: reads and hashes every byte; a process does
     /// it once per model that it loads. Errors name the first file that is missing, cut or changed.
     pub fn open(&self, digest: &Digest) -> Result<Artifact> {
-        let manifest = self.manifest(digest)?;
+        match (self.open_here(digest), &self.origin) {
+            (Err(_), Some(origin)) => {
+                self.fetch(origin, digest)?;
+                self.open_here(digest)
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    /// The artifact, if all of it is in the folder.
+    pub(crate) fn open_here(&self, digest: &Digest) -> Result<Artifact> {
+        let manifest = self.manifest_here(digest)?;
         let dir = self.dir(digest);
         for file in &manifest.files {
             let path = dir.join(&file.path);
@@ -196,6 +235,21 @@ impl Artifacts {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads a manifest, and refuses one that is not what its digest says.
+fn read_manifest(digest: &Digest, bytes: &[u8]) -> Result<Manifest> {
+    let found = Digest::of(bytes);
+    let corrupt = CatalogError::ArtifactDigest {
+        digest: *digest,
+        file: Manifest::FILE.into(),
+        expected: *digest,
+        found,
+    };
+    if found != *digest {
+        return Err(corrupt);
+    }
+    serde_json::from_slice(bytes).map_err(|_| corrupt)
 }
 
 /// Gathers the files below `folder`, made durable and immutable on the way; folders after their files.

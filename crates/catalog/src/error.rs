@@ -99,6 +99,11 @@ pub enum CatalogError {
     #[error("'{name}' cannot be a file of training run {run}: a plain relative path was expected")]
     RunFileInvalid { run: RunId, name: String },
 
+    #[error("'{name}' cannot be a training run")]
+    RunNameInvalid { name: String },
+    #[error("there is no file '{file}' of a training run")]
+    RunFileMissing { file: String },
+
     // Sources.
     #[error("'{text}' is not a model source: {reason}")]
     SourceInvalid { text: String, reason: String },
@@ -197,7 +202,8 @@ impl Failure for CatalogError {
             RunEnded { .. } => "run_ended",
             RunBusy { .. } => "run_busy",
             RunNotResumable { .. } => "run_not_resumable",
-            RunFileInvalid { .. } => "run_file_invalid",
+            RunFileInvalid { .. } | RunNameInvalid { .. } => "run_file_invalid",
+            RunFileMissing { .. } => "run_file_missing",
             SourceInvalid { .. } | SourceUnknown { .. } | DirectoryInvalid { .. } => "source_invalid",
             FileMissing { .. } => "source_file_missing",
             FileDigest { .. } | FileSize { .. } => "source_file_differs",
@@ -245,8 +251,9 @@ impl Failure for CatalogError {
                 format!("is the disk of {} full or failing? Nothing was changed; free some space and run it again", path.display())
             }
             NoHome => "name a store with --store DIR or NIGHTJAR_STORE".into(),
-            StoreScheme { .. } => "use a directory or a file:// URI; object stores are not supported yet".into(),
-            StoreInvalid { .. } => "use a directory or a file:///absolute/path URI".into(),
+            StoreScheme { .. } | StoreInvalid { .. } => {
+                "use a directory, a file:///absolute/path URI, or s3://bucket/prefix".into()
+            }
             ArtifactMissing { .. } | ArtifactSize { .. } | ArtifactDigest { .. } | ArtifactFileMissing { .. } => {
                 "for a pulled model, run `nightjar model pull NAME` again; for a trained one, restore the \
                  artifact's folder from a backup or run CREATE OR REPLACE MODEL again"

@@ -1,7 +1,7 @@
 //! What exists: model cards and versions, tables and views, training runs (SQLite), and the
 //! content-addressed artifacts that hold model files.
 //!
-//! A [`Store`] is one directory. It holds the [`Catalog`], which says what exists under which
+//! A [`Store`] is one directory, or a bucket with a directory to work in. It holds the [`Catalog`], which says what exists under which
 //! name, and the [`Artifacts`], which are immutable and named by the SHA-256 of their content.
 //! The catalog points at artifacts by [`Digest`]; nothing points the other way. Dropping a model
 //! removes names and never files, so a card that pins another model's body stays whole after that
@@ -35,6 +35,8 @@
 )]
 
 mod artifacts;
+mod bucket;
+mod bucket_artifacts;
 mod card;
 mod catalog;
 mod error;
@@ -44,6 +46,7 @@ mod metrics;
 mod models;
 mod object_stores;
 mod owner;
+mod run_files;
 mod run_folder;
 mod runs;
 mod schema;
@@ -51,6 +54,7 @@ mod sources;
 mod staging;
 mod store;
 mod tables;
+mod working_folder;
 
 pub use artifacts::{Artifact, Artifacts};
 pub use card::{ModelCard, Task};
@@ -63,6 +67,7 @@ pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, O
 pub use object_stores::{
     ObjectStoreError, ObjectStoreSettings, ObjectStores, check_url, object_store_failure,
 };
+pub use run_files::RunFiles;
 pub use run_folder::{RunFolder, write_whole};
 pub use runs::{TrainingOutcome, TrainingRun, TrainingStatus};
 pub use sources::{

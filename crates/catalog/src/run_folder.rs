@@ -8,8 +8,10 @@ use crate::artifacts::sync_folder;
 use crate::error::{CatalogError, Result};
 use crate::ids::RunId;
 use crate::manifest::is_plain_relative;
+use crate::run_files::RunFiles;
 use crate::runs::TrainingStatus;
 use crate::store::Store;
+use crate::working_folder::mark;
 
 /// The file in a run's folder that its writer holds locked.
 const LOCK: &str = ".writer.lock";
@@ -25,6 +27,8 @@ const UNFINISHED: &str = ".unfinished-";
 pub struct RunFolder {
     run: RunId,
     folder: PathBuf,
+    /// What the tasks of a store in a bucket read and write there.
+    shared: Option<RunFiles>,
     _lock: File,
 }
 
@@ -41,7 +45,7 @@ impl Store {
         };
         let folder = self.run_path(run);
         fs::create_dir_all(&folder).map_err(CatalogError::io("create", &folder))?;
-        let Some(opened) = RunFolder::lock(run, folder)? else {
+        let Some(opened) = self.lock_run(run, folder)? else {
             return Err(CatalogError::RunBusy { run, model: found.model.clone() });
         };
         // The entry of a new folder must outlive a power cut too.
@@ -54,6 +58,26 @@ impl Store {
         });
         self.sweep(ended.map(|other| other.run_id));
         Ok(opened)
+    }
+
+    /// What the tasks of a run read and write, wherever they run.
+    ///
+    /// Of a store in a folder, that is the run's folder. In a bucket, which other catalogs may share, the run has a name
+    /// of its own.
+    pub fn run_files(&self, run: RunId) -> Result<RunFiles> {
+        let name = match self.files().bucket() {
+            Some(_) => format!("runs/{}-{run}", mark(self.root())?),
+            None => format!("runs/{run}"),
+        };
+        self.files().run_files(&name)
+    }
+
+    fn lock_run(&self, run: RunId, folder: PathBuf) -> Result<Option<RunFolder>> {
+        let shared = match self.files().bucket() {
+            Some(_) => Some(self.run_files(run)?),
+            None => None,
+        };
+        RunFolder::lock(run, folder, shared)
     }
 
     /// Where the folder of a run lies, whether it is there or not: for reading.
@@ -76,7 +100,7 @@ impl Store {
             let folder = self.run_path(run);
             // Most have been swept before: their folders are read without taking the lock.
             if files(&folder).is_ok_and(|names| !names.iter().all(|name| is_kept(name)))
-                && let Ok(Some(folder)) = RunFolder::lock(run, folder)
+                && let Ok(Some(folder)) = self.lock_run(run, folder)
             {
                 let _ = folder.finish();
             }
@@ -90,7 +114,7 @@ impl Store {
 
 impl RunFolder {
     /// Takes the folder's lock, or returns `None` if someone has it.
-    fn lock(run: RunId, folder: PathBuf) -> Result<Option<RunFolder>> {
+    fn lock(run: RunId, folder: PathBuf, shared: Option<RunFiles>) -> Result<Option<RunFolder>> {
         let path = folder.join(LOCK);
         let file = File::options()
             .create(true)
@@ -101,7 +125,7 @@ impl RunFolder {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Ok(None),
             // A file system without locks can't tell; there the catalog's own word has to do.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(RunFolder { run, folder, _lock: file })),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(RunFolder { run, folder, shared, _lock: file })),
         }
     }
 
@@ -178,8 +202,12 @@ impl RunFolder {
     }
 
     /// Removes what only going on would need, once the run is done or failed: all but the event
-    /// files and the JSON files beside them.
+    /// files and the JSON files beside them. Of a store in a bucket, these are copied into it.
     pub fn finish(&self) -> Result<()> {
+        // First: what is left in the folder says that there may be something left in the bucket.
+        if let Some(shared) = &self.shared {
+            self.finish_shared(shared)?;
+        }
         for name in self.files()?.iter().filter(|name| !is_kept(name)) {
             self.remove(name)?;
         }
@@ -190,6 +218,21 @@ impl RunFolder {
             }
         }
         Ok(())
+    }
+
+    fn finish_shared(&self, shared: &RunFiles) -> Result<()> {
+        for name in self.list()?.iter().filter(|name| is_kept(name)) {
+            shared.publish(&self.folder.join(name), name)?;
+        }
+        let mut names = shared.list("")?;
+        names.retain(|name| !is_kept(name));
+        shared.remove(&names)?;
+        match fs::remove_dir_all(shared.folder()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(CatalogError::io("remove", shared.folder())(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn files(&self) -> Result<Vec<String>> {
@@ -233,7 +276,7 @@ fn settle(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The names of the files under a folder, sorted. Links are not followed.
-fn files(folder: &Path) -> std::io::Result<Vec<String>> {
+pub(crate) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(below) = folders.pop() {

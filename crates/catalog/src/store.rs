@@ -3,13 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use etcetera::BaseStrategy;
+use url::Url;
 
 use crate::artifacts::Artifacts;
+use crate::bucket::Bucket;
+use crate::bucket_artifacts::Origin;
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, Result};
-use crate::object_stores::ObjectStores;
+use crate::object_stores::{ObjectStores, check_url};
+use crate::working_folder::{sweep_runs, working_folder};
 
 /// Where models, tables and runs are kept. Cheap to clone: clones share one catalog connection.
 #[derive(Clone, Debug)]
@@ -29,6 +34,7 @@ pub struct StoreFiles {
     root: Arc<Path>,
     artifacts: Arc<Artifacts>,
     object_stores: ObjectStores,
+    bucket: Option<Bucket>,
 }
 
 impl StoreFiles {
@@ -39,14 +45,25 @@ impl StoreFiles {
 
     /// As [`StoreFiles::open`], with other object stores than those of the process's environment.
     pub fn open_with(uri: Option<&str>, object_stores: ObjectStores) -> Result<StoreFiles> {
-        let root = match uri {
-            Some(uri) => parse_uri(uri)?,
-            None => default_root()?,
+        let (root, bucket) = match uri.map(parse_uri).transpose()? {
+            Some(Location::Bucket(url)) => {
+                let bucket = Bucket::open(&url, &object_stores)?;
+                (working_folder(&bucket.name(), object_stores.settings())?, Some(bucket))
+            }
+            Some(Location::Folder(folder)) => (folder, None),
+            None => (default_root()?, None),
         };
         fs::create_dir_all(&root).map_err(CatalogError::io("create the store", &root))?;
         let root = std::path::absolute(&root).map_err(CatalogError::io("find", &root))?;
-        let artifacts = Arc::new(Artifacts::under(&root)?);
-        Ok(StoreFiles { root: root.into(), artifacts, object_stores })
+        if bucket.is_some() {
+            sweep_runs(&root.join("runs"), SystemTime::now());
+        }
+        let artifacts = Arc::new(Artifacts::under(&root, bucket.clone().map(Origin::new))?);
+        Ok(StoreFiles { root: root.into(), artifacts, object_stores, bucket })
+    }
+
+    pub(crate) fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
     }
 
     /// What URLs in statements and plans lead to.
@@ -59,17 +76,20 @@ impl StoreFiles {
         &self.artifacts
     }
 
-    /// The store's directory, absolute.
+    /// The store's directory, absolute; of a store in a bucket, the one with its catalog and with copies of its files.
     pub fn root(&self) -> &Path {
         &self.root
     }
 }
 
 impl Store {
-    /// Opens the store at `uri`, a directory or a `file://` URI, and creates it if it is not there.
+    /// Opens the store at `uri`, a directory, a `file://` URI or `s3://bucket/prefix`, and creates it if it is not there.
     /// With `None`, `nightjar` under the platform's data directory.
     ///
-    /// Errors: other schemes, folders that can't be written, what [`Catalog::open`] refuses.
+    /// Of a store in a bucket, artifacts and what runs' tasks read and write are in the bucket; the catalog is in a folder of
+    /// this machine, because SQLite needs a file system: one machine at a time changes what exists.
+    ///
+    /// Errors: other schemes, folders that can't be written, a bucket that can't be listed, what [`Catalog::open`] refuses.
     pub fn open(uri: Option<&str>) -> Result<Store> {
         Self::open_with(uri, ObjectStores::default())
     }
@@ -96,33 +116,44 @@ impl Store {
         &self.inner.catalog
     }
 
-    /// The store's directory, absolute.
+    /// The store's directory, absolute: see [`StoreFiles::root`].
     pub fn root(&self) -> &Path {
         self.inner.files.root()
     }
 }
 
-fn default_root() -> Result<PathBuf> {
+/// Where a store is.
+enum Location {
+    Folder(PathBuf),
+    Bucket(Url),
+}
+
+pub(crate) fn default_root() -> Result<PathBuf> {
     let strategy = etcetera::base_strategy::choose_native_strategy().map_err(|_| CatalogError::NoHome)?;
     Ok(strategy.data_dir().join("nightjar"))
 }
 
-/// The directory that a store's URI names.
-fn parse_uri(uri: &str) -> Result<PathBuf> {
+/// What a store's URI names.
+fn parse_uri(uri: &str) -> Result<Location> {
     let invalid = |reason: &str| CatalogError::StoreInvalid { uri: uri.into(), reason: reason.into() };
     if uri.is_empty() {
         return Err(invalid("it is empty"));
     }
     let Some((scheme, _)) = uri.split_once("://") else {
-        return Ok(PathBuf::from(uri));
+        return Ok(Location::Folder(PathBuf::from(uri)));
     };
+    if ["s3", "s3a"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        check_url(uri)?;
+        return Ok(Location::Bucket(Url::parse(uri).map_err(|error| invalid(&error.to_string()))?));
+    }
     if !scheme.eq_ignore_ascii_case("file") {
         // The rest of the URI may hold a password: only what is left of it is repeated.
         let shown = crate::sources::without_password(uri);
         return Err(CatalogError::StoreScheme { uri: shown, scheme: scheme.into() });
     }
-    let url = url::Url::parse(uri).map_err(|error| invalid(&error.to_string()))?;
-    url.to_file_path().map_err(|()| invalid("it does not name an absolute path"))
+    let url = Url::parse(uri).map_err(|error| invalid(&error.to_string()))?;
+    let folder = url.to_file_path().map_err(|()| invalid("it does not name an absolute path"))?;
+    Ok(Location::Folder(folder))
 }
 
 #[cfg(test)]
@@ -143,9 +174,11 @@ mod tests {
 
     #[test]
     fn other_schemes_are_refused_by_name() {
-        let error = Store::open(Some("s3://key:secret@bucket/prefix")).unwrap_err();
-        assert!(matches!(&error, CatalogError::StoreScheme { scheme, .. } if scheme == "s3"), "{error}");
+        let error = Store::open(Some("gs://key:secret@bucket/prefix")).unwrap_err();
+        assert!(matches!(&error, CatalogError::StoreScheme { scheme, .. } if scheme == "gs"), "{error}");
         assert!(!error.to_string().contains("secret"), "{error}");
+        let error = Store::open(Some("s3://key:secret@bucket/prefix")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         assert!(matches!(Store::open(Some("")).unwrap_err(), CatalogError::StoreInvalid { .. }));
         assert!(matches!(Store::open(Some("file://host/x")).unwrap_err(), CatalogError::StoreInvalid { .. }));
     }

@@ -22,6 +22,7 @@ Examples:
 
 Environment:
   NIGHTJAR_STORE     the store, where --store is not given
+  NIGHTJAR_CACHE     the folder in which stores in buckets have theirs on this machine
   NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
   NIGHTJAR_LOG       what scheduler and executor say on stderr: error, warn (the default), info, debug, off
   AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)
@@ -66,8 +67,8 @@ Examples:
   nightjar executor --scheduler 10.0.0.5:50050 --bind 10.0.0.6:50051
   nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
 
-It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
-cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
+It needs the store with the models (--store) and the files that queries name, under the same paths or URLs as everywhere else in
+the cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:
@@ -90,7 +91,7 @@ Prints one line about the cluster, and ends with status 0, or with an error and 
     max_term_width = 110
 )]
 pub(crate) struct Args {
-    /// Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+    /// Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
     #[arg(long, value_name = "URI", env = "NIGHTJAR_STORE", hide_env = true, global = true)]
     store: Option<String>,
 

@@ -141,7 +141,7 @@ impl Models {
         let card = load_once(&slot, || {
             let artifacts = self.files.artifacts();
             let manifest = artifacts.manifest(&pinned.digest)?;
-            let folder = artifacts.folder(&pinned.digest);
+            let folder = artifacts.folder(&pinned.digest)?;
             let mut card = match manifest.files.iter().any(|file| file.path == CARD_FILE) {
                 true => read_card(&folder.join(CARD_FILE))?,
                 false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&folder)?, pinned.label()),

@@ -31,9 +31,13 @@ pub(crate) use place::Place;
 
 use named::Named;
 use place::Kind;
+use settings::Credentials;
 
 /// How long a client waits for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a machine is waited for that may have credentials: most have none, and don't answer at all.
+const MACHINE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The object stores that a process has opened, each once: a client keeps its connections. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,6 +84,10 @@ impl ObjectStores {
         let mut opened = self.inner.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.insert(place::key(url), store)
     }
+
+    pub(crate) fn settings(&self) -> &ObjectStoreSettings {
+        &self.inner.settings
+    }
 }
 
 /// Whether a URL may stand in a statement: see the errors of [`ObjectStores::get`]. What is no URL may.
@@ -106,9 +114,15 @@ pub(crate) fn open(place: Place, settings: &ObjectStoreSettings) -> Result<Arc<d
             if settings.endpoint().is_some_and(|endpoint| endpoint.starts_with("http://")) {
                 builder = builder.with_allow_http(true);
             }
-            if settings.lacks_credentials() {
-                builder = builder.with_credentials(Arc::new(NoCredentials(place.clone())));
-            }
+            builder = match settings.credentials() {
+                Credentials::Named => builder,
+                Credentials::None => builder.with_credentials(Arc::new(NoCredentials(place.clone()))),
+                Credentials::OfMachine => {
+                    let asking = builder.clone().with_retry(retry(MACHINE_PATIENCE));
+                    let asking = asking.build().map_err(invalid)?;
+                    builder.with_credentials(Arc::clone(asking.credentials()))
+                }
+            };
             Arc::new(builder.with_retry(retry(settings.patience)).build().map_err(invalid)?)
         }
         Kind::Http => {

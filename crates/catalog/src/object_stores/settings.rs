@@ -1,6 +1,7 @@
 //! What object stores are asked with.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3ConfigKey;
@@ -13,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct ObjectStoreSettings {
     /// How long a store that fails or does not answer is waited for, before a statement fails.
     pub patience: Duration,
+    /// Where stores in buckets have their folders on this machine; None for the platform's data directory.
+    pub cache: Option<PathBuf>,
     s3: Vec<(AmazonS3ConfigKey, String)>,
 }
 
@@ -34,15 +37,17 @@ impl ObjectStoreSettings {
             s3.retain(|(key, _)| *key != AmazonS3ConfigKey::Endpoint);
             s3.push((AmazonS3ConfigKey::Endpoint, endpoint));
         }
-        Self { patience: PATIENCE, s3 }
+        Self { patience: PATIENCE, cache: None, s3 }
     }
 
-    /// Returns the settings of the process's environment.
+    /// Returns the settings of the process's environment: the variables that begin with AWS_, and NIGHTJAR_CACHE.
     pub fn from_env() -> Self {
         let variables: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self::new(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        let settings = Self::new(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let cache = std::env::var_os("NIGHTJAR_CACHE").filter(|folder| !folder.is_empty());
+        Self { cache: cache.map(PathBuf::from), ..settings }
     }
 
     pub(super) fn s3(&self) -> &[(AmazonS3ConfigKey, String)] {
@@ -58,25 +63,40 @@ impl ObjectStoreSettings {
         self.value(AmazonS3ConfigKey::Region).or_else(|| self.value(AmazonS3ConfigKey::DefaultRegion))
     }
 
-    /// Whether a server that is not AWS would be asked without credentials. AWS's own machines may have some that no
-    /// variable names.
-    pub(super) fn lacks_credentials(&self) -> bool {
+    /// Returns where the credentials are.
+    pub(super) fn credentials(&self) -> Credentials {
         use AmazonS3ConfigKey::*;
-        let sources = [
+        let named = [
             AccessKeyId,
             SecretAccessKey,
             SkipSignature,
             WebIdentityTokenFile,
             ContainerCredentialsRelativeUri,
             ContainerCredentialsFullUri,
-            MetadataEndpoint,
         ];
-        self.endpoint().is_some() && sources.iter().all(|key| self.value(*key).is_none())
+        if named.iter().any(|key| self.value(*key).is_some()) {
+            return Credentials::Named;
+        }
+        match (self.endpoint(), self.value(MetadataEndpoint)) {
+            (Some(_), None) => Credentials::None,
+            _ => Credentials::OfMachine,
+        }
     }
 
     fn value(&self, key: AmazonS3ConfigKey) -> Option<&str> {
         self.s3.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str())
     }
+}
+
+/// Where credentials for S3 are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// Variables hold them, or say who does, or that none are wanted.
+    Named,
+    /// If anywhere, with the machine: AWS's own have a role.
+    OfMachine,
+    /// Nowhere: the server is not AWS.
+    None,
 }
 
 impl fmt::Debug for ObjectStoreSettings {
@@ -92,13 +112,14 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_aws_needs_credentials() {
-        let lacks = |variables: &[(&str, &str)]| {
-            ObjectStoreSettings::new(variables.iter().copied()).lacks_credentials()
-        };
-        let endpoint = ("AWS_ENDPOINT", "http://localhost:9000");
-        assert!(lacks(&[endpoint]) && lacks(&[endpoint, ("AWS_ACCESS_KEY_ID", " ")]));
-        assert!(!lacks(&[]) && !lacks(&[endpoint, ("AWS_ACCESS_KEY_ID", "key")]));
-        assert!(!lacks(&[endpoint, ("AWS_SKIP_SIGNATURE", "true")]));
+        let of =
+            |variables: &[(&str, &str)]| ObjectStoreSettings::new(variables.iter().copied()).credentials();
+        let (endpoint, key) = (("AWS_ENDPOINT", "http://localhost:9000"), ("AWS_ACCESS_KEY_ID", "key"));
+        assert_eq!(of(&[endpoint]), Credentials::None);
+        assert_eq!(of(&[endpoint, ("AWS_ACCESS_KEY_ID", " ")]), Credentials::None);
+        assert_eq!(of(&[]), Credentials::OfMachine);
+        assert_eq!(of(&[endpoint, key]), Credentials::Named);
+        assert_eq!(of(&[endpoint, ("AWS_SKIP_SIGNATURE", "true")]), Credentials::Named);
     }
 
     #[test]

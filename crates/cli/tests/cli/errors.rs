@@ -77,11 +77,11 @@ fn wrong_usage_is_two() {
 
 #[test]
 fn a_store_of_another_kind_is_refused() {
-    let ran = Nightjar::new().run(&["--store", "s3://bucket/x", "sql", "-c", "SELECT 1"]);
+    let ran = Nightjar::new().run(&["--store", "gs://bucket/x", "sql", "-c", "SELECT 1"]);
     assert_eq!(ran.status, Some(1));
     insta::assert_snapshot!(ran.stderr, @"
-    error: the store 's3://bucket/x' is not supported: its scheme is 's3'
-    hint: use a directory or a file:// URI; object stores are not supported yet
+    error: the store 'gs://bucket/x' is not supported: its scheme is 'gs'
+    hint: use a directory, a file:///absolute/path URI, or s3://bucket/prefix
     ");
 }
 

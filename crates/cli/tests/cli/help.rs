@@ -20,7 +20,7 @@ fn the_help_teaches() {
 
     Options:
           --store <URI>
-              Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+              Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
 
           --cluster <HOST:PORT>
               Run statements on the cluster of the scheduler at this address
@@ -58,8 +58,10 @@ fn the_help_teaches() {
 
     Environment:
       NIGHTJAR_STORE     the store, where --store is not given
+      NIGHTJAR_CACHE     the folder in which stores in buckets have theirs on this machine
       NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
       NIGHTJAR_LOG       what scheduler and executor say on stderr: error, warn (the default), info, debug, off
+      AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)
       HF_ENDPOINT        another hub to pull models from
       HF_TOKEN           the token for models that the hub does not give to everyone
       HF_HUB_OFFLINE=1   never ask the hub
@@ -82,7 +84,7 @@ fn the_help_of_pull_teaches() {
 
     Options:
           --from <DIR>           Take the files from this folder and from nowhere else
-          --store <URI>          Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --store <URI>          Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
           --as <NAME>            The name in the catalog [default: the known name, or the last part of the repository or folder]
           --cluster <HOST:PORT>  Run statements on the cluster of the scheduler at this address
           --format <FORMAT>      How results are printed [default: table] [possible values: table, csv, json, markdown]
@@ -109,7 +111,7 @@ fn the_help_of_the_scheduler_teaches() {
 
     Options:
           --bind <HOST:PORT>     Where to listen; port 0 for one that is free [default: 127.0.0.1:50050]
-          --store <URI>          Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --store <URI>          Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
           --advertise <HOST>     The host by which executors reach it, where it is not the one of --bind
           --cluster <HOST:PORT>  Run statements on the cluster of the scheduler at this address
           --format <FORMAT>      How results are printed [default: table] [possible values: table, csv, json, markdown]
@@ -136,7 +138,7 @@ fn the_help_of_the_executor_teaches() {
 
     Options:
           --scheduler <HOST:PORT>  The scheduler to work for [default: 127.0.0.1:50050]
-          --store <URI>            Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --store <URI>            Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
           --bind <HOST:PORT>       Where to listen, for data; the next port is for tasks. Port 0 takes two that are free [default: 127.0.0.1:0]
           --cluster <HOST:PORT>    Run statements on the cluster of the scheduler at this address
           --advertise <HOST>       The host by which others reach it, where it is not the one of --bind
@@ -151,8 +153,8 @@ fn the_help_of_the_executor_teaches() {
       nightjar executor --scheduler 10.0.0.5:50050 --bind 10.0.0.6:50051
       nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
 
-    It needs the store with the models (--store) and the files that queries name, under the same paths as everywhere else in the
-    cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
+    It needs the store with the models (--store) and the files that queries name, under the same paths or URLs as everywhere else in
+    the cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
     ");
 }
 

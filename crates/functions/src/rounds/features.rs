@@ -1,7 +1,5 @@
 //! The columns of feature files as rows to learn from.
 
-use std::path::PathBuf;
-
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int32Type};
 use datafusion::common::ScalarValue;
@@ -10,18 +8,18 @@ use nightjar_models::{Target, TrainingRow};
 use super::plan::RoundTask;
 use crate::{FunctionError, Result};
 
-/// Returns the run's folder and the round that two columns of literals name.
+/// Returns the run and the round that two columns of literals name.
 ///
 /// # Errors
 /// `Internal` for anything else: only our own plans call this.
-pub(super) fn about(folders: &ArrayRef, rounds: &ArrayRef) -> Result<(PathBuf, u32)> {
+pub(super) fn about(runs: &ArrayRef, rounds: &ArrayRef) -> Result<(String, u32)> {
     let text = |column: &ArrayRef| {
         let value = ScalarValue::try_from_array(column, 0).map(|value| value.to_string());
         value.map_err(|error| FunctionError::Internal(error.to_string()))
     };
     let round = text(rounds)?;
     let round = round.parse().map_err(|_| FunctionError::Internal(format!("'{round}' is no round")))?;
-    Ok((PathBuf::from(text(folders)?), round))
+    Ok((text(runs)?, round))
 }
 
 /// Returns the rows that these columns hold: `ids` List\<Int32\>, `first_tokens` Int32 or NULL for single texts, `target` Int32,

@@ -1,4 +1,4 @@
-//! What frozen layers make of a shard's rows: stored in the run's folder by the first epoch, read by those that follow.
+//! What frozen layers make of a shard's rows: stored by the first epoch in the folder that a process has for the run, read by those that follow.
 //!
 //! A round of an epoch reads the same rows as that round of any other, so a file holds the rows of a shard's round. It costs time where it is
 //! missing, and never a training: what can't be stored is computed, with the same bits.
@@ -6,11 +6,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use nightjar_catalog::{CatalogError, write_whole};
+use nightjar_catalog::{CatalogError, RunFiles, write_whole};
 use nightjar_models::{FrozenStates, ModelError, TrainingRow};
 
 use super::plan::TrainingPlan;
-use super::train_shard::unwritten;
 use super::trainers::Working;
 use crate::{FunctionError, Result};
 
@@ -29,25 +28,26 @@ pub(super) struct Stored {
 pub(super) fn stored_states(
     working: &Working,
     plan: &TrainingPlan,
-    (folder, round, shard): (&Path, u32, u32),
+    (run, round, shard): (&RunFiles, u32, u32),
     rows: &[TrainingRow],
 ) -> Result<Stored> {
     if plan.freeze_layers == 0 {
         return Ok(Stored::default());
     }
-    let (trainer, path) = (working.trainer()?, plan.frozen_file(folder, round, shard));
+    let (trainer, path) = (working.trainer()?, run.local(&plan.frozen_file(round, shard)));
     let states = trainer.open_frozen(rows, &path);
     if states.is_some() || plan.is_last_epoch(round) || working.stores_no_more() {
         return Ok(Stored { states, tokens: 0 });
     }
     let mut tokens = 0;
-    let frozen = path.parent().unwrap_or(folder);
-    let written = std::fs::create_dir_all(frozen).map_err(|error| unwritten(frozen, error)).and_then(|()| {
-        write_whole::<FunctionError>(&path, |path| {
-            tokens = trainer.save_frozen(rows, path, || !working.is_stopped())?;
-            Ok(())
-        })
-    });
+    let frozen = run.local(TrainingPlan::FROZEN);
+    let written =
+        std::fs::create_dir_all(&frozen).map_err(|error| unwritten(&frozen, error)).and_then(|()| {
+            write_whole::<FunctionError>(&path, |path| {
+                tokens = trainer.save_frozen(rows, path, || !working.is_stopped())?;
+                Ok(())
+            })
+        });
     match written {
         Ok(()) => Ok(Stored { states: trainer.open_frozen(rows, &path), tokens }),
         Err(error @ FunctionError::Model(ModelError::Cancelled)) => Err(error),
@@ -65,20 +65,25 @@ pub(super) fn stored_states(
 /// Those of `write` and of bringing the file to its name.
 pub(super) fn write_needed(
     working: &Working,
-    folder: &Path,
-    path: &Path,
+    run: &RunFiles,
+    file: &str,
     write: impl Fn(&Path) -> Result<()>,
 ) -> Result<()> {
-    match write_whole(path, &write) {
+    match run.write_with(file, &write) {
         Err(error) if is_of_a_full_disk(&error) => {
             working.store_no_more();
-            match std::fs::remove_dir_all(folder.join(TrainingPlan::FROZEN)) {
-                Ok(()) => write_whole(path, write),
+            match std::fs::remove_dir_all(run.local(TrainingPlan::FROZEN)) {
+                Ok(()) => run.write_with(file, write),
                 Err(_) => Err(error),
             }
         }
         written => written,
     }
+}
+
+/// Returns the error of a file that could not be written.
+fn unwritten(path: &Path, error: std::io::Error) -> FunctionError {
+    ModelError::FileAccess { path: path.to_owned(), action: "written", source: error }.into()
 }
 
 fn is_of_a_full_disk(error: &FunctionError) -> bool {

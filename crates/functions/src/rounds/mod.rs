@@ -1,8 +1,8 @@
 //! Training in rounds, as functions that plans call: the aggregate `train_round` trains a shard a partition and averages the shards, the
 //! function `round_outcome` runs the averaged weights over rows to validate on.
 //!
-//! Both read what they are about from the run's folder: the plan of the training ([`TrainingPlan`]), and the state after the round before. So
-//! a query names a folder and a round, and no weights.
+//! Both read what they are about from the run's files: the plan of the training ([`TrainingPlan`]), and the state after the round before. So
+//! a query names a run and a round, and no weights.
 
 pub mod exact;
 mod features;

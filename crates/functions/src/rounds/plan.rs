@@ -1,9 +1,8 @@
-//! The plan of a training: all that its rounds need to know, written once into the run's folder.
+//! The plan of a training: all that its rounds need to know, written once among the run's files.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
-use nightjar_catalog::Digest;
+use nightjar_catalog::{Digest, RunFiles};
 use nightjar_models::{LoraOptions, Objective, OptimizerOptions, Schedule, TrainerOptions};
 use serde::{Deserialize, Serialize};
 
@@ -104,18 +103,17 @@ pub struct Lora {
 }
 
 impl TrainingPlan {
-    /// Reads the plan from a run's folder.
+    /// Reads the plan of a run.
     ///
     /// # Errors
-    /// `Round` where there is none or it is not one.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(Self::FILE);
-        let invalid = |reason: String| FunctionError::Round { path: path.clone(), reason };
-        let bytes = std::fs::read(&path).map_err(|error| invalid(error.to_string()))?;
+    /// `Round` where there is none or it is not one; of reading.
+    pub fn read(run: &RunFiles) -> Result<Self> {
+        let invalid = |reason: String| FunctionError::Round { path: run.location(Self::FILE).into(), reason };
+        let bytes = run.read(Self::FILE)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
         serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
     }
 
-    /// The plan's file in a run's folder.
+    /// The plan's file, of a run's.
     pub const FILE: &str = "training.json";
 
     /// Returns the number of shards.
@@ -184,23 +182,31 @@ impl TrainingPlan {
         }
     }
 
-    /// Returns the file of the state after a round.
-    pub fn state_file(folder: &Path, round: u32) -> PathBuf {
-        folder.join(format!("states/round-{round:05}.safetensors"))
+    /// The folder, of a run's, with the states after rounds.
+    pub const STATES: &str = "states";
+
+    /// Returns the file of the state after a round, of a run's.
+    pub fn state_file(round: u32) -> String {
+        format!("{}/round-{round:05}.safetensors", Self::STATES)
     }
 
     /// Returns the file of one shard's state after a round, before it is averaged.
-    pub(crate) fn shard_file(folder: &Path, round: u32, shard: u32) -> PathBuf {
-        folder.join(format!("states/round-{round:05}.shard-{shard:04}.safetensors"))
+    pub(crate) fn shard_file(round: u32, shard: u32) -> String {
+        format!("{}/round-{round:05}.shard-{shard:04}.safetensors", Self::STATES)
     }
 
-    /// The folder, in a run's folder, of what frozen layers make of rows.
+    /// Returns the file of what training a shard for a round did.
+    pub(crate) fn report_file(round: u32, shard: u32) -> String {
+        format!("{}/round-{round:05}.shard-{shard:04}.json", Self::STATES)
+    }
+
+    /// The folder of what frozen layers make of rows. It stays with the process that trains.
     pub const FROZEN: &str = "frozen";
 
     /// Returns the file of what frozen layers make of a shard's rows in a round, which is that of the same round of any epoch.
-    pub(crate) fn frozen_file(&self, folder: &Path, round: u32, shard: u32) -> PathBuf {
+    pub(crate) fn frozen_file(&self, round: u32, shard: u32) -> String {
         let round = round % self.rounds_per_epoch;
-        folder.join(Self::FROZEN).join(format!("round-{round:05}.shard-{shard:04}.f32"))
+        format!("{}/round-{round:05}.shard-{shard:04}.f32", Self::FROZEN)
     }
 
     /// Whether no epoch follows that of a round.

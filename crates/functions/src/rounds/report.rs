@@ -1,7 +1,5 @@
 //! What a round tells of itself: as JSON, the result of `train_round`.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::exact::Exact;
@@ -18,8 +16,8 @@ pub struct RoundReport {
 /// What training one shard for one round did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardReport {
-    /// The run's folder.
-    pub folder: PathBuf,
+    /// The run's name.
+    pub run: String,
     /// The round's number in the training, from 0.
     pub round: u32,
     /// The shard.

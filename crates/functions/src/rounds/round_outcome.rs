@@ -1,7 +1,6 @@
 //! `round_outcome`: what the weights after a round make of a row, to validate.
 
 use std::hash::{Hash, Hasher};
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, ListArray, StructArray, new_empty_array};
@@ -15,7 +14,7 @@ use super::plan::{RANKED_PAIRS, RoundTask, TrainingPlan};
 use super::trainers::{Working, blocking};
 use crate::{Models, Result};
 
-/// `round_outcome(ids, first_tokens, target, folder, round)`: a struct of `prediction`, Float64 or, where the target is a list,
+/// `round_outcome(ids, first_tokens, target, run, round)`: a struct of `prediction`, Float64 or, where the target is a list,
 /// List\<Int32\>, and `loss`, Float64.
 ///
 /// The prediction is the class, the classes whose probability is at least one half, or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
@@ -36,10 +35,11 @@ impl RoundOutcome {
     }
 
     /// Returns the predictions and the losses.
-    fn outcomes(&self, folder: &Path, round: u32, columns: &[ArrayRef]) -> Result<(ArrayRef, Vec<f64>)> {
-        let plan = TrainingPlan::read(folder)?;
+    fn outcomes(&self, run: &str, round: u32, columns: &[ArrayRef]) -> Result<(ArrayRef, Vec<f64>)> {
+        let run = self.models.files().run_files(run)?;
+        let plan = TrainingPlan::read(&run)?;
         let rows = features::rows(&plan.task, columns)?;
-        let working = Working::take(&self.models, &plan, folder, Some(round))?;
+        let working = Working::take(&self.models, &plan, &run, Some(round))?;
         let is_ranked = plan.task == RoundTask::Contrast;
         if is_ranked || matches!(plan.task, RoundTask::Similarity { .. }) {
             let outcomes = working.trainer()?.pair_outcomes(&rows, RANKED_PAIRS)?;
@@ -154,8 +154,8 @@ impl ScalarUDFImpl for RoundOutcome {
         let prediction = prediction_type(columns.get(2).map(|target| target.data_type()));
         let (mut predictions, mut losses) = (new_empty_array(&prediction), Vec::new());
         if args.number_rows > 0 {
-            let (folder, round) = features::about(&columns[3], &columns[4])?;
-            (predictions, losses) = blocking(|| self.outcomes(&folder, round, &columns[..3]))?;
+            let (run, round) = features::about(&columns[3], &columns[4])?;
+            (predictions, losses) = blocking(|| self.outcomes(&run, round, &columns[..3]))?;
         }
         let columns: Vec<ArrayRef> = vec![predictions, Arc::new(Float64Array::from(losses))];
         Ok(ColumnarValue::Array(Arc::new(StructArray::try_new(fields(&prediction), columns, None)?)))

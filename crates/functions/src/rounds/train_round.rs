@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -12,18 +11,19 @@ use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use nightjar_catalog::RunFiles;
 use nightjar_models::TrainingRow;
 
 use super::features;
 use super::frozen::write_needed;
 use super::plan::TrainingPlan;
 use super::report::{RoundReport, ShardReport};
-use super::train_shard::{train_shard, unwritten};
+use super::train_shard::train_shard;
 use super::trainers::{Working, blocking};
 use crate::{FunctionError, Models, Result};
 
-/// `train_round(shard, position, ids, first_tokens, target, folder, round)`: trains each shard on its rows and averages the shards'
-/// weights, weighted by rows, in the order of shards. Returns a [`RoundReport`] as JSON; the averaged state is in the run's folder.
+/// `train_round(shard, position, ids, first_tokens, target, run, round)`: trains each shard on its rows and averages the shards'
+/// weights, weighted by rows, in the order of shards. Returns a [`RoundReport`] as JSON; the averaged state is among the run's files.
 ///
 /// A partial accumulator trains the shards of its partition, the final one averages. Not for users: it is not in the reference.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ struct Round {
 /// Which round of which run.
 #[derive(Debug, Clone)]
 struct About {
-    folder: PathBuf,
+    run: RunFiles,
     round: u32,
     plan: TrainingPlan,
 }
@@ -100,11 +100,11 @@ impl Round {
     }
 
     fn train(&mut self) -> Result<()> {
-        let Some(About { folder, round, plan }) = self.about.clone() else {
+        let Some(About { run, round, plan }) = self.about.clone() else {
             return Ok(());
         };
         for (shard, rows) in std::mem::take(&mut self.shards) {
-            let report = blocking(|| train_shard(&self.models, &plan, &folder, round, shard as u32, rows))?;
+            let report = blocking(|| train_shard(&self.models, &plan, &run, round, shard as u32, rows))?;
             self.reports.push(report);
         }
         self.bytes = 0;
@@ -112,16 +112,17 @@ impl Round {
     }
 
     fn read(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        let [shards, positions, features @ .., folders, rounds] = columns else {
+        let [shards, positions, features @ .., runs, rounds] = columns else {
             return Err(FunctionError::Internal("train_round with other arguments".to_owned()));
         };
         if shards.is_empty() {
             return Ok(());
         }
         if self.about.is_none() {
-            let (folder, round) = features::about(folders, rounds)?;
-            let plan = TrainingPlan::read(&folder)?;
-            self.about = Some(About { folder, round, plan });
+            let (run, round) = features::about(runs, rounds)?;
+            let run = self.models.files().run_files(&run)?;
+            let plan = blocking(|| TrainingPlan::read(&run))?;
+            self.about = Some(About { run, round, plan });
         }
         let Some(about) = &self.about else { return Ok(()) };
         let rows = features::rows(&about.plan.task, features)?;
@@ -137,8 +138,8 @@ impl Round {
     fn finish(&mut self) -> Result<Option<RoundReport>> {
         self.reports.sort_by_key(|report| report.shard);
         let Some(first) = self.reports.first() else { return Ok(None) };
-        let (folder, round) = (first.folder.clone(), first.round);
-        let plan = TrainingPlan::read(&folder)?;
+        let (run, round) = (self.models.files().run_files(&first.run)?, first.round);
+        let plan = blocking(|| TrainingPlan::read(&run))?;
         let expected: Vec<u32> = (0..plan.shards()).filter(|shard| plan.rows_in(*shard, round) > 0).collect();
         let found: Vec<u32> = self.reports.iter().map(|report| report.shard).collect();
         let rows = |shard: &ShardReport| shard.rows == plan.rows_in(shard.shard, round);
@@ -146,30 +147,36 @@ impl Round {
             return Err(FunctionError::ShardsMissing { round, expected, found });
         }
         let report = RoundReport { round, shards: std::mem::take(&mut self.reports) };
-        blocking(|| average(&self.models, &plan, &folder, &report))?;
+        blocking(|| average(&self.models, &plan, &run, &report))?;
         Ok(Some(report))
     }
 }
 
 /// Writes the state after a round and removes the shards' own.
-fn average(models: &Models, plan: &TrainingPlan, folder: &Path, report: &RoundReport) -> Result<()> {
-    let state = TrainingPlan::state_file(folder, report.round);
-    let of_shard = |shard: &ShardReport| TrainingPlan::shard_file(folder, report.round, shard.shard);
+fn average(models: &Models, plan: &TrainingPlan, run: &RunFiles, report: &RoundReport) -> Result<()> {
+    let state = TrainingPlan::state_file(report.round);
+    let of_shard = |shard: &ShardReport| TrainingPlan::shard_file(report.round, shard.shard);
     match report.shards.as_slice() {
-        [only] => std::fs::rename(of_shard(only), &state).map_err(|error| unwritten(&state, error))?,
+        // Another attempt has come as far as removing what it averaged.
+        [first, ..] if !run.contains(&of_shard(first))? && run.contains(&state)? => {}
+        [only] => run.rename(&of_shard(only), &state)?,
         shards => {
-            let weighted: Vec<_> = shards.iter().map(|shard| (of_shard(shard), shard.rows as f64)).collect();
-            let working = Working::take(models, plan, folder, report.round.checked_sub(1))?;
-            write_needed(&working, folder, &state, |path| {
+            let weighted = shards.iter().map(|shard| Ok((run.open(&of_shard(shard))?, shard.rows as f64)));
+            let weighted: Vec<_> = weighted.collect::<Result<_>>()?;
+            let working = Working::take(models, plan, run, report.round.checked_sub(1))?;
+            write_needed(&working, run, &state, |path| {
                 Ok(working.trainer()?.average_states(&weighted, path)?)
             })?;
         }
     }
-    for file in report.shards.iter().map(of_shard) {
-        // What stays behind is found useless, and removed with the run.
-        let _ = std::fs::remove_file(file.with_extension("json"));
-        let _ = std::fs::remove_file(file);
-    }
+    let names = |shard: &ShardReport| {
+        [
+            TrainingPlan::report_file(report.round, shard.shard),
+            TrainingPlan::shard_file(report.round, shard.shard),
+        ]
+    };
+    // What stays behind is found useless, and removed with the run.
+    let _ = run.remove(&report.shards.iter().flat_map(names).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -1,8 +1,6 @@
 //! One shard, one round: from the state after the round before to the shard's own.
 
-use std::path::Path;
-
-use nightjar_catalog::write_whole;
+use nightjar_catalog::RunFiles;
 use nightjar_models::{FrozenBatch, ModelError, TrainingRow};
 
 use super::exact::Exact;
@@ -22,24 +20,25 @@ use crate::{FunctionError, Models, Result};
 pub(super) fn train_shard(
     models: &Models,
     plan: &TrainingPlan,
-    folder: &Path,
+    run: &RunFiles,
     round: u32,
     shard: u32,
     mut rows: Vec<(i64, TrainingRow)>,
 ) -> Result<ShardReport> {
-    let state = TrainingPlan::shard_file(folder, round, shard);
-    let report_file = state.with_extension("json");
-    let known =
-        std::fs::read(&report_file).ok().and_then(|json| serde_json::from_slice::<ShardReport>(&json).ok());
-    if let Some(report) = known.filter(|report| state.exists() && report.rows == rows.len() as u64) {
-        return Ok(ShardReport { folder: folder.to_owned(), ..report });
+    let (state, report_file) =
+        (TrainingPlan::shard_file(round, shard), TrainingPlan::report_file(round, shard));
+    let known = run.read(&report_file)?.and_then(|json| serde_json::from_slice::<ShardReport>(&json).ok());
+    if let Some(report) = known.filter(|report| report.rows == rows.len() as u64)
+        && run.contains(&state)?
+    {
+        return Ok(ShardReport { run: run.name().to_owned(), ..report });
     }
     rows.sort_by_key(|(position, _)| *position);
     let (positions, rows): (Vec<i64>, Vec<TrainingRow>) = rows.into_iter().unzip();
     let order = shuffled(rows.len(), plan.seed, round, shard);
-    let mut working = Working::take(models, plan, folder, round.checked_sub(1))?;
+    let mut working = Working::take(models, plan, run, round.checked_sub(1))?;
     let mut report = ShardReport {
-        folder: folder.to_owned(),
+        run: run.name().to_owned(),
         round,
         shard,
         rows: rows.len() as u64,
@@ -49,7 +48,7 @@ pub(super) fn train_shard(
     };
     let seed = plan.seed ^ u64::from(shard).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     working.change()?.set_seed(seed);
-    let stored = stored_states(&working, plan, (folder, round, shard), &rows)?;
+    let stored = stored_states(&working, plan, (run, round, shard), &rows)?;
     report.frozen_tokens = stored.tokens;
     for batch in order.chunks(plan.batch_size) {
         if working.is_stopped() {
@@ -75,14 +74,12 @@ pub(super) fn train_shard(
         let (rows, tokens) = (batch.len() as u64, step.tokens as u64);
         working.tell(StepEvent { shard, step: number, loss: step.loss, rows, tokens });
     }
-    let states = state.parent().unwrap_or(folder);
-    std::fs::create_dir_all(states).map_err(|error| unwritten(states, error))?;
-    write_needed(&working, folder, &state, |path| Ok(working.trainer()?.save_state(path)?))?;
+    write_needed(&working, run, &state, |path| Ok(working.trainer()?.save_state(path)?))?;
     if plan.shards() == 1 {
         working.holds(round);
     }
     let json = serde_json::to_vec(&report).map_err(|error| FunctionError::Internal(error.to_string()))?;
-    write_whole(&report_file, |path| std::fs::write(path, &json).map_err(|error| unwritten(path, error)))?;
+    run.write(&report_file, &json)?;
     Ok(report)
 }
 
@@ -92,9 +89,4 @@ fn shuffled(rows: usize, seed: u64, round: u32, shard: u32) -> Vec<usize> {
     let name = u64::from(round) << 32 | u64::from(shard);
     nightjar_models::shuffle(&mut order, seed ^ name.wrapping_mul(0xd1b5_4a32_d192_ed03));
     order
-}
-
-/// Returns the error of a file of the run's folder.
-pub(super) fn unwritten(path: &Path, error: std::io::Error) -> FunctionError {
-    ModelError::FileAccess { path: path.to_owned(), action: "written", source: error }.into()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use nightjar_catalog::RunFiles;
 use nightjar_models::Trainer;
 
 use super::plan::TrainingPlan;
@@ -64,10 +65,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TrainingSession {
-    /// Returns the session of the run in `folder`; `listener` hears of each step, on the thread that takes it.
-    pub fn begin(folder: &Path, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Self {
-        lock(&RUNS).insert(folder.to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
-        TrainingSession { folder: folder.to_owned() }
+    /// Returns the session of a run; `listener` hears of each step, on the thread that takes it.
+    pub fn begin(run: &RunFiles, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Self {
+        lock(&RUNS).insert(run.folder().to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
+        TrainingSession { folder: run.folder().to_owned() }
     }
 }
 
@@ -109,10 +110,10 @@ impl Working {
     pub(super) fn take(
         models: &Models,
         plan: &TrainingPlan,
-        folder: &Path,
+        files: &RunFiles,
         round: Option<u32>,
     ) -> Result<Self> {
-        let run = Run::of(folder);
+        let run = Run::of(files.folder());
         let most = std::thread::available_parallelism().map_or(1, usize::from);
         let mut idle = lock(&run.idle);
         while idle.working >= most {
@@ -138,8 +139,9 @@ impl Working {
         let held = working.held.insert(held);
         if let Some(round) = round.filter(|round| held.holds != Some(*round)) {
             held.holds = None;
-            held.trainer.restore_state(&TrainingPlan::state_file(folder, round))?;
+            held.trainer.restore_state(&files.open(&TrainingPlan::state_file(round))?)?;
             held.holds = Some(round);
+            forget_before(plan, files, round);
         }
         Ok(working)
     }
@@ -182,6 +184,14 @@ impl Working {
     }
 }
 
+/// Removes the copies of a bucket's states that the one after a round stands for.
+fn forget_before(plan: &TrainingPlan, files: &RunFiles, round: u32) {
+    (0..plan.shards()).for_each(|shard| files.forget(&TrainingPlan::shard_file(round, shard)));
+    if let Some(before) = round.checked_sub(1) {
+        files.forget(&TrainingPlan::state_file(before));
+    }
+}
+
 fn missing() -> FunctionError {
     FunctionError::Internal("a trainer at work is missing".to_owned())
 }
@@ -198,19 +208,19 @@ impl Drop for Working {
     }
 }
 
-/// Calls `run` with a trainer that holds the state after `round`.
+/// Calls `work` with a trainer that holds a run's state after `round`.
 ///
 /// # Errors
-/// Those of `run`; of loading the model and the state.
+/// Those of `work`; of loading the model and the state.
 pub fn with_trainer<T>(
     models: &Models,
-    folder: &Path,
+    run: &RunFiles,
     round: u32,
-    run: impl FnOnce(&Trainer) -> Result<T>,
+    work: impl FnOnce(&Trainer) -> Result<T>,
 ) -> Result<T> {
-    let plan = TrainingPlan::read(folder)?;
-    let working = Working::take(models, &plan, folder, Some(round))?;
-    run(working.trainer()?)
+    let plan = TrainingPlan::read(run)?;
+    let working = Working::take(models, &plan, run, Some(round))?;
+    work(working.trainer()?)
 }
 
 /// Runs long work on the calling thread; other tasks of its runtime move to another thread where they can.

@@ -55,7 +55,7 @@ pub struct Prepared {
 /// A file of features.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureFile {
-    /// The file.
+    /// The file; where the run's files are in a bucket, its URL.
     pub path: PathBuf,
     /// Its rows.
     pub rows: u64,

@@ -1,9 +1,9 @@
 //! The end of a training: encoder, head (if the task has one) and card are published, then version and run are committed together.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nightjar_catalog::{Created, Digest, ModelCard, Store, Task};
+use nightjar_catalog::{Created, Digest, ModelCard, RunFiles, Store, Task};
 use nightjar_functions::rounds::{RoundTask, TrainingPlan, with_trainer};
 use nightjar_functions::{HEAD_FILE, Models};
 use nightjar_models::{Adapter, ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
@@ -35,12 +35,11 @@ impl Training<'_> {
         let chosen = history.chosen(prepared.task, self.options.early_stopping());
         let chosen =
             chosen.ok_or_else(|| StatementError::Internal("a training without epochs".to_owned()))?;
-        let (models, store, folder) =
-            (context.models.clone(), context.store.clone(), run.folder.folder().to_owned());
+        let (models, store, files) = (context.models.clone(), context.store.clone(), run.files.clone());
         let (body, round) = (plan.body, chosen.round);
         let embeds = prepared.task == Task::Embed;
         let publishing = tokio::task::spawn_blocking(move || {
-            publish_encoder(&models, &store, folder, &body, (round, embeds))
+            publish_encoder(&models, &store, &files, &body, (round, embeds))
         });
         let tuned = publishing
             .await
@@ -88,13 +87,13 @@ impl Training<'_> {
 fn publish_encoder(
     models: &Models,
     store: &Store,
-    folder: PathBuf,
+    run: &RunFiles,
     body: &Digest,
     (round, embeds): (u32, bool),
 ) -> Result<TunedEncoder> {
     let base = store.artifacts().open(body)?;
     let staging = store.artifacts().stage()?;
-    let (head, adapter) = with_trainer(models, &folder, round, |trainer| {
+    let (head, adapter) = with_trainer(models, run, round, |trainer| {
         // A head reads pooled states as they are; unit length would hide what they say. Embeddings stay what the base's are.
         trainer.save_encoder(&base.dir, staging.path(), embeds)?;
         Ok((trainer.head(), trainer.adapter()))

@@ -19,6 +19,9 @@ use crate::tensorboard::EventFile;
 use crate::training::Training;
 use crate::training_rows::TrainingRows;
 
+/// The folder of a run with what its rounds read.
+const FEATURES: &str = "features";
+
 /// Steps whose losses the catalog keeps at most: a longer training's are means over several.
 const KEPT_LOSSES: u32 = 500;
 
@@ -58,9 +61,10 @@ impl Training<'_> {
 
     async fn tune_run(&self, context: &StatementContext, run: &TuningRun) -> Result<RecordBatch> {
         let catalog = context.store.catalog();
-        let features = run.folder.folder().join("features");
+        let features = run.folder.folder().join(FEATURES);
         std::fs::create_dir_all(&features).map_err(|error| file_error(&features, error))?;
         let prepared = prepare(context, self, &features, &run.fingerprint).await?;
+        let prepared = published(prepared, run).await?;
         catalog.record_rows(run.id(), prepared.rows)?;
         catalog.record_warnings(run.id(), &prepared.warnings)?;
         let plan = self.written_plan(context, run, &prepared).await?;
@@ -84,9 +88,26 @@ impl Training<'_> {
         let plan = plan(context, self, prepared).await?;
         let json = serde_json::to_vec_pretty(&plan)
             .map_err(|error| StatementError::Internal(format!("writing the plan: {error}")))?;
-        run.folder.write_atomically(TrainingPlan::FILE, &json)?;
+        run.files.write(TrainingPlan::FILE, &json)?;
         Ok(plan)
     }
+}
+
+/// Returns the features as the run's tasks find them, wherever they run.
+async fn published(mut prepared: Prepared, run: &TuningRun) -> Result<Prepared> {
+    let files = run.files.clone();
+    let publishing = tokio::task::spawn_blocking(move || -> Result<Prepared> {
+        for file in prepared.train.iter_mut().chain(&mut prepared.validation) {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{FEATURES}/{name}");
+            files.publish(&file.path, &name)?;
+            file.path = files.location(&name).into();
+        }
+        Ok(prepared)
+    });
+    publishing
+        .await
+        .map_err(|stopped| StatementError::Internal(format!("publishing the features stopped: {stopped}")))?
 }
 
 /// The rounds of a run, one after the other.
@@ -115,7 +136,7 @@ impl<'a> Rounds<'a> {
         let events = EventFile::open(run.folder.folder(), i64::from(step) + 1)?;
         let progress = Arc::new(Progress::begin(&context.watch, plan, history.rounds));
         let told = move |event: StepEvent| progress.step(&event);
-        let session = TrainingSession::begin(run.folder.folder(), told);
+        let session = TrainingSession::begin(&run.files, told);
         Ok(Rounds { context, training, run, plan, prepared, history, events, _session: session })
     }
 
@@ -140,7 +161,7 @@ impl<'a> Rounds<'a> {
         let round = self.history.rounds;
         let begun = Instant::now();
         let query =
-            queries::round(self.context, self.plan, self.prepared, self.run.folder.folder(), round).await?;
+            queries::round(self.context, self.plan, self.prepared, self.run.files.name(), round).await?;
         let report = queries::run_round(query).await?;
         self.history.add(self.plan, &report, begun.elapsed().as_secs_f64());
         self.record_steps(&report)?;
@@ -169,8 +190,8 @@ impl<'a> Rounds<'a> {
 
     /// Validates the epoch that has ended and decides whether another one follows.
     async fn measure(&mut self) -> Result<()> {
-        let (folder, round) = (self.run.folder.folder(), self.history.rounds - 1);
-        let query = queries::validation(self.context, self.prepared, folder, round).await?;
+        let (run, round) = (self.run.files.name(), self.history.rounds - 1);
+        let query = queries::validation(self.context, self.prepared, run, round).await?;
         let metrics = match query {
             Some(query) => queries::run_validation(query).await?,
             None => Vec::new(),
@@ -203,19 +224,13 @@ impl<'a> Rounds<'a> {
         let patience = self.training.options.early_stopping();
         let chosen = self.history.chosen(self.prepared.task, patience).map(|epoch| epoch.round);
         let kept = [self.history.rounds.checked_sub(1), chosen];
-        let kept: Vec<_> = kept
-            .into_iter()
-            .flatten()
-            .map(|round| TrainingPlan::state_file(self.run.folder.folder(), round))
-            .collect();
-        let is_needed = |name: &str| match name.split_once('/') {
-            Some(("states", _)) => kept.contains(&self.run.folder.folder().join(name)),
-            // The commit may need the room.
-            Some((TrainingPlan::FROZEN, _)) => !self.are_done(),
-            _ => true,
-        };
-        for name in self.run.folder.list()?.iter().filter(|name| !is_needed(name)) {
-            self.run.folder.remove(name)?;
+        let kept: Vec<String> = kept.into_iter().flatten().map(TrainingPlan::state_file).collect();
+        let mut states = self.run.files.list(TrainingPlan::STATES)?;
+        states.retain(|name| !kept.contains(name));
+        self.run.files.remove(&states)?;
+        if self.are_done() {
+            // The commit may need the room. What can't be removed goes with the run.
+            let _ = std::fs::remove_dir_all(self.run.files.local(TrainingPlan::FROZEN));
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(crate) async fn tuning_phases(
     let folder = tempfile::tempdir().map_err(|error| file_error(&std::env::temp_dir(), error))?;
     let prepared = stand_in(training, &roles, folder.path())?;
     let plan = plan(context, training, &prepared).await?;
-    let run = Path::new("runs/<run>");
+    let run = "runs/<run>";
     // DataFusion shows paths without their first slash.
     let path = folder.path().to_string_lossy().trim_start_matches('/').to_owned();
     let shown = async |query: DataFrame| -> Result<String> {

@@ -139,8 +139,8 @@ async fn of_targets(
     prepared: &Prepared,
     measures: [(&str, &str); 2],
 ) -> Result<[f64; 2]> {
-    let files = prepared.train.iter().map(|file| file.path.as_path());
-    let rows = aggregates(features(context, files, 1).await?, &measures)?.collect().await?;
+    let rows = features(context, prepared.train.iter(), 1).await?;
+    let rows = aggregates(rows, &measures)?.collect().await?;
     let number = |column: usize| {
         let first = rows.first().map(|row| row.column(column).as_primitive::<Float64Type>().value(0));
         first.unwrap_or_default()

@@ -1,7 +1,6 @@
 //! The queries of a training: a round, a validation.
 
 use std::ops::Range;
-use std::path::Path;
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Float64Type;
@@ -14,7 +13,7 @@ use nightjar_functions::rounds::{RoundReport, TrainingPlan};
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
 use crate::names::quote_literal;
-use crate::prepare::Prepared;
+use crate::prepare::{FeatureFile, Prepared};
 
 /// The metrics of a validation, by name, as SQL over the columns `label`, `prediction` and `loss`.
 const CLASSIFICATION: &[(&str, &str)] = &[
@@ -65,7 +64,7 @@ const BATCH_ROWS: usize = 1024;
 /// Returns the rows of feature files, a partition each: a file is read in its order and by one task.
 pub(super) async fn features<'a>(
     context: &StatementContext,
-    files: impl Iterator<Item = &'a Path>,
+    files: impl Iterator<Item = &'a FeatureFile>,
     partitions: usize,
 ) -> Result<DataFrame> {
     let mut state = context.session.state();
@@ -77,7 +76,7 @@ pub(super) async fn features<'a>(
     // It would take the fields of a struct from a call each.
     options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
-    let paths: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
+    let paths: Vec<String> = files.map(|file| file.path.to_string_lossy().into_owned()).collect();
     Ok(SessionContext::new_with_state(state).read_parquet(paths, ParquetReadOptions::default()).await?)
 }
 
@@ -103,15 +102,14 @@ pub(super) async fn round(
     context: &StatementContext,
     plan: &TrainingPlan,
     prepared: &Prepared,
-    folder: &Path,
+    run: &str,
     round: u32,
 ) -> Result<DataFrame> {
-    let files = prepared.train.iter().map(|file| file.path.as_path());
-    let rows = features(context, files, prepared.train.len()).await?;
+    let rows = features(context, prepared.train.iter(), prepared.train.len()).await?;
     let Range { start, end } = plan.rows_of(round);
     let of_round = rows.parse_sql_expr(&format!("position >= {start} AND position < {end}"))?;
-    let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
-    let train = format!("train_round(shard, position, ids, {first_tokens}, target, {folder}, {round})");
+    let (first_tokens, run) = (first_tokens(prepared), quote_literal(run));
+    let train = format!("train_round(shard, position, ids, {first_tokens}, target, {run}, {round})");
     aggregates(rows.filter(of_round)?, &[("report", &train)])
 }
 
@@ -132,15 +130,15 @@ pub(super) async fn run_round(query: DataFrame) -> Result<RoundReport> {
 pub(super) async fn validation(
     context: &StatementContext,
     prepared: &Prepared,
-    folder: &Path,
+    run: &str,
     round: u32,
 ) -> Result<Option<DataFrame>> {
     let Some(file) = prepared.validation.as_ref().filter(|file| file.rows > 0) else {
         return Ok(None);
     };
-    let rows = features(context, std::iter::once(file.path.as_path()), 1).await?;
-    let (first_tokens, folder) = (first_tokens(prepared), quote_literal(&folder.to_string_lossy()));
-    let outcome = format!("round_outcome(ids, {first_tokens}, target, {folder}, {round})");
+    let rows = features(context, std::iter::once(file), 1).await?;
+    let (first_tokens, run) = (first_tokens(prepared), quote_literal(run));
+    let outcome = format!("round_outcome(ids, {first_tokens}, target, {run}, {round})");
     let rows = columns(rows, &[("label", "target"), ("outcome", &outcome)])?;
     let (prediction, metrics) = match prepared.task {
         Task::Regress => ("outcome['prediction']", REGRESSION),

@@ -4,7 +4,7 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
-use nightjar_catalog::{RunFolder, RunId, TrainingOutcome};
+use nightjar_catalog::{RunFiles, RunFolder, RunId, TrainingOutcome};
 use nightjar_functions::{FunctionError, find_failure, told_failure};
 use nightjar_models::Failure;
 use tokio::task::JoinError;
@@ -32,6 +32,8 @@ pub(super) struct TuningRun {
     run: Run,
     pub(super) fingerprint: String,
     pub(super) folder: RunFolder,
+    /// What its tasks read and write.
+    pub(super) files: RunFiles,
 }
 
 impl TuningRun {
@@ -55,7 +57,8 @@ impl TuningRun {
                 (run, folder)
             }
         };
-        Ok(TuningRun { run, fingerprint: fingerprint.to_string(), folder })
+        let files = context.store.run_files(run.id)?;
+        Ok(TuningRun { run, fingerprint: fingerprint.to_string(), folder, files })
     }
 
     /// Returns the run's number.
