@@ -261,7 +261,7 @@ impl Aborting {
     /// still reads and writes.
     async fn stop(&mut self) {
         self.0.abort();
-        let _ = tokio::time::timeout(launch::SHUTDOWN, &mut self.0).await;
+        let _ = tokio::time::timeout(launch::LAST_WORDS, &mut self.0).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nightjar_tests::Process;
+use nightjar_tests::{Process, S3Server, TestStore};
 use services::{Compose, Service, root_file};
 
 /// How long a service may take to be healthy: the machine may be busy with a build.
@@ -63,7 +63,15 @@ fn cli(compose: &Compose, words: &[&str], script: &str) -> String {
 
 #[test]
 fn services_become_healthy_and_run_statements() {
-    let compose = Compose::read(&example()).unwrap();
+    let server = S3Server::start();
+    let bucket = server.bucket("nightjar");
+    let mut variables = example();
+    // The keys of the server that stands for the store.
+    for (name, value) in server.environment() {
+        variables.insert(name.replace("AWS_ACCESS_KEY_ID", "NIGHTJAR_S3_ACCESS_KEY"), value.clone());
+        variables.insert(name.replace("AWS_SECRET_ACCESS_KEY", "NIGHTJAR_S3_SECRET_KEY"), value);
+    }
+    let compose = Compose::read(&variables).unwrap().with_store(&server);
     let mut running = up(&compose);
     let names: Vec<&str> = compose.services().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["scheduler", "executor-1", "executor-2", "cli"]);
@@ -78,6 +86,20 @@ fn services_become_healthy_and_run_statements() {
     let rows = cli(&compose, &["sql", "--format", "csv", "-c", &sql], "");
     let alone = cli(&compose, &["sql", "--cluster", "", "--format", "csv", "-c", &sql], "");
     assert_eq!(rows, alone);
+
+    // A model goes to the bucket, executors fetch it from there, and what they make of it goes there too.
+    let tiny = TestStore::new(61);
+    let sql = format!(
+        "CREATE MODEL tiny FROM '{}'; \
+         COPY (SELECT product, embed(review, 'tiny') AS e FROM '{}') TO 's3://nightjar/embedded/' STORED AS PARQUET; \
+         SELECT count(*) AS n, count(e) AS e FROM 's3://nightjar/embedded/'",
+        tiny.tiny().display(),
+        reviews.display()
+    );
+    let told = cli(&compose, &["sql", "--format", "csv", "-c", &sql], "");
+    let count = rows.lines().nth(1).unwrap().split(',').next().unwrap();
+    assert!(told.ends_with(&format!("n,e\n{count},{count}\n")), "{told}");
+    assert!(bucket.join("store/artifacts").is_dir() && bucket.join("embedded").is_dir());
 
     // An executor that is gone is not healthy, and the other one is.
     drop(running.remove("executor-2"));

@@ -8,12 +8,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nightjar_tests::{Process, binary};
+use nightjar_tests::{Process, S3Server, binary};
 use tempfile::TempDir;
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The service whose image is not ours: no process stands for it.
+/// The service whose image is not ours: another S3 server stands for it.
 const STORE: &str = "s3";
 
 /// Where the image's user lives.
@@ -23,6 +23,8 @@ const HOME: &str = "/var/lib/nightjar";
 #[derive(Debug)]
 pub(crate) struct Compose {
     services: Vec<Service>,
+    /// Where the S3 server that stands for the store listens, as a URL.
+    store: Option<String>,
     /// A free port for each port that a service uses.
     ports: HashMap<(String, u16), u16>,
     folder: TempDir,
@@ -63,7 +65,12 @@ impl Compose {
         let services = file["services"].as_hash().expect("services");
         let services: Vec<Service> = services.iter().map(|(name, service)| read(name, service)).collect();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Ok(Self { ports: free_ports(&services), services, folder })
+        Ok(Self { ports: free_ports(&services), store: None, services, folder })
+    }
+
+    /// Has this server stand for the store.
+    pub(crate) fn with_store(self, server: &S3Server) -> Self {
+        Self { store: Some(server.endpoint()), ..self }
     }
 
     /// Returns the services whose image is ours, in the order of the file.
@@ -109,8 +116,8 @@ impl Compose {
 
     /// Returns what a word of the file is on this machine.
     fn mapped(&self, service: &Service, word: &str) -> String {
-        if word.starts_with("s3://") {
-            return self.store();
+        if let Some(store) = self.store.as_ref().filter(|_| word.starts_with(&format!("http://{STORE}:"))) {
+            return store.clone();
         }
         if let Some(path) = self.path(service, word) {
             return path.display().to_string();
@@ -126,11 +133,6 @@ impl Compose {
     fn host(&self, name: &str) -> String {
         assert!(self.services.iter().any(|service| service.name == name), "there is no service {name}");
         "127.0.0.1".to_owned()
-    }
-
-    /// Returns where the bucket is: in a folder, for as long as no S3 server runs beside the processes.
-    fn store(&self) -> String {
-        self.folder.path().join("bucket/store").display().to_string()
     }
 
     /// Returns where a path inside a service's container lies on this machine.
