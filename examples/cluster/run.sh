@@ -27,4 +27,9 @@ done
 "$nightjar" sql -c "
     SELECT product, classify(review, ['praise', 'complaint']) AS kind, count(*) AS reviews
     FROM 'crates/cli/data/reviews.csv' GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 10"
+"$nightjar" sql -c "
+    COPY (SELECT id, product, embed(review) AS v FROM 'crates/cli/data/reviews.csv') TO '$work/vectors/' STORED AS PARQUET;
+    SELECT count(*) AS reviews, count(DISTINCT product) AS products FROM '$work/vectors/'"
+# Method chains of the Rust interface.
+cargo run -p nightjar-examples --example dataframe
 "$nightjar" demo

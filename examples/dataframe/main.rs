@@ -9,13 +9,18 @@ use std::path::Path;
 use datafusion::functions::expr_fn::{btrim, character_length};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::prelude::*;
+use nightjar_cluster::ClusterSession;
 use nightjar_engine::Session;
 use nightjar_engine::functions::{classify_with, similarity};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = std::env::var("NIGHTJAR_STORE").ok();
-    let session = Session::open(store.as_deref())?;
+    // The same chains run on a cluster, where there is one (nightjar scheduler, nightjar executor).
+    let session = match std::env::var("NIGHTJAR_CLUSTER") {
+        Ok(scheduler) => Session::cluster(&scheduler, store.as_deref()).await?,
+        Err(_) => Session::open(store.as_deref())?,
+    };
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/data/reviews.csv");
     let out = tempfile::tempdir()?;
 
