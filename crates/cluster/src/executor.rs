@@ -61,7 +61,11 @@ impl Executor {
         };
         let work_dir =
             self.work_dir.as_deref().or_else(|| own.as_ref().map(TempDir::path)).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(work_dir).map_err(no_work_dir(work_dir))?;
+        // Apart: Ballista clears its folder when it ends, while DataFusion clears its own.
+        let (shuffles, spills) = (work_dir.join("shuffles"), work_dir.join("spills"));
+        for folder in [&shuffles, &spills] {
+            std::fs::create_dir_all(folder).map_err(no_work_dir(folder))?;
+        }
         let models = Models::without_names(self.files.clone());
         let config = ExecutorProcessConfig {
             external_host: Some(self.advertised.clone().unwrap_or_else(|| bind_host.to_string())),
@@ -72,7 +76,7 @@ impl Executor {
             scheduler_port: self.scheduler.port,
             scheduler_connect_timeout_seconds: CONNECT_SECONDS,
             vcores,
-            work_dir: Some(work_dir.to_string_lossy().into_owned()),
+            work_dir: Some(shuffles.to_string_lossy().into_owned()),
             job_data_ttl_seconds: SHUFFLE_TTL_SECONDS,
             job_data_clean_up_interval_seconds: SHUFFLE_TTL_SECONDS / 6,
             grpc_max_decoding_message_size: MAX_MESSAGE_BYTES,
@@ -81,7 +85,7 @@ impl Executor {
             memory_pool_fraction: TASK_MEMORY_FRACTION,
             override_execution_engine: Some(Arc::new(StageRunner::new())),
             override_function_registry: Some(Arc::new(registry::functions(&models))),
-            override_runtime_producer: Some(registry::runtime(&self.files, work_dir.to_owned())),
+            override_runtime_producer: Some(registry::runtime(&self.files, spills)),
             override_config_producer: Some(Arc::new(settings::session_config)),
             override_logical_codec: Some(codec::logical()),
             override_physical_codec: Some(codec::physical()),

@@ -168,7 +168,7 @@ fn the_help_of_health_teaches() {
 
     Options:
           --executor <HOST:PORT>  An executor that must be at work there, by the address at which others reach it
-          --store <URI>           Where models and tables are kept: a folder [default: nightjar in the platform's data folder]
+          --store <URI>           Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
           --cluster <HOST:PORT>   Run statements on the cluster of the scheduler at this address
           --format <FORMAT>       How results are printed [default: table] [possible values: table, csv, json, markdown]
       -q, --quiet                 Print nothing but results, warnings and errors
