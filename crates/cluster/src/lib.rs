@@ -27,6 +27,7 @@ mod scheduler;
 mod settings;
 mod stage_runner;
 mod stages;
+mod vcores;
 
 pub use address::Address;
 pub use cluster_exec::ClusterExec;

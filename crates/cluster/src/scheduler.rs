@@ -12,6 +12,7 @@ use nightjar_functions::Models;
 
 use crate::error::{ClusterError, Result};
 use crate::settings::{self, EXECUTOR_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES};
+use crate::vcores::CountedVcores;
 use crate::{Address, codec, registry};
 
 /// A scheduler that listens, and serves once it runs.
@@ -49,6 +50,7 @@ impl Scheduler {
         let config = Arc::new(config(&address, self.advertised, self.models));
         let cluster =
             BallistaCluster::new_from_config(&config).await.map_err(|error| stopped(error.to_string()))?;
+        let cluster = BallistaCluster::new(Arc::new(CountedVcores::default()), cluster.job_state());
         let server =
             scheduler_process::create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, config).await;
         let server = server.map_err(|error| stopped(error.to_string()))?;
