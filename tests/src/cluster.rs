@@ -139,6 +139,16 @@ impl Cluster {
         assert!(sent.success());
     }
 
+    /// Returns how long an executor has computed, in the ticks of /proc: a hundred a second.
+    pub fn executor_ticks(&self, index: usize) -> u64 {
+        let path = format!("/proc/{}/stat", self.executors[index].0.id());
+        let stat = std::fs::read_to_string(path).expect("a process that lives");
+        // Behind the command's name, which may hold blanks: time of its own and of the system for it.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
     /// Kills the scheduler and starts another one at its address.
     pub fn restart_scheduler(&mut self) {
         // Dropped first: two can't have one port.

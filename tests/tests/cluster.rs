@@ -139,7 +139,8 @@ fn a_statement_tells_its_stages_and_tasks() {
                 && text.contains("partitions, 2 tasks running")
         };
         assert!(told.iter().any(words), "{told:?}");
-        assert!(told.last().unwrap().ends_with(" rows read"), "{told:?}");
+        let last = told.last().unwrap();
+        assert!(last.contains(" rows read, ") && last.ends_with(" rows/s"), "{told:?}");
     });
 }
 
@@ -232,6 +233,53 @@ fn a_statement_that_is_given_up_ends_on_the_cluster() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert!(jobs().contains("Cancelled"), "{}", jobs());
+    });
+}
+
+#[test]
+fn a_training_that_is_given_up_ends_on_the_cluster() {
+    block_on(async {
+        let (store, texts) = store_with_texts(22, MANY / 4).await;
+        let cluster = Cluster::start(&store, 1).await;
+        let session = cluster.session(&store).await;
+        // A round of all rows: by itself it would take longer than the test waits.
+        let train = format!(
+            "CREATE MODEL long FROM tiny FINE_TUNE ON (SELECT repeat(text || ' ', 30) AS text, label FROM '{texts}') \
+             WITH (epochs = 9, rounds_per_epoch = 1)"
+        );
+        let training = tokio::spawn(async move { session.sql(&train).await.map(|_| ()) });
+        let trains = || {
+            let mut runs = std::fs::read_dir(store.root().join("runs")).into_iter().flatten().flatten();
+            runs.any(|run| run.path().join("session").exists())
+        };
+        let began = Instant::now();
+        let mut before = None;
+        // It is in the round once it has computed for two seconds since there is one.
+        while before.is_none_or(|before| cluster.executor_ticks(0) < before + 200) {
+            assert!(began.elapsed() < Duration::from_secs(120) && !training.is_finished());
+            before = before.or_else(|| trains().then(|| cluster.executor_ticks(0)));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        training.abort();
+        assert!(training.await.unwrap_err().is_cancelled());
+        // Soon it does nothing but say that it lives.
+        let stopped = Instant::now();
+        loop {
+            let ticks = cluster.executor_ticks(0);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if cluster.executor_ticks(0) < ticks + 20 {
+                break;
+            }
+            assert!(stopped.elapsed() < Duration::from_secs(15), "the executor trains on");
+        }
+        // And not because the round was over.
+        let states = store.root().join("runs/1/states");
+        assert_eq!(
+            std::fs::read_dir(&states).into_iter().flatten().flatten().count(),
+            0,
+            "{}",
+            states.display()
+        );
     });
 }
 

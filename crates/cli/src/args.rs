@@ -192,7 +192,7 @@ pub(crate) struct ExecutorArgs {
     #[arg(long, value_name = "N")]
     pub(crate) vcores: Option<NonZero<usize>>,
 
-    /// Where shuffle files go [default: a temporary folder that goes with it]
+    /// In which folder it makes one of its own for shuffle files and spills [default: the system's temporary one]
     #[arg(long, value_name = "DIR")]
     pub(crate) work_dir: Option<PathBuf>,
 }

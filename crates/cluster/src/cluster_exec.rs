@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ballista_core::serde::protobuf::KeyValuePair;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -116,12 +117,15 @@ impl ExecutionPlan for ClusterExec {
         let (client, stages) = (self.client.clone(), self.stages.clone());
         let told = RemoteWork::new(&self.metrics, self.stages.partitions());
         let rows = stream::once(async move {
+            let began = Instant::now();
             let told = |progress: JobProgress| {
                 told.partitions_done.set(progress.partitions_done);
                 told.stages.set(progress.stages);
                 told.stages_done.set(progress.stages_done);
                 told.tasks_running.set(progress.tasks_running);
                 told.rows_read.set(progress.rows_read);
+                let seconds = began.elapsed().as_secs_f64().max(f64::EPSILON);
+                told.rows_per_second.set((progress.rows_read as f64 / seconds) as usize);
             };
             let (finished, rows) = result_rows::run(&client, &submission, &told).await?;
             // Without them the rows are as good.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -10,9 +10,9 @@ use ballista_core::error::BallistaError;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use nightjar_catalog::StoreFiles;
 use nightjar_functions::Models;
-use tempfile::TempDir;
 
 use crate::error::{ClusterError, Result};
+use crate::scratch::Scratch;
 use crate::settings::{self, HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES};
 use crate::stage_runner::StageRunner;
 use crate::{Address, codec, registry};
@@ -37,7 +37,7 @@ pub struct Executor {
     pub advertised: Option<String>,
     /// How many tasks it runs at once, and how many threads compute for them; None for one a core.
     pub vcores: Option<NonZero<usize>>,
-    /// Where shuffle files are put; None for a folder of its own that goes with it.
+    /// In which folder it makes one for shuffle files and spills, which goes with it; None for the system's temporary one.
     pub work_dir: Option<PathBuf>,
     /// The store that the models are in.
     pub files: StoreFiles,
@@ -53,19 +53,12 @@ impl Executor {
         // is there already has been made by tests in this process.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(vcores).build_global();
         let (bind_host, port, grpc_port) = ports(&self.bind)?;
-        let own = match &self.work_dir {
-            Some(_) => None,
-            None => {
-                Some(TempDir::with_prefix("nightjar-executor-").map_err(no_work_dir(&std::env::temp_dir()))?)
-            }
-        };
-        let work_dir =
-            self.work_dir.as_deref().or_else(|| own.as_ref().map(TempDir::path)).unwrap_or(Path::new("."));
+        let parent = self.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let no_work_dir = |source| ClusterError::WorkDir { folder: parent.clone(), source };
+        let scratch = Scratch::new(&parent).map_err(no_work_dir)?;
         // Apart: Ballista clears its folder when it ends, while DataFusion clears its own.
-        let (shuffles, spills) = (work_dir.join("shuffles"), work_dir.join("spills"));
-        for folder in [&shuffles, &spills] {
-            std::fs::create_dir_all(folder).map_err(no_work_dir(folder))?;
-        }
+        let shuffles = scratch.subfolder("shuffles").map_err(no_work_dir)?;
+        let spills = scratch.subfolder("spills").map_err(no_work_dir)?;
         let models = Models::without_names(self.files.clone());
         let config = ExecutorProcessConfig {
             external_host: Some(self.advertised.clone().unwrap_or_else(|| bind_host.to_string())),
@@ -107,11 +100,6 @@ impl Executor {
             other => ClusterError::Stopped { role: "the executor", reason: other.to_string() },
         }
     }
-}
-
-fn no_work_dir(folder: &Path) -> impl FnOnce(std::io::Error) -> ClusterError {
-    let folder = folder.to_owned();
-    move |source| ClusterError::WorkDir { folder, source }
 }
 
 /// Returns the address to listen at, for data and for tasks, after seeing that both ports can be had: what serves them later

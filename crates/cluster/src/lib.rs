@@ -24,6 +24,7 @@ mod registry;
 mod rest;
 mod result_rows;
 mod scheduler;
+mod scratch;
 mod settings;
 mod stage_runner;
 mod stages;

@@ -9,6 +9,7 @@ const STAGES: &str = "stages";
 const STAGES_DONE: &str = "stages_done";
 const TASKS_RUNNING: &str = "tasks_running";
 const ROWS_READ: &str = "rows_read";
+const ROWS_PER_SECOND: &str = "rows_per_second";
 
 /// The metrics of an operator whose work is done elsewhere, by which [`plan_progress`](crate::plan_progress) tells how far
 /// it is.
@@ -24,6 +25,8 @@ pub struct RemoteWork {
     pub tasks_running: Gauge,
     /// The rows that tasks have read, from files and from each other; a task tells when it is done.
     pub rows_read: Gauge,
+    /// How many of them in a second since the work began.
+    pub rows_per_second: Gauge,
 }
 
 impl RemoteWork {
@@ -37,6 +40,7 @@ impl RemoteWork {
             stages_done: gauge(STAGES_DONE),
             tasks_running: gauge(TASKS_RUNNING),
             rows_read: gauge(ROWS_READ),
+            rows_per_second: gauge(ROWS_PER_SECOND),
         }
     }
 }
@@ -56,7 +60,7 @@ impl RemoteProgress {
         let sum = |name| operators.iter().map(|operator| metric(*operator, name)).sum::<u64>();
         let (partitions_done, partitions) = (sum(PARTITIONS_DONE), sum(PARTITIONS));
         let (stages, done) = (sum(STAGES), sum(STAGES_DONE));
-        let (running, rows) = (sum(TASKS_RUNNING), sum(ROWS_READ));
+        let (running, rows, rate) = (sum(TASKS_RUNNING), sum(ROWS_READ), sum(ROWS_PER_SECOND));
         let tasks = if running == 1 { "task" } else { "tasks" };
         let mut detail = format!("{partitions_done} of {partitions} partitions, {running} {tasks} running");
         if stages > 0 {
@@ -64,7 +68,7 @@ impl RemoteProgress {
         }
         // Until a task is done none has told what it read.
         if rows > 0 {
-            detail = format!("{detail}, {rows} rows read");
+            detail = format!("{detail}, {rows} rows read, {rate} rows/s");
         }
         Self { partitions_done, partitions, detail }
     }

@@ -145,7 +145,7 @@ fn the_help_of_the_executor_teaches() {
           --format <FORMAT>        How results are printed [default: table] [possible values: table, csv, json, markdown]
       -q, --quiet                  Print nothing but results, warnings and errors
           --vcores <N>             How many tasks it runs at once, a thread each [default: one a core]
-          --work-dir <DIR>         Where shuffle files go [default: a temporary folder that goes with it]
+          --work-dir <DIR>         In which folder it makes one of its own for shuffle files and spills [default: the system's temporary one]
       -h, --help                   Print help (see more with '--help')
 
     Examples:

@@ -44,7 +44,7 @@ pub(super) fn stored_states(
     let written =
         std::fs::create_dir_all(&frozen).map_err(|error| unwritten(&frozen, error)).and_then(|()| {
             write_whole::<FunctionError>(&path, |path| {
-                tokens = trainer.save_frozen(rows, path, || !working.is_stopped())?;
+                tokens = trainer.save_frozen(rows, path, || !working.is_stopped(run))?;
                 Ok(())
             })
         });

@@ -51,7 +51,7 @@ pub(super) fn train_shard(
     let stored = stored_states(&working, plan, (run, round, shard), &rows)?;
     report.frozen_tokens = stored.tokens;
     for batch in order.chunks(plan.batch_size) {
-        if working.is_stopped() {
+        if working.is_stopped(run) {
             return Err(ModelError::Cancelled.into());
         }
         let batch_rows: Vec<TrainingRow> = batch.iter().map(|row| rows[*row].clone()).collect();

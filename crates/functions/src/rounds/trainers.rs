@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nightjar_catalog::RunFiles;
 use nightjar_models::Trainer;
@@ -26,11 +27,19 @@ pub struct StepEvent {
     pub tokens: u64,
 }
 
-/// The run of this process's statement: it hears of each step, and stops the run's training when it is dropped.
+/// The file of a run that is there while a session is.
+const SESSION: &str = "session";
+
+/// How often an executor looks whether the session of a run is still there.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The run of this process's statement: it hears of each step, and stops the run's training when it is dropped, here and on
+/// executors.
 ///
-/// Training that nobody has a session for, as on an executor, is heard by nobody and ends with its query.
+/// An executor has no session of its own: it sees by a file of the run that there is one. A coordinator that is killed leaves the
+/// file, and the shards of the round are trained to their end, for whoever resumes the run.
 pub struct TrainingSession {
-    folder: PathBuf,
+    run: RunFiles,
 }
 
 type Listener = Arc<dyn Fn(StepEvent) + Send + Sync>;
@@ -41,6 +50,8 @@ struct Run {
     /// Whether what frozen layers make of rows could not be stored: no more is tried.
     stores_no_more: AtomicBool,
     listener: Option<Listener>,
+    /// When the file of the session was last looked for.
+    looked: Mutex<Instant>,
     idle: Mutex<Idle>,
     freed: Condvar,
 }
@@ -66,24 +77,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl TrainingSession {
     /// Returns the session of a run; `listener` hears of each step, on the thread that takes it.
-    pub fn begin(run: &RunFiles, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Self {
+    ///
+    /// # Errors
+    /// Of writing a file of the run.
+    pub fn begin(run: &RunFiles, listener: impl Fn(StepEvent) + Send + Sync + 'static) -> Result<Self> {
+        run.write(SESSION, b"")?;
         lock(&RUNS).insert(run.folder().to_owned(), Arc::new(Run::new(Some(Arc::new(listener)))));
-        TrainingSession { folder: run.folder().to_owned() }
+        Ok(TrainingSession { run: run.clone() })
     }
 }
 
 impl Drop for TrainingSession {
     fn drop(&mut self) {
-        if let Some(run) = lock(&RUNS).remove(&self.folder) {
+        if let Some(run) = lock(&RUNS).remove(self.run.folder()) {
             run.stopped.store(true, Ordering::Relaxed);
         }
+        // Where it can't be removed, executors train the round to its end.
+        let _ = self.run.remove(&[SESSION.to_owned()]);
     }
 }
 
 impl Run {
     fn new(listener: Option<Listener>) -> Self {
-        let (stopped, stores_no_more) = (AtomicBool::new(false), AtomicBool::new(false));
-        Run { stopped, stores_no_more, listener, idle: Mutex::default(), freed: Condvar::new() }
+        Run {
+            stopped: AtomicBool::new(false),
+            stores_no_more: AtomicBool::new(false),
+            listener,
+            looked: Mutex::new(Instant::now()),
+            idle: Mutex::default(),
+            freed: Condvar::new(),
+        }
     }
 
     /// Returns what this process keeps of a run. An executor is told of no run's end: what it keeps of an earlier run goes when
@@ -163,9 +186,18 @@ impl Working {
         self.held.iter_mut().for_each(|held| held.holds = Some(round));
     }
 
-    /// Whether the run's session has ended.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.run.stopped.load(Ordering::Relaxed)
+    /// Whether the run's session has ended: that of this process, or where it has none the one that another has.
+    pub(super) fn is_stopped(&self, files: &RunFiles) -> bool {
+        if self.run.listener.is_some() {
+            return self.run.stopped.load(Ordering::Relaxed);
+        }
+        let mut looked = lock(&self.run.looked);
+        if looked.elapsed() < LOOK {
+            return false;
+        }
+        *looked = Instant::now();
+        // A store that does not answer has not said that it is over.
+        matches!(files.contains(SESSION), Ok(false))
     }
 
     /// Says that what frozen layers make of rows can't be stored.

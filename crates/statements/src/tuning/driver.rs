@@ -136,7 +136,7 @@ impl<'a> Rounds<'a> {
         let events = EventFile::open(run.folder.folder(), i64::from(step) + 1)?;
         let progress = Arc::new(Progress::begin(&context.watch, plan, history.rounds));
         let told = move |event: StepEvent| progress.step(&event);
-        let session = TrainingSession::begin(&run.files, told);
+        let session = TrainingSession::begin(&run.files, told)?;
         Ok(Rounds { context, training, run, plan, prepared, history, events, _session: session })
     }
 
