@@ -67,6 +67,11 @@ fn arrows_that_must_not_exist_do_not() {
             "nightjar-functions",
             &[NETWORK, &["nightjar-statements", "nightjar-engine", "nightjar-cli", "candle-core"]],
         ),
+        // It decides: no clock, no disk, no thread.
+        (
+            "nightjar-jobs",
+            &[NETWORK, ARROW, &["tokio", "rusqlite", "nightjar-statements", "nightjar-engine"]],
+        ),
         ("nightjar-statements", &[NETWORK, BALLISTA, &["nightjar-engine", "nightjar-cli", "candle-core"]]),
         ("nightjar-engine", &[NETWORK, BALLISTA, &["nightjar-cli", "candle-core", "clap", "indicatif"]]),
         ("nightjar-cluster", &[&["nightjar-cli", "candle-core", "rusqlite", "clap"]]),
@@ -243,6 +248,16 @@ fn only_the_catalog_and_the_cluster_use_the_network() {
         wrong.extend(uses(&outside, word, &[]));
     }
     assert!(wrong.is_empty(), "the network outside {ALLOWED:?}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn jobs_are_decided_without_a_clock() {
+    let (jobs, others): (Vec<_>, Vec<_>) =
+        sources().into_iter().partition(|source| source.path.starts_with("crates/jobs/src/"));
+    let words = ["SystemTime", "Instant", "Utc::now", "Local", "fs", "thread"];
+    let wrong: Vec<String> = words.iter().flat_map(|word| uses(&jobs, word, &[])).collect();
+    assert!(!jobs.is_empty() && wrong.is_empty(), "a clock, a disk or a thread:\n{}", wrong.join("\n"));
+    assert!(!uses(&others, "SystemTime", &[]).is_empty(), "the test can fail");
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! Schedules at the odd hours of the year.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use chrono::{DateTime, Utc};
+use nightjar_jobs::{Schedule, ScheduleError};
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The first times of a schedule after a moment, in UTC.
+fn next(schedule: &Schedule, after: &str, count: usize) -> Vec<String> {
+    let times = schedule.times(at(after), DateTime::<Utc>::MAX_UTC, count);
+    times.iter().map(|time| time.format("%Y-%m-%dT%H:%MZ").to_string()).collect()
+}
+
+fn cron(expression: &str, zone: &str) -> Schedule {
+    Schedule::cron(expression, Some(zone)).unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+#[test]
+fn a_fixed_time_that_the_clock_leaves_out_runs_right_after_the_gap() {
+    // Paris goes from 02:00 to 03:00 on 2026-03-29, at 01:00 UTC.
+    let half_past_two = cron("30 2 * * *", "Europe/Paris");
+    let times = next(&half_past_two, "2026-03-28T00:00:00Z", 3);
+    assert_eq!(times, ["2026-03-28T01:30Z", "2026-03-29T01:00Z", "2026-03-30T00:30Z"]);
+    // A time outside of the gap stays where it is.
+    let four = cron("0 4 * * *", "Europe/Paris");
+    assert_eq!(next(&four, "2026-03-28T12:00:00Z", 2), ["2026-03-29T02:00Z", "2026-03-30T02:00Z"]);
+}
+
+#[test]
+fn a_fixed_time_that_comes_twice_runs_once() {
+    // Paris goes from 03:00 back to 02:00 on 2026-10-25, at 01:00 UTC.
+    let half_past_two = cron("30 2 * * *", "Europe/Paris");
+    let times = next(&half_past_two, "2026-10-24T12:00:00Z", 3);
+    assert_eq!(times, ["2026-10-25T00:30Z", "2026-10-26T01:30Z", "2026-10-27T01:30Z"]);
+}
+
+#[test]
+fn every_hour_follows_the_clock() {
+    let hourly = cron("0 * * * *", "Europe/Paris");
+    // 25 hours in the day on which the clock is put back, 23 in the one on which it is put forward.
+    let count = |from: &str, to: &str| hourly.times(at(from), at(to), 1_000).len();
+    assert_eq!(count("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"), 25);
+    assert_eq!(count("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"), 23);
+}
+
+#[test]
+fn half_hour_zones_and_shifts_are_right() {
+    assert_eq!(next(&cron("0 9 * * *", "Asia/Kolkata"), "2026-01-01T00:00:00Z", 1), ["2026-01-01T03:30Z"]);
+    // Lord Howe puts its clock by half an hour: from 02:00 to 02:30 on 2026-10-04, at 15:30 UTC of the day before.
+    let times = next(&cron("15 2 * * *", "Australia/Lord_Howe"), "2026-10-02T16:00:00Z", 2);
+    assert_eq!(times, ["2026-10-03T15:30Z", "2026-10-04T15:15Z"]);
+}
+
+#[test]
+fn days_that_not_every_month_has() {
+    let last = cron("0 0 31 * *", "UTC");
+    let times = next(&last, "2026-01-01T00:00:00Z", 4);
+    assert_eq!(times, ["2026-01-31T00:00Z", "2026-03-31T00:00Z", "2026-05-31T00:00Z", "2026-07-31T00:00Z"]);
+    let leap = cron("0 12 29 2 *", "UTC");
+    assert_eq!(next(&leap, "2026-01-01T00:00:00Z", 2), ["2028-02-29T12:00Z", "2032-02-29T12:00Z"]);
+    let end = cron("0 0 L * *", "UTC");
+    let times = next(&end, "2026-01-31T12:00:00Z", 2);
+    assert_eq!(times, ["2026-02-28T00:00Z", "2026-03-31T00:00Z"]);
+}
+
+#[test]
+fn names_ranges_steps_and_nicknames() {
+    for (expression, first) in [
+        ("*/20 * * * *", "2026-11-22T12:20Z"),
+        ("0 8-17/3 * * MON-FRI", "2026-11-23T08:00Z"),
+        ("0 0 1 jan,jul *", "2027-01-01T00:00Z"),
+        ("15,45 * * * *", "2026-11-22T12:15Z"),
+        ("@daily", "2026-11-23T00:00Z"),
+        ("@hourly", "2026-11-22T13:00Z"),
+        ("0 0 * * 7", "2026-11-29T00:00Z"),
+        // The 13th, and every Friday.
+        ("0 0 13 * FRI", "2026-11-27T00:00Z"),
+    ] {
+        assert_eq!(next(&cron(expression, "UTC"), "2026-11-22T12:00:00Z", 1), [first], "{expression}");
+    }
+}
+
+#[test]
+fn every_is_anchored_to_the_clock() {
+    let quarter = Schedule::Every("15 minutes".parse().unwrap());
+    let times = next(&quarter, "2026-11-22T12:07:31Z", 3);
+    assert_eq!(times, ["2026-11-22T12:15Z", "2026-11-22T12:30Z", "2026-11-22T12:45Z"]);
+    let day = Schedule::Every("1 day".parse().unwrap());
+    assert_eq!(next(&day, "2026-11-22T00:00:00Z", 1), ["2026-11-23T00:00Z"]);
+    assert_eq!(next(&quarter, "1969-12-31T23:50:00Z", 1), ["1970-01-01T00:00Z"]);
+}
+
+#[test]
+fn what_is_no_schedule_says_what_would_be() {
+    let refused = |expression: &str, zone: &str| {
+        let error = Schedule::cron(expression, Some(zone)).unwrap_err();
+        (error.to_string(), error.hint())
+    };
+    for expression in
+        ["", "* * * *", "61 * * * *", "0 0 2 * * *", "every day", "* * * * FOO", "@nightly", "\u{0}"]
+    {
+        let (message, hint) = refused(expression, "UTC");
+        assert!(
+            message.contains("no cron expression") && hint.contains("five fields"),
+            "{expression}: {message}"
+        );
+    }
+    let (message, hint) = refused("0 0 30 2 *", "UTC");
+    assert!(message.contains("never comes") && hint.contains("0 2 L * *"), "{message}");
+    assert_eq!(refused("@daily", "europe/paris").1, "did you mean 'Europe/Paris'?");
+    assert_eq!(refused("@daily", "new york").1, "did you mean 'America/New_York'?");
+    assert!(refused("@daily", "Mars/Olympus").1.contains("'Europe/Paris'"));
+    assert!(matches!(Schedule::cron("@daily", Some("")), Err(ScheduleError::Zone { .. })));
+}
+
+#[test]
+fn schedules_print_as_they_are_written() {
+    assert_eq!(cron("0 2 * * *", "Europe/Paris").to_string(), "CRON '0 2 * * *' AT TIME ZONE 'Europe/Paris'");
+    assert_eq!(cron(" @daily ", "UTC").to_string(), "CRON '@daily'");
+    assert_eq!(
+        Schedule::Every("90 minutes".parse().unwrap()).to_string(),
+        "EVERY INTERVAL '1 hour 30 minutes'"
+    );
+    assert_eq!(Schedule::After("load".to_owned()).to_string(), "AFTER JOB load");
+}
