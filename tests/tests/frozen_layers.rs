@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use nightjar_engine::{Session, session_config};
-use nightjar_functions::rounds::{Lora, RoundReport, RoundTask, TrainingPlan};
+use nightjar_functions::rounds::{Lora, RoundReport, RoundTask, TrainingPlan, TrainingSession};
 use nightjar_tests::{TestStore, block_on, values};
 
 /// Rows of each shard.
@@ -39,8 +39,10 @@ fn plan(session: &Session) -> TrainingPlan {
     }
 }
 
-/// A run with its plan.
+/// A run with its plan, and its session: what a process keeps of a run without one, such as that its disk is full, goes when another
+/// run begins, and the tests of this file are one process.
 struct Training<'a> {
+    _training_session: TrainingSession,
     session: &'a Session,
     plan: TrainingPlan,
     run: String,
@@ -51,8 +53,9 @@ impl<'a> Training<'a> {
     fn begin(session: &'a Session, plan: &TrainingPlan, name: &str) -> Self {
         let files = session.store().files().run_files(&format!("runs/{name}")).unwrap();
         files.write(TrainingPlan::FILE, &serde_json::to_vec(plan).unwrap()).unwrap();
+        let _training_session = TrainingSession::begin(&files, |_| {}).unwrap();
         let (run, folder) = (files.name().to_owned(), files.folder().to_owned());
-        Training { session, plan: plan.clone(), run, folder }
+        Training { _training_session, session, plan: plan.clone(), run, folder }
     }
 
     async fn round(&self, round: u32) -> RoundReport {
