@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::error::{CatalogError, Result};
+use crate::jobs::JobLedger;
 use crate::owner::Owner;
 use crate::schema::{self, Unfit};
 
@@ -102,6 +103,29 @@ impl Catalog {
         self.transaction(action, TransactionBehavior::Immediate, work)
     }
 
+    /// Runs `work` on the jobs and their ledger in one transaction that excludes other writers, and commits it. Any error rolls
+    /// all of it back.
+    pub fn change_jobs<T, E: From<CatalogError>>(
+        &self,
+        work: impl FnOnce(&JobLedger<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = lock(&self.connection);
+        let failed = |error| database("change the jobs", &self.path, error);
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(failed)?;
+        let result = work(&JobLedger::new(&transaction, &self.path))?;
+        transaction.commit().map_err(failed)?;
+        Ok(result)
+    }
+
+    /// Runs `work` on the jobs and their ledger as they are at one moment. What it changes is not kept.
+    pub fn read_jobs<T>(&self, work: impl FnOnce(&JobLedger<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = lock(&self.connection);
+        let failed = |error| database("read the jobs", &self.path, error);
+        let transaction = connection.transaction().map_err(failed)?;
+        work(&JobLedger::new(&transaction, &self.path))
+    }
+
     fn transaction<T>(
         &self,
         action: &'static str,
@@ -150,7 +174,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// Turns SQLite's error into ours, by what can be done about it.
-fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> CatalogError {
+pub(crate) fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> CatalogError {
     let path = path.to_path_buf();
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => CatalogError::CatalogBusy { path },

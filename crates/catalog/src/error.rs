@@ -104,6 +104,16 @@ pub enum CatalogError {
     #[error("there is no file '{file}' of a training run")]
     RunFileMissing { file: String },
 
+    // Jobs.
+    #[error("there is no job '{name}'")]
+    JobUnknown { name: String, nearest: Option<String> },
+    #[error("job '{name}' already exists")]
+    JobExists { name: String },
+    #[error("there is no run {run} of a job")]
+    JobRunUnknown { run: i64 },
+    #[error("another daemon has taken over the jobs of this store")]
+    LeaseLost,
+
     // Sources.
     #[error("'{text}' is not a model source: {reason}")]
     SourceInvalid { text: String, reason: String },
@@ -198,6 +208,10 @@ impl Failure for CatalogError {
             NoDefault { .. } => "no_default_model",
             TableUnknown { .. } => "table_unknown",
             TableExists { .. } => "table_exists",
+            JobUnknown { .. } => "job_unknown",
+            JobExists { .. } => "job_exists",
+            JobRunUnknown { .. } => "job_run_unknown",
+            LeaseLost => "job_lease_lost",
             RunUnknown { .. } => "run_unknown",
             RunEnded { .. } => "run_ended",
             RunBusy { .. } => "run_busy",
@@ -286,6 +300,13 @@ impl Failure for CatalogError {
             }
             NoDefault { .. } => "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …)".into(),
             TableUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
+            JobUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
+            JobUnknown { .. } => "SHOW JOBS lists the jobs".into(),
+            JobExists { .. } => {
+                "CREATE OR REPLACE JOB replaces it and keeps its runs, IF NOT EXISTS keeps it as it is".into()
+            }
+            JobRunUnknown { .. } => "SHOW RUNS lists the runs".into(),
+            LeaseLost => "it runs them; start this one again to stand by".into(),
             TableExists { .. } => "CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it as it is".into(),
             RunBusy { model, .. } => {
                 let model = sql_name(model);

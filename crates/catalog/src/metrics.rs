@@ -56,11 +56,23 @@ impl Catalog {
 
     /// Every metric of every run, by run, step and name.
     pub fn training_metrics(&self) -> Result<Vec<TrainingMetric>> {
+        self.metrics_of(None)
+    }
+
+    /// Every metric of one run, by step and name.
+    pub fn run_metrics(&self, run: RunId) -> Result<Vec<TrainingMetric>> {
+        self.metrics_of(Some(run))
+    }
+
+    fn metrics_of(&self, run: Option<RunId>) -> Result<Vec<TrainingMetric>> {
+        let columns = "SELECT run_id, step, name, value FROM training_metrics";
+        let (sql, run) = match run {
+            Some(run) => (format!("{columns} WHERE run_id = ?1 ORDER BY step, name"), Some(run.0 as i64)),
+            None => (format!("{columns} ORDER BY run_id, step, name"), None),
+        };
         self.read("list the training metrics", |tx| {
-            let mut statement = tx.prepare(
-                "SELECT run_id, step, name, value FROM training_metrics ORDER BY run_id, step, name",
-            )?;
-            let metrics = statement.query_map([], |row| {
+            let mut statement = tx.prepare(&sql)?;
+            let metrics = statement.query_map(rusqlite::params_from_iter(run), |row| {
                 let (run_id, value): (i64, Option<f64>) = (row.get(0)?, row.get(3)?);
                 Ok(TrainingMetric {
                     run_id: RunId(run_id as u64),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -74,6 +74,90 @@ CREATE TABLE training_warnings (
     rows INTEGER NOT NULL,
     message TEXT NOT NULL,
     PRIMARY KEY (run_id, position)
+) STRICT;
+";
+
+/// Jobs and their ledger. `changed` counts the changes of all jobs: whoever watches asks for what is above the last number seen.
+/// A run's `fence` is the lease of the daemon that is at it; NULL for one that nobody has begun yet. The runs of a job outlive it.
+const VERSION_JOBS: &str = "
+CREATE TABLE jobs (
+    name TEXT NOT NULL PRIMARY KEY,
+    statement TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    upstream TEXT,
+    options TEXT NOT NULL,
+    body TEXT NOT NULL,
+    status TEXT NOT NULL,
+    decided_until INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    next_at INTEGER,
+    wakes_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_changed ON jobs (changed);
+CREATE INDEX jobs_wakes_at ON jobs (wakes_at);
+CREATE INDEX jobs_upstream ON jobs (upstream);
+CREATE TABLE job_runs (
+    run_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    after_run INTEGER,
+    status TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    since INTEGER,
+    until INTEGER,
+    reason TEXT,
+    interruptions INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    rows INTEGER,
+    error TEXT,
+    fence INTEGER,
+    notice TEXT
+) STRICT;
+CREATE INDEX job_runs_of ON job_runs (job, run_id);
+CREATE INDEX job_runs_open ON job_runs (job) WHERE finished_at IS NULL;
+CREATE INDEX job_runs_notice ON job_runs (run_id) WHERE notice IS NOT NULL;
+CREATE TABLE job_run_statements (
+    run_id INTEGER NOT NULL REFERENCES job_runs (run_id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    sql TEXT NOT NULL,
+    status TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    rows INTEGER,
+    error TEXT,
+    plan TEXT,
+    PRIMARY KEY (run_id, attempt, position)
+) STRICT;
+CREATE TABLE job_run_log (
+    run_id INTEGER NOT NULL REFERENCES job_runs (run_id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    line TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_run_log_of ON job_run_log (run_id);
+CREATE TABLE job_skips (
+    job TEXT NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX job_skips_of ON job_skips (job);
+CREATE TABLE job_changes (number INTEGER NOT NULL) STRICT;
+INSERT INTO job_changes VALUES (0);
+CREATE TABLE job_lease (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    owner TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    taken_at INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -172,7 +256,7 @@ mod tests {
             .copied()
             .chain([
                 "ALTER TABLE models ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",
-                "CREATE TABLE jobs (a)",
+                "CREATE TABLE later (a)",
             ])
             .collect();
         open(&mut connection, &later).unwrap();

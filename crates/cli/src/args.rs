@@ -1,5 +1,6 @@
 //! The command line, as data.
 
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -19,12 +20,14 @@ Examples:
   nightjar scheduler                                  a cluster: one scheduler,
   nightjar executor --scheduler HOST:PORT             executors on as many machines as there are,
   nightjar sql --cluster HOST:PORT -f nightly.sql     and the same SQL
+  nightjar serve                                      runs the jobs that CREATE JOB makes
 
 Environment:
   NIGHTJAR_STORE     the store, where --store is not given
   NIGHTJAR_CACHE     the folder in which stores in buckets have theirs on this machine
   NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
-  NIGHTJAR_LOG       what scheduler and executor say on stderr: error, warn (the default), info, debug, off
+  NIGHTJAR_TOKEN     what clients of `nightjar serve` have to send, where it listens beyond this machine
+  NIGHTJAR_LOG       what scheduler, executor and daemon say on stderr: error, warn (the default), info, debug, off
   AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)
   HF_ENDPOINT        another hub to pull models from
   HF_TOKEN           the token for models that the hub does not give to everyone
@@ -79,6 +82,25 @@ Examples:
 Prints one line about the cluster, and ends with status 0, or with an error and status 1: if no scheduler answers, and with
 --executor if the scheduler does not know that executor or nobody can connect to it. It opens no store.";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  nightjar serve                                      status page at http://127.0.0.1:8080
+  nightjar serve --cluster 10.0.0.5:50050             statements run on the cluster
+  NIGHTJAR_TOKEN=… nightjar serve --http 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  nightjar serve --no-http
+
+Prints one line to stdout once it listens: the status page's address. Beside the page: /healthz, /readyz, /metrics for Prometheus.
+One daemon of a store is at its jobs; others wait until it ends. With SIGTERM or Ctrl-C it begins no more runs and ends when
+those at work have ended; a second signal ends it at once, and the next daemon begins what was at work anew, as it does after a crash.";
+
+const RUN_DUE_EXAMPLES: &str = "\
+Examples:
+  nightjar jobs run-due                               from cron, a systemd timer or Airflow, each minute
+  nightjar --cluster HOST:PORT jobs run-due
+
+Runs what is due by now, and the jobs that come after those; prints a line for each run that ended: its number, job and
+status. Exit status 1 if a run did not succeed. Does nothing where `nightjar serve` is at the jobs of the store.";
+
 /// Nightjar: dataframes and SQL in which models are functions.
 #[derive(Debug, Parser)]
 #[command(
@@ -130,6 +152,12 @@ pub(crate) enum Command {
     /// Tell whether a scheduler answers, and whether an executor works for it
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(HealthArgs),
+    /// Run the jobs of the store at their times, and show how they are
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Run the jobs that are due, once
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Train a classifier on sample reviews, label new ones with it and measure it
     Demo,
     /// Print the reference of statements, options, functions and settings, in Markdown
@@ -203,6 +231,42 @@ pub(crate) struct HealthArgs {
     /// An executor that must be at work there, by the address at which others reach it
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) executor: Option<Address>,
+}
+
+/// `nightjar serve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Where the status page, health and metrics are; port 0 for one that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+
+    /// Listen nowhere
+    #[arg(long, conflicts_with = "http")]
+    pub(crate) no_http: bool,
+
+    /// What clients have to send: a bearer token, or the password of a browser [env: NIGHTJAR_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// A certificate to speak TLS with, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// How many runs are at work at once
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub(crate) max_runs: NonZero<usize>,
+}
+
+/// `nightjar jobs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// Run what is due, and end
+    #[command(after_help = RUN_DUE_EXAMPLES)]
+    RunDue,
 }
 
 /// `nightjar model`.

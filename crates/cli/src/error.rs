@@ -9,6 +9,7 @@ use nightjar_cluster::ClusterError;
 use nightjar_engine::EngineError;
 use nightjar_functions::FunctionError;
 use nightjar_models::Failure;
+use nightjar_server::{DaemonError, HttpError};
 use nightjar_statements::StatementError;
 
 /// The result of this crate's operations.
@@ -61,6 +62,28 @@ pub(crate) enum CliError {
     /// A cluster can't be joined, reached or served.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The daemon can't go on.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// The daemon can't listen.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The file with the token can't be read.
+    #[error("can't read the token in '{path}': {source}")]
+    TokenUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Runs of jobs did not succeed.
+    #[error("{failed} of {all} runs did not succeed")]
+    RunsFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        all: usize,
+    },
     /// A model can't be measured.
     #[error(transparent)]
     Function(#[from] FunctionError),
@@ -190,6 +213,10 @@ impl Failure for CliError {
             Self::Statement { source, .. } => source.code(),
             Self::Catalog(error) => error.code(),
             Self::Cluster(error) => error.code(),
+            Self::Daemon(error) => error.code(),
+            Self::Http(error) => error.code(),
+            Self::TokenUnreadable { .. } => "cli_token_unreadable",
+            Self::RunsFailed { .. } => "cli_runs_failed",
             Self::Function(error) => error.code(),
             Self::FileUnwritable { .. } => "cli_file_unwritable",
             Self::NameTaken { .. } => "cli_name_taken",
@@ -216,6 +243,11 @@ impl Failure for CliError {
             Self::Statement { source, .. } => source.hint(),
             Self::Catalog(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
+            Self::Daemon(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::RunsFailed { .. } => {
+                Some("SHOW RUNS tells why; SHOW LOG OF RUN number has the whole story".to_owned())
+            }
             Self::Function(error) => error.hint(),
             Self::FileUnwritable { .. } => Some("choose another store with --store".to_owned()),
             Self::NameTaken { name, .. } => {

@@ -22,11 +22,12 @@ mod demo;
 mod model_command;
 mod reference;
 mod repl;
+mod serve_command;
 mod sql_command;
 
 use std::process::ExitCode;
 
-use args::{Args, Command};
+use args::{Args, Command, JobsCommand};
 use error::Result;
 
 fn main() -> ExitCode {
@@ -47,6 +48,8 @@ async fn run(args: Args) -> Result<()> {
         Some(Command::Scheduler(scheduler)) => cluster_command::schedule(&args, scheduler).await,
         Some(Command::Executor(executor)) => cluster_command::execute(&args, executor).await,
         Some(Command::Health(health)) => cluster_command::health(&args, health).await,
+        Some(Command::Serve(serve)) => serve_command::serve(&args, serve).await,
+        Some(Command::Jobs(JobsCommand::RunDue)) => serve_command::run_due(&args).await,
         Some(Command::Demo) => demo::run(&args).await,
         Some(Command::Reference) => reference::print(),
         None if console::stdin_is_terminal() => repl::run(&args).await,

@@ -144,7 +144,7 @@ impl Schedule {
             match self.next_after(from) {
                 // Past its predecessor, whatever the library says of odd hours: a schedule always goes on.
                 Some(next) if next <= until => {
-                    let next = next.max(from + TimeDelta::seconds(1));
+                    let next = if next > from { next } else { from + TimeDelta::seconds(1) };
                     times.push(next);
                     from = next;
                 }

@@ -127,3 +127,13 @@ fn schedules_print_as_they_are_written() {
     );
     assert_eq!(Schedule::After("load".to_owned()).to_string(), "AFTER JOB load");
 }
+
+#[test]
+fn a_schedule_that_begins_within_a_second_keeps_to_the_wall_clock() {
+    let begun = at("2026-11-29T08:55:10.448359Z");
+    let until = at("2026-11-29T08:55:13Z");
+    let seconds = Schedule::Every("1 second".parse().unwrap());
+    let times = seconds.times(begun, until, 10);
+    assert_eq!(times, ["08:55:11", "08:55:12", "08:55:13"].map(|time| at(&format!("2026-11-29T{time}Z"))));
+    assert_eq!(cron("* * * * *", "UTC").times(begun, until, 10), []);
+}

@@ -133,6 +133,14 @@ impl Statement for AlterModel {
         &KIND
     }
 
+    async fn check(&self, context: &StatementContext) -> Result<()> {
+        context.store.catalog().versions(self.name.as_str())?;
+        match &self.action {
+            AlterAction::FineTune { fine_tune, .. } => context.rows(&fine_tune.data).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
         let catalog = context.store.catalog();
         match &self.action {

@@ -145,6 +145,13 @@ impl Statement for CreateModel {
         &KIND
     }
 
+    async fn check(&self, context: &StatementContext) -> Result<()> {
+        match &self.fine_tune {
+            Some(fine_tune) => context.rows(&fine_tune.data).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
         let catalog = context.store.catalog();
         let existing = catalog.model_version(&ModelReference::current(&self.name));

@@ -8,6 +8,7 @@ use nightjar_functions::FunctionError;
 use nightjar_models::{Failure, ModelError};
 
 use crate::contradiction::Contradiction;
+use crate::job_error::JobError;
 use crate::method::{DEFAULT_METHOD, Method, method_words};
 use crate::training_error::TrainingError;
 
@@ -94,6 +95,10 @@ pub enum StatementError {
     #[error(transparent)]
     Training(#[from] TrainingError),
 
+    /// A job can't be, or can't be changed.
+    #[error(transparent)]
+    Job(#[from] JobError),
+
     /// The catalog or the artifact store failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -133,6 +138,7 @@ impl Failure for StatementError {
             StatementError::OptionWithoutTraining { .. } => "training_option_without_training",
             StatementError::NotOne { .. } => "statement_not_one",
             StatementError::Training(error) => error.code(),
+            StatementError::Job(error) => error.code(),
             StatementError::Catalog(error) => error.code(),
             StatementError::Function(error) => error.code(),
             StatementError::Model(error) => error.code(),
@@ -143,6 +149,7 @@ impl Failure for StatementError {
 
     fn retryable(&self) -> bool {
         match self {
+            StatementError::Job(error) => error.retryable(),
             StatementError::Catalog(error) => error.retryable(),
             StatementError::Function(error) => error.retryable(),
             StatementError::Model(error) => error.retryable(),
@@ -174,6 +181,7 @@ impl Failure for StatementError {
             }
             StatementError::NotOne { .. } => Some("run a script with nightjar sql -f file".to_string()),
             StatementError::Training(error) => error.hint(),
+            StatementError::Job(error) => error.hint(),
             StatementError::Catalog(error) => error.hint(),
             StatementError::Function(error) => error.hint(),
             StatementError::Model(error) => error.hint(),

@@ -73,6 +73,11 @@ impl Statement for EvaluateModel {
         &KIND
     }
 
+    async fn check(&self, context: &StatementContext) -> Result<()> {
+        context.store.catalog().model_version(&self.model)?;
+        context.rows(&self.data).await.map(drop)
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
         let version = context.store.catalog().model_version(&self.model)?;
         let metrics = evaluate(context, &version, &self.data, self.target.as_deref()).await?;

@@ -64,7 +64,8 @@ fn parse_all(sql: &str) -> Result<Vec<ParsedStatement>> {
     }
 }
 
-fn parse_statement(parser: &mut DFParser<'_>) -> Result<Parsed> {
+/// Reads the next statement, which may end before a semicolon.
+pub(crate) fn parse_statement(parser: &mut DFParser<'_>) -> Result<Parsed> {
     if let Some(kind) = STATEMENTS.iter().find(|kind| (kind.starts)(&parser.parser)) {
         // The grammar is the hint of last resort, on one line.
         let form = || Some(kind.syntax.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -136,12 +137,12 @@ fn refuse_mistyped_show(statement: &DataFusionStatement, head: &[String], start:
 }
 
 /// The byte at which each line begins, as the tokenizer counts lines.
-fn line_starts(sql: &str) -> Vec<usize> {
+pub(crate) fn line_starts(sql: &str) -> Vec<usize> {
     std::iter::once(0).chain(sql.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// The byte of a place given by line and column, both from 1, columns in characters.
-fn offset(sql: &str, lines: &[usize], place: Location) -> usize {
+pub(crate) fn offset(sql: &str, lines: &[usize], place: Location) -> usize {
     let index = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
     let Some(start) = lines.get(index(place.line)) else {
         return sql.len();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::job_options::JOB_OPTIONS;
 use crate::method::method_words;
 use crate::options::TRAINING_OPTIONS;
 use crate::registry::STATEMENTS;
@@ -30,6 +31,14 @@ pub fn reference_markdown() -> String {
             option.kind,
             option.default,
             option.reason
+        );
+    }
+    page.push_str("\n# Job options\n\n`WITH (option = value, …)` of `CREATE JOB` and `ALTER JOB`.\n\n");
+    for option in JOB_OPTIONS {
+        let _ = writeln!(
+            page,
+            "- `{}`: {} Takes {}. Default {}.",
+            option.name, option.summary, option.takes, option.default
         );
     }
     page

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::job_options::JOB_OPTIONS;
 use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
-    alter_model, create_model, describe_model, discard_training, drop_model, evaluate_model,
-    explain_create_model, resume_training, show_executors, show_models, show_training, show_versions,
+    alter_job, alter_model, cancel_run, create_job, create_model, describe_model, discard_training, drop_job,
+    drop_model, evaluate_model, explain_create_model, pause_job, resume_job, resume_training, run_job,
+    show_executors, show_jobs, show_log, show_models, show_runs, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -25,6 +27,16 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &show_training::KIND,
     &evaluate_model::KIND,
     &show_executors::KIND,
+    &create_job::KIND,
+    &alter_job::KIND,
+    &run_job::KIND,
+    &pause_job::KIND,
+    &resume_job::KIND,
+    &drop_job::KIND,
+    &show_jobs::KIND,
+    &show_runs::KIND,
+    &show_log::KIND,
+    &cancel_run::KIND,
 ];
 
 /// The words of our statements for completion: the keywords in capitals, then the options in small letters.
@@ -34,5 +46,6 @@ pub fn completion_words() -> Vec<&'static str> {
         .flat_map(|kind| kind.syntax.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
         .filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         .collect();
-    keywords.into_iter().chain(TRAINING_OPTIONS.iter().map(|option| option.name)).collect()
+    let options = TRAINING_OPTIONS.iter().map(|option| option.name);
+    keywords.into_iter().chain(options).chain(JOB_OPTIONS.iter().map(|option| option.name)).collect()
 }

@@ -22,6 +22,14 @@ pub trait Statement: Any + Display + Debug + Send + Sync {
     /// Runs the statement and returns its rows; it is done when this returns.
     async fn run(&self, context: &StatementContext) -> Result<DataFrame>;
 
+    /// Checks that the statement could run now, as far as can be told without running it: for jobs, which run when nobody is there.
+    ///
+    /// # Errors
+    /// Why it could not.
+    async fn check(&self, _context: &StatementContext) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns what may be drawn under the rows where somebody looks at them; most statements have nothing to draw.
     fn chart(&self, _context: &StatementContext) -> Result<Option<Chart>> {
         Ok(None)

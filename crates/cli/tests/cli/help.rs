@@ -15,6 +15,8 @@ fn the_help_teaches() {
       scheduler  Cut plans into stages and hand their tasks to executors
       executor   Run tasks for a scheduler
       health     Tell whether a scheduler answers, and whether an executor works for it
+      serve      Run the jobs of the store at their times, and show how they are
+      jobs       Run the jobs that are due, once
       demo       Train a classifier on sample reviews, label new ones with it and measure it
       reference  Print the reference of statements, options, functions and settings, in Markdown
 
@@ -55,12 +57,14 @@ fn the_help_teaches() {
       nightjar scheduler                                  a cluster: one scheduler,
       nightjar executor --scheduler HOST:PORT             executors on as many machines as there are,
       nightjar sql --cluster HOST:PORT -f nightly.sql     and the same SQL
+      nightjar serve                                      runs the jobs that CREATE JOB makes
 
     Environment:
       NIGHTJAR_STORE     the store, where --store is not given
       NIGHTJAR_CACHE     the folder in which stores in buckets have theirs on this machine
       NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
-      NIGHTJAR_LOG       what scheduler and executor say on stderr: error, warn (the default), info, debug, off
+      NIGHTJAR_TOKEN     what clients of `nightjar serve` have to send, where it listens beyond this machine
+      NIGHTJAR_LOG       what scheduler, executor and daemon say on stderr: error, warn (the default), info, debug, off
       AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)
       HF_ENDPOINT        another hub to pull models from
       HF_TOKEN           the token for models that the hub does not give to everyone

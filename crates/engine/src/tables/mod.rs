@@ -4,6 +4,7 @@
 mod files;
 mod lake;
 mod system;
+mod system_jobs;
 mod views;
 
 pub(crate) use files::glob_in_url;

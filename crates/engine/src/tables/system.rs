@@ -14,11 +14,12 @@ use datafusion::error::{DataFusionError, Result};
 use nightjar_catalog::{CatalogError, Store};
 use nightjar_functions::into_datafusion;
 
+use super::system_jobs::{job_run_statements, job_runs, job_skips, jobs};
 use crate::error::EngineError;
 use crate::executors::{ExecutorState, Executors};
 
 /// Columns with their names.
-type Columns = Vec<(&'static str, ArrayRef)>;
+pub(super) type Columns = Vec<(&'static str, ArrayRef)>;
 
 /// A system table: its name and where the columns of now come from.
 struct SystemTable {
@@ -41,6 +42,10 @@ static TABLES: &[SystemTable] = &[
     SystemTable { name: "training_runs", read: Origin::Catalog(training_runs) },
     SystemTable { name: "training_metrics", read: Origin::Catalog(training_metrics) },
     SystemTable { name: "training_warnings", read: Origin::Catalog(training_warnings) },
+    SystemTable { name: "jobs", read: Origin::Catalog(jobs) },
+    SystemTable { name: "job_runs", read: Origin::Catalog(job_runs) },
+    SystemTable { name: "job_run_statements", read: Origin::Catalog(job_run_statements) },
+    SystemTable { name: "job_skips", read: Origin::Catalog(job_skips) },
     SystemTable { name: "executors", read: Origin::Executors },
 ];
 
@@ -95,11 +100,11 @@ impl SchemaProvider for SystemSchema {
     }
 }
 
-fn texts<T: ToString>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+pub(super) fn texts<T: ToString>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
     Arc::new(values.map(|value| value.map(|value| value.to_string())).collect::<StringArray>())
 }
 
-fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+pub(super) fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 

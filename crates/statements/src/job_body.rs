@@ -1,0 +1,250 @@
+//! The body of a job: one statement, or several between BEGIN and END, with parameters that a run fills in.
+
+use std::path::{Path, absolute};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use crate::StatementContext;
+use crate::error::{Result, StatementError};
+use crate::grammar::{accept, at, ends_at, unexpected};
+use crate::job_error::JobError;
+use crate::job_options::PARAMETERS;
+use crate::names::quote_literal;
+use crate::parse::{Parsed, line_starts, offset, parse_statement, parse_statements};
+
+/// The words behind which a text in quotes is a file.
+const BEFORE_FILES: &[&str] = &["FROM", "JOIN", "TO", "LOCATION", "ON", "INTO"];
+
+/// Where the statements of a body begin and end in the text that was parsed.
+pub(crate) type Places = Vec<(Location, Location)>;
+
+/// What fills the parameters of a run's statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunParameters {
+    /// The time that the run is for.
+    pub scheduled_at: DateTime<Utc>,
+    /// The time that the last run with success was for.
+    pub previous_success: Option<DateTime<Utc>>,
+    /// The run.
+    pub run_id: i64,
+}
+
+/// Reads what follows AS: returns the statements as they print, and their places.
+pub(crate) fn parse_body(parser: &mut DFParser<'_>) -> Result<(Vec<String>, Places)> {
+    let (mut statements, mut places) = (Vec::new(), Vec::new());
+    let several = accept(&mut parser.parser, &["BEGIN"]);
+    loop {
+        if several {
+            while parser.parser.consume_token(&Token::SemiColon) {}
+            if !statements.is_empty() && accept(&mut parser.parser, &["END"]) {
+                return Ok((statements, places));
+            }
+        }
+        if ends_at(&parser.parser, 0) || at(&parser.parser, &["END"]) {
+            return Err(unexpected(&parser.parser, &["a statement"]));
+        }
+        let start = parser.parser.peek_token().span.start;
+        let parsed = parse_statement(parser)?;
+        places.push((start, parser.parser.get_current_token().span.end));
+        statements.push(match parsed {
+            Parsed::Nightjar(ours) => ours.to_string(),
+            Parsed::Sql(sql) => sql.to_string(),
+        });
+        if !several {
+            return Ok((statements, places));
+        }
+        if !ends_at(&parser.parser, 0) || parser.parser.peek_token().token == Token::EOF {
+            return Err(unexpected(&parser.parser, &["a semicolon behind each statement, and END"]));
+        }
+    }
+}
+
+/// Returns the texts at these places, with relative files made absolute: the daemon works in another folder.
+pub(crate) fn texts(sql: &str, places: &Places) -> Result<Vec<String>> {
+    let lines = line_starts(sql);
+    let text = |(start, end): &(Location, Location)| {
+        sql.get(offset(sql, &lines, *start)..offset(sql, &lines, *end)).unwrap_or_default().trim().to_owned()
+    };
+    places.iter().map(text).map(|text| absolute_files(&text)).collect()
+}
+
+fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
+    let dialect = GenericDialect {};
+    let mut tokenizer = Tokenizer::new(&dialect, sql).with_unescape(false);
+    tokenizer.tokenize_with_location().map_err(StatementError::from_tokenizer)
+}
+
+/// Makes the relative files that a statement names absolute, in its text. What stands behind FROM and is no path, such as the name of a
+/// base model, stays.
+fn absolute_files(sql: &str) -> Result<String> {
+    let (mut out, mut before_file) = (String::with_capacity(sql.len()), false);
+    for token in tokens(sql)? {
+        match &token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) => {
+                let word = word.value.to_ascii_uppercase();
+                before_file = BEFORE_FILES.contains(&word.as_str());
+            }
+            Token::SingleQuotedString(path) if before_file && is_relative_file(path) => {
+                let slash = if path.ends_with('/') { "/" } else { "" };
+                if let Ok(full) = absolute(Path::new(path)) {
+                    let full = full.to_string_lossy();
+                    out.push_str(&format!("'{}{slash}'", full.trim_end_matches('/')));
+                    before_file = false;
+                    continue;
+                }
+            }
+            _ => before_file = false,
+        }
+        out.push_str(&token.token.to_string());
+    }
+    Ok(out)
+}
+
+fn is_relative_file(path: &str) -> bool {
+    const ENDINGS: &[&str] =
+        &["parquet", "csv", "tsv", "json", "jsonl", "ndjson", "avro", "arrow", "gz", "bz2", "xz", "zst"];
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    !path.contains("://")
+        && !path.starts_with('/')
+        && (path.contains('/') || ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())))
+}
+
+/// Returns a statement with its parameters filled in: points in time as timestamps in UTC, the run's number as a number.
+///
+/// A job that never had success has had it, for this purpose, in 1970: what asks for newer rows gets all.
+///
+/// # Errors
+/// A parameter that jobs don't have.
+pub fn fill_parameters(sql: &str, run: &RunParameters) -> Result<String> {
+    let tokens = tokens(sql)?;
+    let mut out = String::with_capacity(sql.len());
+    let mut index = 0;
+    while let Some(token) = tokens.get(index) {
+        index += 1;
+        let name = match (&token.token, tokens.get(index).map(|next| &next.token)) {
+            // Not behind a bracket or a name: `list[1:n]` is a slice.
+            (Token::Colon, Some(Token::Word(word))) if !is_slice(&tokens[..index - 1]) => {
+                word.value.to_lowercase()
+            }
+            _ => {
+                out.push_str(&token.token.to_string());
+                continue;
+            }
+        };
+        index += 1;
+        match name.as_str() {
+            "scheduled_at" => out.push_str(&timestamp(run.scheduled_at)),
+            "previous_success" => {
+                out.push_str(&timestamp(run.previous_success.unwrap_or(DateTime::UNIX_EPOCH)));
+            }
+            "run_id" => out.push_str(&run.run_id.to_string()),
+            _ => return Err(JobError::UnknownParameter { name }.into()),
+        }
+    }
+    debug_assert_eq!(PARAMETERS.len(), 3);
+    Ok(out)
+}
+
+/// Whether a colon behind these tokens stands between the bounds of a slice: a bracket is open.
+fn is_slice(before: &[TokenWithSpan]) -> bool {
+    let depth = before.iter().fold(0_i64, |depth, token| match token.token {
+        Token::LBracket => depth + 1,
+        Token::RBracket => depth - 1,
+        _ => depth,
+    });
+    depth > 0
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    let text = time.to_rfc3339_opts(SecondsFormat::Micros, true);
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", quote_literal(&text))
+}
+
+/// Checks that the statements of a body could run now: that they parse, name no unknown parameter, and can be planned. What needs a table
+/// or a model that an earlier statement of the body makes can't be planned yet, and is let pass.
+///
+/// # Errors
+/// Of the first statement that can't run, with its place.
+pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> Result<()> {
+    let parameters =
+        RunParameters { scheduled_at: crate::job_ledger::now(), previous_success: None, run_id: 1 };
+    let mut makes = false;
+    for (index, sql) in body.iter().enumerate() {
+        let position = index + 1;
+        let refused = |source: StatementError| {
+            StatementError::from(JobError::Body { position, source: Box::new(source) })
+        };
+        let filled = fill_parameters(sql, &parameters).map_err(refused)?;
+        let statement = parse_statements(&filled).map_err(refused)?.pop();
+        let Some(statement) = statement else { continue };
+        let checked = match statement.parsed {
+            Parsed::Nightjar(ours) => {
+                let name = ours.kind().name;
+                if name.split(' ').any(|word| word == "JOB") {
+                    return Err(JobError::BodyStatement { position, statement: name }.into());
+                }
+                let checked = ours.check(context).await;
+                makes_after(&mut makes, checked, name)
+            }
+            Parsed::Sql(sql) => {
+                let text = sql.to_string();
+                let state = context.session.state();
+                let planned = state.statement_to_plan(*sql).await.and_then(|plan| state.optimize(&plan));
+                makes_after(&mut makes, planned.map(drop).map_err(StatementError::from), &text)
+            }
+        };
+        checked.map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Returns the outcome of a check: an error passes where an earlier statement makes something. Then notes whether this one does.
+fn makes_after(makes: &mut bool, checked: Result<()>, statement: &str) -> Result<()> {
+    let outcome = if *makes { Ok(()) } else { checked };
+    let first = statement.split_whitespace().next().unwrap_or_default();
+    *makes |= first.eq_ignore_ascii_case("CREATE") || first.eq_ignore_ascii_case("ALTER");
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_filled_and_texts_left_alone() {
+        let run = RunParameters {
+            scheduled_at: "2026-11-29T01:00:00Z".parse().unwrap(),
+            previous_success: None,
+            run_id: 7,
+        };
+        let sql = "SELECT ':run_id', a[1:2], x::text, 'it''s', :run_id FROM t WHERE at > :previous_success AND at <= :scheduled_at";
+        let filled = fill_parameters(sql, &run).unwrap();
+        assert_eq!(
+            filled,
+            "SELECT ':run_id', a[1:2], x::text, 'it''s', 7 FROM t WHERE at > \
+             arrow_cast('1970-01-01T00:00:00.000000Z', 'Timestamp(Microsecond, Some(\"UTC\"))') AND at <= \
+             arrow_cast('2026-11-29T01:00:00.000000Z', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+        );
+        assert!(fill_parameters("SELECT :runid", &run).is_err());
+    }
+
+    #[test]
+    fn relative_files_become_absolute() {
+        let here = std::env::current_dir().unwrap().display().to_string();
+        for (sql, expected) in [
+            (
+                "COPY (SELECT 'a/b' FROM 'in.parquet') TO 'out/'",
+                "COPY (SELECT 'a/b' FROM 'HERE/in.parquet') TO 'HERE/out/'",
+            ),
+            ("CREATE MODEL m FROM 'all-MiniLM-L6-v2'", "CREATE MODEL m FROM 'all-MiniLM-L6-v2'"),
+            ("SELECT * FROM 's3://b/k.csv' JOIN '/x.csv'", "SELECT * FROM 's3://b/k.csv' JOIN '/x.csv'"),
+            ("SELECT * FROM 'it''s/a'", "SELECT * FROM 'HERE/it''s/a'"),
+        ] {
+            assert_eq!(absolute_files(sql).unwrap(), expected.replace("HERE", &here));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong with jobs.
+
+use nightjar_jobs::ScheduleError;
+use nightjar_models::Failure;
+
+use crate::error::StatementError;
+use crate::job_options::{JOB_OPTIONS, PARAMETERS};
+use crate::names::quote_identifier;
+
+/// Why a job can't be, or can't be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The schedule can't be.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// No option of jobs has this name.
+    #[error("unknown job option {option}")]
+    UnknownOption {
+        /// The name as given.
+        option: String,
+        /// The option whose name comes nearest.
+        nearest: Option<&'static str>,
+    },
+    /// One statement gives an option twice.
+    #[error("option {option} is given twice")]
+    RepeatedOption {
+        /// The option.
+        option: &'static str,
+    },
+    /// An option's value is none that it takes.
+    #[error("option {option} cannot be {value}: it takes {takes}")]
+    OptionValue {
+        /// The option.
+        option: &'static str,
+        /// The value as SQL.
+        value: String,
+        /// What it takes, in words.
+        takes: &'static str,
+    },
+    /// A statement of the body can't be planned.
+    #[error("statement {position} of the body can't run: {source}")]
+    Body {
+        /// Its place, from 1.
+        position: usize,
+        /// Why not.
+        #[source]
+        source: Box<StatementError>,
+    },
+    /// A statement that no body may have.
+    #[error("statement {position} of the body is {statement}, which a job can't run")]
+    BodyStatement {
+        /// Its place, from 1.
+        position: usize,
+        /// Its name.
+        statement: &'static str,
+    },
+    /// A parameter that jobs don't have.
+    #[error("there is no parameter :{name}")]
+    UnknownParameter {
+        /// Its name.
+        name: String,
+    },
+    /// Jobs that would wait for each other.
+    #[error("job '{name}' would come after itself: {path}")]
+    Cycle {
+        /// The job.
+        name: String,
+        /// The chain that leads back.
+        path: String,
+    },
+    /// A job that others come after is to go.
+    #[error("job '{name}' can't be dropped: {downstream} comes after it")]
+    HasDownstream {
+        /// The job.
+        name: String,
+        /// The first that comes after it.
+        downstream: String,
+    },
+    /// ALTER JOB without a clause.
+    #[error("ALTER JOB {name} changes nothing")]
+    NothingToChange {
+        /// The job.
+        name: String,
+    },
+    /// A run that has ended can't be cancelled.
+    #[error("run {run} of job '{job}' has ended: it {status}")]
+    RunEnded {
+        /// The run.
+        run: i64,
+        /// The job.
+        job: String,
+        /// How.
+        status: String,
+    },
+    /// What the catalog holds of a job can't be read back.
+    #[error("the catalog holds an unreadable {what} for job '{name}': {reason}")]
+    Unreadable {
+        /// The part.
+        what: &'static str,
+        /// The job.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Failure for JobError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Schedule(_) => "job_schedule",
+            Self::UnknownOption { .. } => "job_option_unknown",
+            Self::RepeatedOption { .. } => "job_option_repeated",
+            Self::OptionValue { .. } => "job_option_value",
+            Self::Body { .. } | Self::BodyStatement { .. } => "job_body",
+            Self::UnknownParameter { .. } => "job_parameter_unknown",
+            Self::Cycle { .. } => "job_cycle",
+            Self::HasDownstream { .. } => "job_has_downstream",
+            Self::NothingToChange { .. } => "job_nothing_to_change",
+            Self::RunEnded { .. } => "job_run_ended",
+            Self::Unreadable { .. } => "job_unreadable",
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            Self::Body { source, .. } => source.retryable(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Schedule(error) => error.hint(),
+            Self::UnknownOption { nearest: Some(nearest), .. } => format!("did you mean {nearest}?"),
+            Self::UnknownOption { .. } => {
+                let names: Vec<_> = JOB_OPTIONS.iter().map(|option| option.name).collect();
+                format!("the options are {}", names.join(", "))
+            }
+            Self::RepeatedOption { option } => format!("keep one of the two values of {option}"),
+            Self::Body { source, .. } => return source.hint(),
+            Self::BodyStatement { .. } => {
+                "AFTER JOB other runs a job when another one has succeeded".to_owned()
+            }
+            Self::UnknownParameter { .. } => {
+                let names: Vec<_> = PARAMETERS.iter().map(|name| format!(":{name}")).collect();
+                format!("the parameters of a run are {}", names.join(", "))
+            }
+            Self::Cycle { .. } => "give one of them a CRON or EVERY schedule".to_owned(),
+            Self::HasDownstream { downstream, .. } => {
+                format!("DROP JOB {} first, or give it another schedule", quote_identifier(downstream))
+            }
+            Self::NothingToChange { name } => {
+                format!("ALTER JOB {} [SCHEDULE …] [WITH (…)] [AS …]", quote_identifier(name))
+            }
+            Self::RunEnded { job, .. } => format!("RUN JOB {} starts another one", quote_identifier(job)),
+            Self::Unreadable { name, .. } => format!("CREATE OR REPLACE JOB {} …", quote_identifier(name)),
+            Self::OptionValue { .. } => return None,
+        })
+    }
+}
