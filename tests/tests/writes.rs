@@ -1,4 +1,4 @@
-//! COPY and INSERT: whole or not at all, whatever happens to those who write.
+//! COPY, INSERT and INSERT OVERWRITE: whole or not at all, whatever happens to those who write.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -315,5 +315,140 @@ fn a_bucket_gets_all_or_nothing() {
         assert_eq!(values(&local, count).await, [["2000", "2000"]]);
         let staged: Vec<_> = objects(&lake).into_iter().filter(|name| !name.starts_with("part-")).collect();
         assert_eq!(staged, ["here.csv", "there.csv"]);
+    });
+}
+
+/// A table with a file for each of `parts` calls of INSERT, in `folder`.
+async fn table_of(session: &Session, folder: &Path, parts: usize) {
+    let columns = "(id BIGINT, text VARCHAR) STORED AS PARQUET";
+    let ddl = format!("CREATE EXTERNAL TABLE t {columns} LOCATION '{}/'", folder.display());
+    session.sql(&ddl).await.unwrap();
+    for part in 0..parts {
+        assert_eq!(values(session, &format!("INSERT INTO t VALUES ({part}, 'old')")).await, [["1"]]);
+    }
+}
+
+/// The files of a folder, without those of its subfolders.
+fn table_files(folder: &Path) -> Vec<String> {
+    names(folder).into_iter().filter(|name| name.starts_with("part-")).collect()
+}
+
+#[test]
+fn a_failed_or_cancelled_overwrite_leaves_the_old_rows() {
+    block_on(async {
+        let (store, texts) = store_with_texts(50, MANY).await;
+        let cluster = Cluster::start(&store, 2).await;
+        let out = store.scratch().join("table");
+        table_of(&store.session(), &out, 3).await;
+        let mut before = table_files(&out);
+        before.sort();
+        for session in [store.session(), cluster.session(&store).await] {
+            let from = texts.display();
+            let failing = format!(
+                "INSERT OVERWRITE t SELECT CAST(CASE WHEN id = 39999 THEN text ELSE '1' END AS BIGINT), text \
+                 FROM '{from}/'"
+            );
+            let error = session.sql(&failing).await.err().unwrap();
+            assert!(error.to_string().contains("the 39999 of"), "{error}");
+            let slow = format!(
+                "INSERT OVERWRITE t SELECT CASE WHEN embed(text, 'tiny')[1] > 0 THEN id ELSE -id END, text FROM '{from}/'"
+            );
+            let given_up = tokio::time::timeout(Duration::from_millis(500), session.sql(&slow)).await;
+            assert!(given_up.is_err(), "the statement was over before it could be given up");
+            // What becomes of the staging is for `what_is_given_up_leaves_nothing`.
+            let mut there = table_files(&out);
+            there.sort();
+            assert_eq!(there, before);
+            let rows = values(&session, "SELECT count(*), sum(id), min(text) FROM t").await;
+            assert_eq!(rows, [["3", "3", "old"]]);
+        }
+    });
+}
+
+#[test]
+fn an_overwrite_that_dies_after_its_journal_is_finished_by_the_next_that_looks() {
+    block_on(async {
+        let store = TestStore::new(51);
+        let out = store.scratch().join("table");
+        table_of(&store.session(), &out, 3).await;
+        let old = names(&out);
+        // What a process leaves that is killed between the first move and all else.
+        let staging = out.join("_nightjar/dead");
+        fs::create_dir_all(staging.join("00000-x")).unwrap();
+        fs::write(staging.join("open"), "").unwrap();
+        let new = ["part-00000-dead.parquet", "part-00001-dead.parquet"];
+        let staged = |name: &str| staging.join("00000-x").join(name);
+        for (index, name) in new.iter().enumerate() {
+            let sql =
+                format!("COPY (SELECT {index} + 100 AS id, 'new' AS text) TO '{}'", staged(name).display());
+            values(&store.session(), &sql).await;
+        }
+        let path = |path: &Path| path.display().to_string().trim_start_matches('/').to_owned();
+        let moves = new.iter().map(|name| format!("{}\t{}\n", path(&staged(name)), path(&out.join(name))));
+        let removals = old.iter().map(|name| format!("{}\t\n", path(&out.join(name))));
+        let journal = moves.chain(removals).collect::<String>();
+        fs::write(staging.join("publish"), journal).unwrap();
+        fs::rename(staged(new[0]), out.join(new[0])).unwrap();
+        let rows = values(&store.session(), "SELECT count(*), min(id), min(text) FROM t").await;
+        assert_eq!(rows, [["2", "100", "new"]]);
+        assert_nothing_new(&out, &new.map(str::to_owned)).await;
+    });
+}
+
+#[test]
+fn an_overwrite_is_killed_at_any_time() {
+    block_on(async {
+        let (store, texts) = store_with_texts(52, 2_000).await;
+        let out = store.scratch().join("table");
+        table_of(&store.session(), &out, 40).await;
+        let overwrite = format!("INSERT OVERWRITE t SELECT id, text FROM '{}/'", texts.display());
+        let before = "SELECT count(*), sum(id) FROM t";
+        let (old, new) = ([["40", "780"]], [["2000", "2001000"]]);
+        let mut seen_old = false;
+        for wait in (0..40).map(|step| Duration::from_millis(step * 15)) {
+            let mut command = std::process::Command::new(nightjar_tests::binary());
+            command.args(["sql", "-c", &overwrite]).env("NIGHTJAR_STORE", store.root());
+            let mut process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+            tokio::time::sleep(wait).await;
+            process.kill().unwrap();
+            process.wait().unwrap();
+            let rows = values(&store.session(), before).await;
+            if rows == new {
+                break;
+            }
+            assert_eq!(rows, old, "after {wait:?}");
+            seen_old = true;
+        }
+        assert!(seen_old, "none was killed before it was done");
+        assert_eq!(values(&store.session(), &overwrite).await, [["2000"]]);
+        assert_eq!(values(&store.session(), before).await, new);
+    });
+}
+
+#[test]
+fn an_overwrite_in_a_bucket_replaces_what_is_there() {
+    block_on(async {
+        let (store, texts) = store_with_texts(53, 400).await;
+        let server = S3Server::start();
+        let lake = server.bucket("lake");
+        let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
+        let open = || store.open_with(server.object_stores()).unwrap();
+        let local = Session::new(open(), session_config().with_target_partitions(2));
+        let remote = cluster.session_on(open()).await;
+        let from = texts.display();
+        for (name, session) in [("here", &local), ("there", &remote)] {
+            let columns = "(id BIGINT, text VARCHAR, half BIGINT) STORED AS PARQUET PARTITIONED BY (half)";
+            let ddl = format!("CREATE EXTERNAL TABLE {name} {columns} LOCATION 's3://lake/{name}/'");
+            session.sql(&ddl).await.unwrap();
+            let rows = format!("SELECT id, text, id % 2 AS half FROM '{from}/'");
+            let sql = format!("INSERT OVERWRITE {name} {rows}");
+            assert_eq!(values(session, &sql).await, [["400"]]);
+            assert_eq!(values(session, &sql).await, [["400"]]);
+            let sql = format!("INSERT OVERWRITE {name} {rows} WHERE id < 10 AND id % 2 = 1");
+            assert_eq!(values(session, &sql).await, [["5"]]);
+            let sums = format!("SELECT half, count(*), sum(id) FROM {name} GROUP BY half ORDER BY half");
+            assert_eq!(values(session, &sums).await, [["0", "200", "40200"], ["1", "5", "25"]]);
+        }
+        assert!(objects(&lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(&lake));
     });
 }

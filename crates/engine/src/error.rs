@@ -75,6 +75,22 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
+    /// A statement has happened, and its files could not all be brought to where they belong.
+    #[error("what was written to '{to}' is not yet all in place: {reason}")]
+    Unfinished {
+        /// The place.
+        to: String,
+        /// Why not.
+        reason: String,
+    },
+    /// INSERT OVERWRITE of a table that can't be replaced.
+    #[error("can't overwrite the table {table}: {reason}")]
+    NotOverwritable {
+        /// The table.
+        table: String,
+        /// Why not.
+        reason: String,
+    },
     /// A write to the schema of system tables.
     #[error("the schema 'nightjar' holds system tables and is read-only")]
     SystemSchema,
@@ -180,6 +196,8 @@ impl Failure for EngineError {
             Self::TableBroken { .. } => "engine.table_broken",
             Self::ViewCycle { .. } => "engine.view_cycle",
             Self::Unwritable { .. } => "engine.unwritable",
+            Self::Unfinished { .. } => "engine.unfinished",
+            Self::NotOverwritable { .. } => "engine.not_overwritable",
             Self::SystemSchema => "engine.system_schema",
             Self::Statement(error) => error.code(),
             Self::Catalog(error) => error.code(),
@@ -220,6 +238,13 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => {
                 Some("nothing of it is there: name another place, or mend this one and run the statement again".to_owned())
             }
+            Self::Unfinished { .. } => {
+                Some("the statement has happened, don't run it again: mend the place, and whoever reads or writes there next finishes it".to_owned())
+            }
+            Self::NotOverwritable { .. } => Some(
+                "what can be replaced is a table of Parquet, CSV or JSON files whose LOCATION is one folder, which ends with '/', or one file"
+                    .to_owned(),
+            ),
             Self::LocationGlob { location } => Some(format!(
                 "name the folder, which ends with '/', or make a view: CREATE VIEW t AS SELECT * FROM '{location}'"
             )),

@@ -18,7 +18,7 @@ use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, Prun
 use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
-use crate::write::WriteInTasks;
+use crate::write::{OverwriteFiles, WriteInTasks};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
 
@@ -72,6 +72,7 @@ pub(crate) fn placed_session_state(
     let mut analyzer = Analyzer::new();
     // First: the other rules need the types that resolving settles.
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
+    analyzer.rules.push(Arc::new(OverwriteFiles));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
     let builder = SessionStateBuilder::new()

@@ -25,7 +25,7 @@ pub(super) enum Kind {
     File,
     /// A folder that is not there yet, on a file system: by one rename.
     NewFolder,
-    /// A folder that may hold files already, or a prefix of a bucket: by a journal and a move of each.
+    /// A folder that may hold files already, or a prefix of a bucket: by a journal of the moves, and of what they replace.
     Folder,
 }
 
@@ -60,6 +60,12 @@ impl Destination {
         let staging = beside.folder(&[STAGING, &id])?;
         Ok(Self { target, kind, staging })
     }
+}
+
+/// Returns the error of a statement that has happened and whose files are not yet where they belong.
+pub(super) fn unfinished(place: &Location, reason: &str) -> DataFusionError {
+    let (to, reason) = (place.to_string(), reason.to_owned());
+    DataFusionError::External(Box::new(EngineError::Unfinished { to, reason }))
 }
 
 /// Returns the error of a place that can't be written.

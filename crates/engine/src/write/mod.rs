@@ -10,12 +10,16 @@
 //! [`WriteInTasks`] puts the two operators where DataFusion would write from one task. Each task writes into a folder of
 //! its own inside the statement's [`Staging`] and tells what it wrote; [`PublishExec`] moves what was told, and nothing else,
 //! to where it belongs. A task that runs twice leaves its first files behind in the staging, which ends with the statement.
+//! For INSERT OVERWRITE, [`OverwriteFiles`] has the same two operators planned, and what the new files replace goes with the moves.
 
 mod codec;
 mod destination;
+mod journal;
 mod location;
+mod overwrite;
 mod publish;
 mod publish_exec;
+mod replaced;
 mod rule;
 mod sink;
 mod staged;
@@ -23,6 +27,7 @@ mod staging;
 mod write_files_exec;
 
 pub(crate) use codec::{TAG, decode, encode};
+pub use overwrite::OverwriteFiles;
 pub(crate) use publish::settle;
 pub use publish_exec::PublishExec;
 pub use rule::WriteInTasks;

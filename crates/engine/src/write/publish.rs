@@ -9,44 +9,36 @@ use nightjar_functions::readable;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::destination::{Destination, Kind, unwritable};
+use super::destination::{Destination, Kind, unfinished, unwritable};
+use super::journal::{JOURNAL, Journal, Move};
 use super::location::Location;
+use super::replaced::Replaced;
 use super::staged::StagedFile;
 use super::staging::{STAGING, Staging, remove};
-
-/// The file in a staging that says what goes where. Once it is written the statement has happened: whoever finds it
-/// finishes the moves.
-pub(super) const JOURNAL: &str = "publish";
-
-/// What stands between the two paths of a move, and after them: no path has line breaks, they are encoded.
-const TO: char = '\t';
-
-/// A file's way from the staging to its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Move {
-    from: Path,
-    to: Path,
-}
 
 /// Moves a statement's files to where they belong, in the order of their partitions.
 ///
 /// One file, and a new folder of a file system, appear at once. Into a folder that is there, and into a bucket, files are
-/// moved one by one, after a journal of the moves was written: a process that dies between two moves is taken over by the
-/// next that reads or writes there ([`settle`]).
+/// moved one by one, after a journal of the moves was written, and then the files that they replace are removed: a process
+/// that dies in between is taken over by the next that reads or writes there ([`settle`]).
 pub(super) async fn publish(
     staging: &Staging,
     destination: &Destination,
+    replaced: Option<&Replaced>,
     mut files: Vec<StagedFile>,
 ) -> Result<()> {
     files.sort_by_key(|file| file.partition);
     sync(staging.place(), &files)?;
     let target = &destination.target;
-    let moved = match destination.kind {
-        Kind::File => to_file(staging, target, &files).await,
+    let failed = |error: DataFusionError| unwritable(target, &readable(&error));
+    match destination.kind {
+        Kind::File => to_file(staging, target, &files).await.map_err(failed),
         Kind::NewFolder if to_new_folder(staging, target, &files)? => Ok(()),
-        Kind::NewFolder | Kind::Folder => to_folder(staging, target, &files).await,
-    };
-    moved.map_err(|error| unwritable(target, &readable(&error)))
+        Kind::NewFolder | Kind::Folder => {
+            let journal = journal(staging, target, replaced, &files).await.map_err(failed)?;
+            to_folder(staging, target, &journal).await
+        }
+    }
 }
 
 /// Returns the name under which a file is published.
@@ -117,22 +109,64 @@ fn to_new_folder(staging: &Staging, target: &Location, files: &[StagedFile]) -> 
     Ok(false)
 }
 
-async fn to_folder(staging: &Staging, target: &Location, files: &[StagedFile]) -> Result<()> {
+/// Returns what a statement does to a folder that may have files.
+async fn journal(
+    staging: &Staging,
+    target: &Location,
+    replaced: Option<&Replaced>,
+    files: &[StagedFile],
+) -> Result<Journal> {
     let moves = moves(staging.place(), target.path(), files)?;
+    let Some(replaced) = replaced else { return Ok(Journal { moves, removals: Vec::new() }) };
+    // What others have published by now is replaced too.
+    settle_in(staging.store(), target).await?;
+    let new: Vec<_> = moves.iter().map(|place| place.to.clone()).collect();
+    let removals = replaced.files(staging.store(), &new).await?;
+    Ok(Journal { moves, removals })
+}
+
+async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> Result<()> {
+    let failed = |error: DataFusionError| unwritable(target, &readable(&error));
     let store = staging.store();
-    if let [only] = &moves[..] {
-        store.rename(&only.from, &only.to).await?;
-        return sync_folder(target);
+    if journal.is_empty() {
+        return Ok(());
+    }
+    if let ([only], []) = (&journal.moves[..], &journal.removals[..]) {
+        let moved = store.rename(&only.from, &only.to).await;
+        moved.map_err(|error| failed(error.into()))?;
+        return sync_folder(target).map_err(failed);
     }
     let id = staging.place().path().filename().unwrap_or_default();
-    let journal_folder = target.folder(&[STAGING, id])?;
-    let journal = journal_folder.file(JOURNAL)?;
-    store.put(journal.path(), write(&moves).into()).await?;
-    carry_out(store, &moves).await?;
-    sync_folder(target)?;
-    store.delete(journal.path()).await?;
-    remove(store, &journal_folder).await;
+    let folder = target.folder(&[STAGING, id])?;
+    let place = folder.file(JOURNAL)?;
+    // Before it is written: whoever gives up meanwhile can't know whether it was.
+    staging.set_journaled(true);
+    if let Err(error) = keep_journal(store, &place, journal).await {
+        staging.set_journaled(false);
+        return Err(failed(error));
+    }
+    match journal.carry_out(store, target).await {
+        // Who has looked there meanwhile has carried it out, and others may have gone on from there.
+        Err(_) if is_gone(store, place.path()).await => {}
+        done => done.map_err(|error| unfinished(target, &readable(&error)))?,
+    }
+    let _ = store.delete(place.path()).await;
+    remove(store, &folder).await;
     Ok(())
+}
+
+/// Writes a journal so that a power cut does not take it back.
+async fn keep_journal(store: &Arc<dyn ObjectStore>, place: &Location, journal: &Journal) -> Result<()> {
+    store.put(place.path(), journal.write().into()).await?;
+    if let Some(path) = place.local() {
+        std::fs::File::open(path)?.sync_all()?;
+        sync_folder(&place.folder(&[])?)?;
+    }
+    Ok(())
+}
+
+async fn is_gone(store: &Arc<dyn ObjectStore>, path: &Path) -> bool {
+    matches!(store.head(path).await, Err(object_store::Error::NotFound { .. }))
 }
 
 /// Finishes what statements that died in the middle of publishing into a folder have left.
@@ -145,7 +179,11 @@ pub(crate) async fn settle(runtime: &RuntimeEnv, folder: &ListingTableUrl) -> Re
     else {
         return Ok(());
     };
-    let (store, all) = (&store, folder.folder(&[STAGING])?);
+    settle_in(&store, &folder).await
+}
+
+async fn settle_in(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<()> {
+    let all = folder.folder(&[STAGING])?;
     if all.local().is_some_and(|path| !path.exists()) {
         return Ok(());
     }
@@ -156,37 +194,15 @@ pub(crate) async fn settle(runtime: &RuntimeEnv, folder: &ListingTableUrl) -> Re
         let journal = place.file(JOURNAL)?;
         let Ok(found) = store.get(journal.path()).await else { continue };
         let bytes = found.bytes().await?;
-        carry_out(store, &read(&bytes)?).await.map_err(|error| unwritable(&folder, &readable(&error)))?;
+        match Journal::read(&bytes)?.carry_out(store, folder).await {
+            // Who wrote it has carried it out meanwhile.
+            Err(_) if is_gone(store, journal.path()).await => continue,
+            done => done.map_err(|error| unwritable(folder, &readable(&error)))?,
+        }
         let _ = store.delete(journal.path()).await;
         remove(store, &place).await;
     }
     Ok(())
-}
-
-/// Makes moves, those that have been made before left out.
-async fn carry_out(store: &Arc<dyn ObjectStore>, moves: &[Move]) -> Result<()> {
-    for Move { from, to } in moves {
-        match store.rename(from, to).await {
-            // Somebody else has settled it.
-            Err(object_store::Error::NotFound { .. }) if store.head(to).await.is_ok() => {}
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
-fn write(moves: &[Move]) -> Vec<u8> {
-    moves.iter().map(|Move { from, to }| format!("{from}{TO}{to}\n")).collect::<String>().into_bytes()
-}
-
-fn read(journal: &[u8]) -> Result<Vec<Move>> {
-    let broken = || DataFusionError::Execution("a journal of files to publish is damaged".to_owned());
-    let text = std::str::from_utf8(journal).map_err(|_| broken())?;
-    let entry = |line: &str| {
-        let (from, to) = line.split_once(TO)?;
-        Some(Move { from: Path::parse(from).ok()?, to: Path::parse(to).ok()? })
-    };
-    text.lines().map(|line| entry(line).ok_or_else(broken)).collect()
 }
 
 /// Has the disk keep what was written, before it is named: after a power cut a name must not lead to nothing.
@@ -263,7 +279,7 @@ mod tests {
             let (staging, files) = place
                 .staged(&at, &[(1, "1-x/b.parquet"), (0, "0-y/k=a b/a.csv.gz"), (2, "2-z/c.parquet")])
                 .await;
-            publish(&staging, &destination(&target, kind, &at), files).await.unwrap();
+            publish(&staging, &destination(&target, kind, &at), None, files).await.unwrap();
             staging.end().await;
         }
         assert_eq!(place.names(""), ["out"]);
@@ -281,12 +297,15 @@ mod tests {
         let at = target.folder(&[STAGING, "1"]).unwrap();
         let (staging, files) = place.staged(&at, &[(0, "0-x/a.json"), (1, "1-x/b.json")]).await;
         // It dies between its two moves.
+        let old = target.file("old.json").unwrap();
+        fs::write(old.local().unwrap(), "old").unwrap();
         let moves = moves(&at, target.path(), &files).unwrap();
+        let journal = Journal { moves, removals: vec![old.path().clone()] };
         let store = Arc::clone(staging.store());
-        store.put(at.file(JOURNAL).unwrap().path(), write(&moves).into()).await.unwrap();
-        carry_out(&store, &moves[..1]).await.unwrap();
+        store.put(at.file(JOURNAL).unwrap().path(), journal.write().into()).await.unwrap();
+        store.rename(&journal.moves[0].from, &journal.moves[0].to).await.unwrap();
         std::mem::forget(staging);
-        assert_eq!(place.names("out"), [STAGING, "part-00000"]);
+        assert_eq!(place.names("out"), [STAGING, "old.json", "part-00000"]);
         settle(&place.runtime, &target.listing().unwrap()).await.unwrap();
         assert_eq!(place.names("out"), ["part-00000", "part-00001"]);
         settle(&place.runtime, &target.listing().unwrap()).await.unwrap();
@@ -299,17 +318,9 @@ mod tests {
         fs::write(target.local().unwrap(), "old").unwrap();
         let at = place.root.folder(&[STAGING, "1"]).unwrap();
         let (staging, files) = place.staged(&at, &[(0, "0-x/new.csv")]).await;
-        publish(&staging, &destination(&target, Kind::File, &at), files).await.unwrap();
+        publish(&staging, &destination(&target, Kind::File, &at), None, files).await.unwrap();
         staging.end().await;
         assert_eq!(fs::read_to_string(target.local().unwrap()).unwrap(), "0-x/new.csv");
         assert_eq!(place.names(""), ["out.csv"]);
-    }
-
-    #[test]
-    fn journals_read_back() {
-        let moves = [Move { from: Path::from("a/b=1 2/c"), to: Path::from("d") }];
-        assert_eq!(read(&write(&moves)).unwrap(), moves);
-        assert!(read(b"half a line").is_err());
-        assert!(read(&[0xff]).is_err());
     }
 }

@@ -21,6 +21,7 @@ use nightjar_functions::readable;
 
 use super::destination::{Destination, Kind, unwritable};
 use super::publish::{publish, settle};
+use super::replaced::Replaced;
 use super::sink::FileWriter;
 use super::staged::{StagedFile, hear};
 use super::staging::Staging;
@@ -28,14 +29,16 @@ use super::staging::Staging;
 /// Runs the tasks that write, and moves their files to where they belong once all have written. Returns how many rows.
 ///
 /// A statement that fails, or whose stream is dropped, leaves nothing. One without rows leaves a file that has the columns,
-/// unless it adds to a table.
+/// unless it adds to a table or replaces partitions of one.
 #[derive(Debug, Clone)]
 pub struct PublishExec {
     input: Arc<dyn ExecutionPlan>,
     writer: FileWriter,
     destination: Destination,
-    /// Whether the files are added to a table's.
+    /// Whether the files are a table's.
     insert: bool,
+    /// The files of the table that go when the new ones come.
+    replaced: Option<Replaced>,
     properties: Arc<PlanProperties>,
 }
 
@@ -45,6 +48,7 @@ impl PublishExec {
         writer: FileWriter,
         destination: Destination,
         insert: bool,
+        replaced: Option<Replaced>,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(count_schema()),
@@ -52,7 +56,7 @@ impl PublishExec {
             EmissionType::Final,
             input.boundedness(),
         );
-        Self { input, writer, destination, insert, properties: Arc::new(properties) }
+        Self { input, writer, destination, insert, replaced, properties: Arc::new(properties) }
     }
 }
 
@@ -63,7 +67,12 @@ fn count_schema() -> SchemaRef {
 
 impl DisplayAs for PublishExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublishExec: to={}", self.destination.target)
+        write!(f, "PublishExec: to={}", self.destination.target)?;
+        match &self.replaced {
+            Some(replaced) if replaced.partitions.is_empty() => write!(f, ", replaces=all"),
+            Some(_) => write!(f, ", replaces=partitions"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,7 +102,9 @@ impl ExecutionPlan for PublishExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => {
-                Ok(Arc::new(Self::new(input, self.writer.clone(), self.destination.clone(), self.insert)))
+                let (writer, destination) = (self.writer.clone(), self.destination.clone());
+                let replaced = self.replaced.clone();
+                Ok(Arc::new(Self::new(input, writer, destination, self.insert, replaced)))
             }
             _ => Err(DataFusionError::Internal("PublishExec has one child".to_owned())),
         }
@@ -131,11 +142,11 @@ impl PublishExec {
             rows += hear(&batch?, &mut files)?;
         }
         drop(told);
-        if files.is_empty() && !self.insert {
+        if files.is_empty() && (!self.insert || self.replaced.is_some()) {
             files.extend(self.write_none(&context).await?);
         }
         if !files.is_empty() {
-            publish(&staging, destination, files).await?;
+            publish(&staging, destination, self.replaced.as_ref(), files).await?;
         }
         staging.end().await;
         let count = UInt64Array::from(vec![rows]);

@@ -13,6 +13,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 
 use super::destination::{Destination, Kind};
 use super::publish_exec::PublishExec;
+use super::replaced::Replaced;
 use super::sink::FileWriter;
 use super::write_files_exec::{Shape, WriteFilesExec};
 
@@ -30,7 +31,7 @@ impl PhysicalOptimizerRule for WriteInTasks {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let planned = plan.transform_down(|node| match node.downcast_ref::<DataSinkExec>() {
             Some(sink) => match FileWriter::of(sink) {
-                Some(writer) => Ok(Transformed::yes(write(sink, writer)?)),
+                Some(writer) => Ok(Transformed::yes(write(sink, writer, None)?)),
                 None => Ok(Transformed::no(node)),
             },
             None => Ok(Transformed::no(node)),
@@ -43,7 +44,12 @@ impl PhysicalOptimizerRule for WriteInTasks {
     }
 }
 
-fn write(sink: &DataSinkExec, writer: FileWriter) -> Result<Arc<dyn ExecutionPlan>> {
+/// Returns the operators that write where `sink` would. `replaced` are the files that go when the new ones come.
+pub(super) fn write(
+    sink: &DataSinkExec,
+    writer: FileWriter,
+    replaced: Option<Replaced>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let config = writer.config()?;
     let destination = Destination::of(config)?;
     // COPY's writers were made for one URL, INSERT's for a table.
@@ -55,7 +61,7 @@ fn write(sink: &DataSinkExec, writer: FileWriter) -> Result<Arc<dyn ExecutionPla
         Kind::Folder | Kind::NewFolder => Shape::Folder,
     };
     let files = WriteFilesExec::new(input, writer.clone(), destination.staging.clone(), shape);
-    Ok(Arc::new(PublishExec::new(Arc::new(files), writer, destination, insert)))
+    Ok(Arc::new(PublishExec::new(Arc::new(files), writer, destination, insert, replaced)))
 }
 
 /// Returns whether rows come in an order that was asked for: it would be lost between the files of several partitions.

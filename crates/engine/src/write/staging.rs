@@ -1,6 +1,7 @@
 //! The folder that a statement's files lie in until they are published.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use datafusion::common::runtime::SpawnedTask;
@@ -25,12 +26,14 @@ const HEARTBEAT: Duration = Duration::from_secs(600);
 /// A staging whose statement has not been heard of for so long is removed by the next one.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A statement's staging, held open. Dropping it removes all that is in it.
+/// A statement's staging, held open. Dropping it removes all that is in it, unless a journal says where it goes.
 #[derive(Debug)]
 pub(super) struct Staging {
     place: Location,
     store: Arc<dyn ObjectStore>,
     ended: bool,
+    /// Set while the staging must outlive the statement: others carry out its journal.
+    journaled: AtomicBool,
     _heartbeat: SpawnedTask<()>,
 }
 
@@ -49,7 +52,13 @@ impl Staging {
                 let _ = beats.put(&marker, PutPayload::new()).await;
             }
         });
-        Ok(Self { place: place.clone(), store, ended: false, _heartbeat: heartbeat })
+        Ok(Self {
+            place: place.clone(),
+            store,
+            ended: false,
+            journaled: AtomicBool::new(false),
+            _heartbeat: heartbeat,
+        })
     }
 
     /// Where it is.
@@ -62,6 +71,12 @@ impl Staging {
         &self.store
     }
 
+    /// Says whether there may be a journal: then what is staged is what the statement has done, and dropping the staging
+    /// leaves it for who looks there next.
+    pub(super) fn set_journaled(&self, journaled: bool) {
+        self.journaled.store(journaled, Ordering::SeqCst);
+    }
+
     /// Removes the staging, once what was in it has gone where it belongs.
     pub(super) async fn end(mut self) {
         self.ended = true;
@@ -71,7 +86,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if self.ended {
+        if self.ended || self.journaled.load(Ordering::SeqCst) {
             return;
         }
         if let Some(path) = self.place.local() {
@@ -135,7 +150,7 @@ async fn is_dead(store: &dyn ObjectStore, place: &Location) -> bool {
     match store.head(marker.path()).await {
         Ok(marker) => {
             let age = (unix_seconds() - marker.last_modified.timestamp()).max(0);
-            age > STALE_AFTER.as_secs() as i64
+            age > STALE_AFTER.as_secs() as i64 && !is_publishing(store, place).await
         }
         // Its statement is done, and has left something behind.
         Err(object_store::Error::NotFound { .. }) => !is_publishing(store, place).await,
@@ -145,7 +160,7 @@ async fn is_dead(store: &dyn ObjectStore, place: &Location) -> bool {
 
 /// Returns whether a staging's files are on their way: what is left of it then is not to be lost.
 async fn is_publishing(store: &dyn ObjectStore, place: &Location) -> bool {
-    match place.file(super::publish::JOURNAL) {
+    match place.file(super::journal::JOURNAL) {
         Ok(journal) => !matches!(store.head(journal.path()).await, Err(object_store::Error::NotFound { .. })),
         Err(_) => true,
     }
