@@ -191,7 +191,7 @@ fn a_full_disk_is_told_and_publishes_nothing() {
     let program = inner.get_program().to_owned();
     let mut shell = std::process::Command::new("sh");
     // The signal is ignored so that the write fails instead of ending the process.
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 256 || exit 77; exec \"$@\"", "sh"]);
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 2048 || exit 77; exec \"$@\"", "sh"]);
     shell.arg(program).args(inner.get_args()).env("NIGHTJAR_TEST", folder.path());
     let output = match shell.output() {
         Ok(output) if output.status.code() != Some(77) => output,

@@ -135,5 +135,5 @@ fn a_schedule_that_begins_within_a_second_keeps_to_the_wall_clock() {
     let seconds = Schedule::Every("1 second".parse().unwrap());
     let times = seconds.times(begun, until, 10);
     assert_eq!(times, ["08:55:11", "08:55:12", "08:55:13"].map(|time| at(&format!("2026-11-29T{time}Z"))));
-    assert_eq!(cron("* * * * *", "UTC").times(begun, until, 10), []);
+    assert!(cron("* * * * *", "UTC").times(begun, until, 10).is_empty());
 }

@@ -10,10 +10,10 @@ use nightjar_jobs::Schedule;
 
 use crate::StatementContext;
 use crate::context::done;
-use crate::create_job::{body_json, body_texts, check_upstream, upstream, write_body};
+use crate::create_job::{body_json, check_upstream, upstream, write_body};
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
-use crate::job_body::{Places, check_body, parse_body};
+use crate::job_body::{absolute_body, check_body, parse_body};
 use crate::job_error::JobError;
 use crate::job_ledger::{job_of, now, record_job};
 use crate::job_options::{JobOptions, options_of_text, options_text};
@@ -43,7 +43,7 @@ pub struct AlterJob {
     pub schedule: Option<Schedule>,
     /// The options that change.
     pub options: Vec<(String, Value)>,
-    /// The statements of its new body, as they print; none for the old one.
+    /// The statements of its new body, as written; none for the old one.
     pub body: Vec<String>,
 }
 
@@ -53,10 +53,6 @@ impl AlterJob {
     /// # Errors
     /// At the first token that does not fit; a schedule or an option that can't be.
     pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
-        Ok(Self::parse_with_places(parser)?.0)
-    }
-
-    fn parse_with_places(parser: &mut DFParser<'_>) -> Result<(Self, Places)> {
         let head = &mut parser.parser;
         expect(head, &["ALTER", "JOB"])?;
         let name = parse_identifier(head, "a job's name")?;
@@ -66,15 +62,12 @@ impl AlterJob {
         };
         let options = accept_with(head)?;
         JobOptions::read(&options)?;
-        let (body, places) = match accept(head, &["AS"]) {
-            true => parse_body(parser)?,
-            false => (Vec::new(), Vec::new()),
-        };
+        let body = if accept(head, &["AS"]) { parse_body(parser)? } else { Vec::new() };
         expect_end(&parser.parser, &["SCHEDULE", "WITH", "AS"])?;
         if schedule.is_none() && options.is_empty() && body.is_empty() {
             return Err(JobError::NothingToChange { name }.into());
         }
-        Ok((Self { name, schedule, options, body }, places))
+        Ok(Self { name, schedule, options, body })
     }
 }
 
@@ -100,7 +93,7 @@ impl Statement for AlterJob {
         catalog.read_jobs(|ledger| ledger.job(&self.name))?;
         let body = match self.body.is_empty() {
             true => None,
-            false => Some(body_texts(&context.sql, |parser| Ok(Self::parse_with_places(parser)?.1))?),
+            false => Some(absolute_body(&self.body)?),
         };
         if let Some(body) = &body {
             check_body(context, body).await?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
-use datafusion::sql::parser::{DFParser, DFParserBuilder};
+use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::Value;
 use nightjar_catalog::{CatalogError, JobLedger, JobRecord};
 use nightjar_jobs::{Job, Schedule, Status};
@@ -13,7 +13,7 @@ use crate::StatementContext;
 use crate::context::done;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
-use crate::job_body::{Places, check_body, parse_body, texts};
+use crate::job_body::{absolute_body, check_body, parse_body};
 use crate::job_error::JobError;
 use crate::job_ledger::{job_of, now, record_job};
 use crate::job_options::{JobOptions, options_text};
@@ -55,7 +55,7 @@ pub struct CreateJob {
     pub schedule: Schedule,
     /// The options given.
     pub options: Vec<(String, Value)>,
-    /// The statements, as they print.
+    /// The statements, as written.
     pub body: Vec<String>,
 }
 
@@ -65,10 +65,6 @@ impl CreateJob {
     /// # Errors
     /// At the first token that does not fit; a schedule or an option that can't be.
     pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
-        Ok(Self::parse_with_places(parser)?.0)
-    }
-
-    fn parse_with_places(parser: &mut DFParser<'_>) -> Result<(Self, Places)> {
         let head = &mut parser.parser;
         expect(head, &["CREATE"])?;
         let or_replace = accept(head, &["OR", "REPLACE"]);
@@ -80,20 +76,10 @@ impl CreateJob {
         let options = accept_with(head)?;
         JobOptions::read(&options)?;
         expect(head, &["AS"])?;
-        let (body, places) = parse_body(parser)?;
+        let body = parse_body(parser)?;
         expect_end(&parser.parser, &[])?;
-        Ok((Self { or_replace, if_not_exists, name, schedule, options, body }, places))
+        Ok(Self { or_replace, if_not_exists, name, schedule, options, body })
     }
-}
-
-/// Returns the body's statements as they stand in the text of a statement, by the parser that read it.
-pub(crate) fn body_texts(
-    sql: &str,
-    parse: impl FnOnce(&mut DFParser<'_>) -> Result<Places>,
-) -> Result<Vec<String>> {
-    let mut parser = DFParserBuilder::new(sql).build()?;
-    let places = parse(&mut parser)?;
-    texts(sql, &places)
 }
 
 /// Writes `AS` and the body.
@@ -158,7 +144,7 @@ impl Statement for CreateJob {
             context.watch.note(&format!("there is a job {} already; nothing was done", self.name));
             return done(context);
         }
-        let body = body_texts(&context.sql, |parser| Ok(Self::parse_with_places(parser)?.1))?;
+        let body = absolute_body(&self.body)?;
         check_body(context, &body).await?;
         catalog.change_jobs::<_, StatementError>(|ledger| {
             check_upstream(ledger, &self.name, &self.schedule)?;

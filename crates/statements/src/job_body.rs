@@ -5,7 +5,7 @@ use std::path::{Path, absolute};
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
@@ -13,13 +13,10 @@ use crate::grammar::{accept, at, ends_at, unexpected};
 use crate::job_error::JobError;
 use crate::job_options::PARAMETERS;
 use crate::names::quote_literal;
-use crate::parse::{Parsed, line_starts, offset, parse_statement, parse_statements};
+use crate::parse::{Parsed, parse_statement, parse_statements};
 
 /// The words behind which a text in quotes is a file.
 const BEFORE_FILES: &[&str] = &["FROM", "JOIN", "TO", "LOCATION", "ON", "INTO"];
-
-/// Where the statements of a body begin and end in the text that was parsed.
-pub(crate) type Places = Vec<(Location, Location)>;
 
 /// What fills the parameters of a run's statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,29 +29,28 @@ pub struct RunParameters {
     pub run_id: i64,
 }
 
-/// Reads what follows AS: returns the statements as they print, and their places.
-pub(crate) fn parse_body(parser: &mut DFParser<'_>) -> Result<(Vec<String>, Places)> {
-    let (mut statements, mut places) = (Vec::new(), Vec::new());
+/// Reads what follows AS: the statements as they are written.
+pub(crate) fn parse_body(parser: &mut DFParser<'_>) -> Result<Vec<String>> {
+    let mut statements = Vec::new();
     let several = accept(&mut parser.parser, &["BEGIN"]);
     loop {
         if several {
             while parser.parser.consume_token(&Token::SemiColon) {}
             if !statements.is_empty() && accept(&mut parser.parser, &["END"]) {
-                return Ok((statements, places));
+                return Ok(statements);
             }
         }
         if ends_at(&parser.parser, 0) || at(&parser.parser, &["END"]) {
             return Err(unexpected(&parser.parser, &["a statement"]));
         }
-        let start = parser.parser.peek_token().span.start;
-        let parsed = parse_statement(parser)?;
-        places.push((start, parser.parser.get_current_token().span.end));
-        statements.push(match parsed {
-            Parsed::Nightjar(ours) => ours.to_string(),
-            Parsed::Sql(sql) => sql.to_string(),
-        });
+        let start = parser.parser.index();
+        parse_statement(parser)?;
+        // Not printed from the syntax tree: DataFusion's prints some statements to text that does not parse.
+        let tokens =
+            (start..parser.parser.index()).map(|index| token_text(&parser.parser.token_at(index).token));
+        statements.push(tokens.collect::<String>().trim().to_owned());
         if !several {
-            return Ok((statements, places));
+            return Ok(statements);
         }
         if !ends_at(&parser.parser, 0) || parser.parser.peek_token().token == Token::EOF {
             return Err(unexpected(&parser.parser, &["a semicolon behind each statement, and END"]));
@@ -62,13 +58,20 @@ pub(crate) fn parse_body(parser: &mut DFParser<'_>) -> Result<(Vec<String>, Plac
     }
 }
 
-/// Returns the texts at these places, with relative files made absolute: the daemon works in another folder.
-pub(crate) fn texts(sql: &str, places: &Places) -> Result<Vec<String>> {
-    let lines = line_starts(sql);
-    let text = |(start, end): &(Location, Location)| {
-        sql.get(offset(sql, &lines, *start)..offset(sql, &lines, *end)).unwrap_or_default().trim().to_owned()
-    };
-    places.iter().map(text).map(|text| absolute_files(&text)).collect()
+/// A token as SQL; sqlparser prints quotes inside texts and names as they are.
+fn token_text(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) => quote_literal(text),
+        Token::Word(word) if word.quote_style == Some('"') => {
+            format!("\"{}\"", word.value.replace('"', "\"\""))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Returns a body with its relative files made absolute: the daemon works in another folder.
+pub(crate) fn absolute_body(body: &[String]) -> Result<Vec<String>> {
+    body.iter().map(|sql| absolute_files(sql)).collect()
 }
 
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {

@@ -137,12 +137,12 @@ fn refuse_mistyped_show(statement: &DataFusionStatement, head: &[String], start:
 }
 
 /// The byte at which each line begins, as the tokenizer counts lines.
-pub(crate) fn line_starts(sql: &str) -> Vec<usize> {
+fn line_starts(sql: &str) -> Vec<usize> {
     std::iter::once(0).chain(sql.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// The byte of a place given by line and column, both from 1, columns in characters.
-pub(crate) fn offset(sql: &str, lines: &[usize], place: Location) -> usize {
+fn offset(sql: &str, lines: &[usize], place: Location) -> usize {
     let index = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
     let Some(start) = lines.get(index(place.line)) else {
         return sql.len();
