@@ -26,6 +26,10 @@ const HEARTBEAT: Duration = Duration::from_secs(600);
 /// A staging whose statement has not been heard of for so long is removed by the next one.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// When it is looked once more whether a statement that was given up has written since.
+const LATE_WRITES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(3)];
+
 /// A statement's staging, held open. Dropping it removes all that is in it, unless a journal says where it goes.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -90,7 +94,17 @@ impl Drop for Staging {
             return;
         }
         if let Some(path) = self.place.local() {
-            return remove_local(&path);
+            remove_local(&path);
+            // A write that a thread had begun goes on although its task is gone, and makes its folder anew.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move {
+                    for pause in LATE_WRITES {
+                        tokio::time::sleep(pause).await;
+                        remove_local(&path);
+                    }
+                });
+            }
+            return;
         }
         let (store, place) = (Arc::clone(&self.store), self.place.clone());
         // Without a runtime the process ends: the next statement sweeps.
