@@ -42,6 +42,7 @@ mod catalog;
 mod error;
 mod ids;
 mod manifest;
+mod materialized_views;
 mod metrics;
 mod models;
 mod object_stores;
@@ -54,6 +55,7 @@ mod sources;
 mod staging;
 mod store;
 mod tables;
+mod view_folder;
 mod working_folder;
 
 pub use artifacts::{Artifact, Artifacts};
@@ -62,6 +64,7 @@ pub use catalog::Catalog;
 pub use error::{CatalogError, Result, SourceAttempt};
 pub use ids::{Digest, DigestOfParts, ModelName, ModelReference, RunId, VersionNumber};
 pub use manifest::{Manifest, ManifestFile};
+pub use materialized_views::{MaterializedView, OnModelChange, SourceFile, ViewFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
 pub use object_stores::{
@@ -77,3 +80,4 @@ pub use sources::{
 pub use staging::Staging;
 pub use store::{Store, StoreFiles};
 pub use tables::{OnTableConflict, TableDefinition, TableKind};
+pub use view_folder::ViewFolder;
