@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
-    alter_model, create_model, describe_model, discard_training, drop_model, evaluate_model,
-    explain_create_model, resume_training, show_executors, show_models, show_training, show_versions,
+    alter_model, create_materialized_view, create_model, describe_model, discard_training,
+    drop_materialized_view, drop_model, evaluate_model, explain_create_model, refresh_materialized_view,
+    resume_training, show_executors, show_materialized_views, show_models, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -25,6 +26,10 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &show_training::KIND,
     &evaluate_model::KIND,
     &show_executors::KIND,
+    &create_materialized_view::KIND,
+    &refresh_materialized_view::KIND,
+    &drop_materialized_view::KIND,
+    &show_materialized_views::KIND,
 ];
 
 /// The words of our statements for completion: the keywords in capitals, then the options in small letters.
