@@ -201,7 +201,7 @@ fn any_name_will_do() {
     block_on(async {
         let store = TestStore::with_tiny(68).await;
         let session = store.session();
-        let folder = store.scratch().join("a b%20c#d?e'f é");
+        let folder = store.scratch().join("a b%20c#de'f é");
         fs::create_dir(&folder).unwrap();
         let quoted = folder.display().to_string().replace('\'', "''");
         let names = ["x y.parquet", "50%25.parquet", "[a]*.parquet", "#?;.parquet", "ü'.parquet"];
@@ -212,14 +212,11 @@ fn any_name_will_do() {
         }
         let name = "\"../it's \"\"A\"\" view; DROP\"";
         session
-            .sql(&format!(
-                "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{}/'",
-                store.scratch().display()
-            ))
+            .sql(&format!("CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '{quoted}/'"))
             .await
             .unwrap();
         let sql = format!("CREATE MATERIALIZED VIEW {name} AS SELECT id, text AS \"a b\" FROM t");
-        assert_eq!(values(&session, &sql).await.concat()[2..], ["5", "0", "0", "10"], "{quoted}");
+        assert_eq!(values(&session, &sql).await.concat()[2..], ["5", "0", "0", "10"]);
         let refreshed = values(&session, &format!("REFRESH MATERIALIZED VIEW {name}")).await.concat();
         assert_eq!(refreshed, ["nothing", "NULL", "0", "0", "5", "0"]);
         let rows = format!("SELECT count(DISTINCT id), count(\"a b\") FROM {name}");

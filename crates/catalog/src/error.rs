@@ -97,9 +97,13 @@ pub enum CatalogError {
     ViewUnknown { name: String, nearest: Option<String> },
     #[error("the materialized view '{name}' is being refreshed by another session or process")]
     ViewBusy { name: String },
-    #[error("the materialized view '{name}' was refreshed or replaced by another session while this one was at it")]
+    #[error(
+        "the materialized view '{name}' was refreshed or replaced by another session while this one was at it"
+    )]
     ViewChanged { name: String },
-    #[error("the materialized view '{name}' can't be kept in a bucket: its rows are files of a store in a folder")]
+    #[error(
+        "the materialized view '{name}' can't be kept in a bucket: its rows are files of a store in a folder"
+    )]
     ViewsInBucket { name: String },
     #[error("there is no training run {run}")]
     RunUnknown { run: RunId },
@@ -253,7 +257,12 @@ impl Failure for CatalogError {
     fn retryable(&self) -> bool {
         use CatalogError::*;
         match self {
-            CatalogBusy { .. } | RunBusy { .. } | ViewBusy { .. } | ViewChanged { .. } | HubUnreachable { .. } | PipTimeout { .. } => true,
+            CatalogBusy { .. }
+            | RunBusy { .. }
+            | ViewBusy { .. }
+            | ViewChanged { .. }
+            | HubUnreachable { .. }
+            | PipTimeout { .. } => true,
             HubRequest { retryable, .. } => *retryable,
             PullFailed { tried, .. } => tried.iter().any(|attempt| attempt.error.retryable()),
             ObjectStore(error) => error.retryable(),

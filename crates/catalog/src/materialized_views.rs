@@ -145,7 +145,8 @@ impl Catalog {
     pub fn commit_refresh(&self, view: &MaterializedView) -> Result<()> {
         self.write("refresh a materialized view", |transaction| {
             let current = read(transaction, &view.name)?;
-            let same = |old: &MaterializedView| (&old.folder, old.generation) == (&view.folder, view.generation);
+            let same =
+                |old: &MaterializedView| (&old.folder, old.generation) == (&view.folder, view.generation);
             let Some(old) = current.filter(same) else {
                 return Err(CatalogError::ViewChanged { name: view.name.clone() }.into());
             };
@@ -169,9 +170,11 @@ impl Catalog {
     pub fn materialized_views(&self) -> Result<Vec<MaterializedView>> {
         self.read("list the materialized views", |transaction| {
             let mut statement = transaction.prepare("SELECT name FROM materialized_views ORDER BY name")?;
-            let names =
-                statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let views = names.iter().map(|name| read(transaction, name)).collect::<Result<Vec<_>, Fault>>()?;
+            let names = statement
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let views =
+                names.iter().map(|name| read(transaction, name)).collect::<Result<Vec<_>, Fault>>()?;
             Ok(views.into_iter().flatten().collect())
         })
     }
@@ -290,7 +293,8 @@ fn read(transaction: &Transaction<'_>, name: &str) -> Result<Option<Materialized
         })
     });
     let Some(mut view) = found.optional()? else { return Ok(None) };
-    let sql = "SELECT source, size, modified, etag, data, rows FROM view_files WHERE folder = ?1 ORDER BY rowid";
+    let sql =
+        "SELECT source, size, modified, etag, data, rows FROM view_files WHERE folder = ?1 ORDER BY rowid";
     let mut statement = transaction.prepare(sql)?;
     view.files = statement.query_map([&view.folder], ledger_entry)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(Some(view))

@@ -80,7 +80,10 @@ impl CreateMaterializedView {
             *query.body,
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
         ) {
-            return Err(error_at(&first, "the rows come from a statement that changes a table, not from a query"));
+            return Err(error_at(
+                &first,
+                "the rows come from a statement that changes a table, not from a query",
+            ));
         }
         expect_end(parser, &[])?;
         Ok(Self { or_replace, if_not_exists, name, on_model_change, query })

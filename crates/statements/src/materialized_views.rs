@@ -10,7 +10,11 @@ use crate::{CreateMaterializedView, RefreshMaterializedView, StatementContext};
 #[async_trait]
 pub trait MaterializedViews: Send + Sync {
     /// Plans the view's query, fills the view and stores it.
-    async fn create(&self, context: &StatementContext, statement: &CreateMaterializedView) -> Result<DataFrame>;
+    async fn create(
+        &self,
+        context: &StatementContext,
+        statement: &CreateMaterializedView,
+    ) -> Result<DataFrame>;
 
     /// Brings the view's rows up to date, and returns one row that says what was done.
     async fn refresh(

@@ -146,9 +146,9 @@ impl FileQuery {
         if columns.is_empty() {
             return plan.build();
         }
-        let read = in_file.iter().map(|at| {
-            Expr::Column(Column::new(Some(name.clone()), schema.field(*at).name().clone()))
-        });
+        let read = in_file
+            .iter()
+            .map(|at| Expr::Column(Column::new(Some(name.clone()), schema.field(*at).name().clone())));
         let known = file.partition.iter().zip(columns).map(|(value, (column, _))| {
             lit(value.clone()).alias_qualified(Some(name.clone()), column.clone())
         });

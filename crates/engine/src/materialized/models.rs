@@ -40,7 +40,8 @@ pub(super) fn pinned_models(plan: &LogicalPlan) -> Result<String> {
 
 /// Says what changed between two lists of models.
 pub(super) fn difference(before: &str, now: &str) -> String {
-    let label = |text: &str| text.parse::<PinnedModel>().map_or_else(|_| text.to_owned(), |model| model.label());
+    let label =
+        |text: &str| text.parse::<PinnedModel>().map_or_else(|_| text.to_owned(), |model| model.label());
     let only = |these: &str, those: &str| {
         let missing = these.lines().filter(|model| !those.lines().any(|other| other == *model));
         missing.map(label).collect::<Vec<_>>().join(", ")

@@ -34,7 +34,11 @@ pub(crate) struct Refresher;
 
 #[async_trait]
 impl MaterializedViews for Refresher {
-    async fn create(&self, context: &StatementContext, statement: &CreateMaterializedView) -> Result<DataFrame> {
+    async fn create(
+        &self,
+        context: &StatementContext,
+        statement: &CreateMaterializedView,
+    ) -> Result<DataFrame> {
         let on_conflict = match (statement.or_replace, statement.if_not_exists) {
             (true, _) => OnTableConflict::Replace,
             (false, true) => OnTableConflict::Ignore,
@@ -49,7 +53,8 @@ impl MaterializedViews for Refresher {
             }
         }
         let query = stored(context, statement)?;
-        let stored = CreateMaterializedView { query, or_replace: false, if_not_exists: false, ..statement.clone() };
+        let stored =
+            CreateMaterializedView { query, or_replace: false, if_not_exists: false, ..statement.clone() };
         let view = MaterializedView {
             name: name.clone(),
             sql: stored.to_string(),
@@ -89,7 +94,9 @@ impl MaterializedViews for Refresher {
         // Read again: before the folder was ours, another refresh may have been at it.
         let view = read()?;
         let query = match parse_statements(&view.sql)?.pop().map(|statement| statement.parsed) {
-            Some(Parsed::Nightjar(ours)) => ours.downcast_ref::<CreateMaterializedView>().map(|create| create.query.clone()),
+            Some(Parsed::Nightjar(ours)) => {
+                ours.downcast_ref::<CreateMaterializedView>().map(|create| create.query.clone())
+            }
             _ => None,
         };
         let query = query.ok_or_else(|| CatalogError::RecordInvalid {
@@ -238,10 +245,11 @@ impl Work<'_> {
             return Ok(Filled { outcome, changed: None });
         }
         let at_once = self.state.config().target_partitions().clamp(1, FILES_AT_ONCE);
-        let written: Vec<ViewFile> = stream::iter(missing.into_iter().map(|file| self.fill(query, file, &data)))
-            .buffered(at_once)
-            .try_collect()
-            .await?;
+        let written: Vec<ViewFile> =
+            stream::iter(missing.into_iter().map(|file| self.fill(query, file, &data)))
+                .buffered(at_once)
+                .try_collect()
+                .await?;
         outcome.rows_written = written.iter().map(|file| file.rows).sum();
         files.extend(written);
         self.changed(MaterializedView { files, ..view }, pinned, data, outcome)

@@ -181,7 +181,8 @@ fn training_warnings(store: &Store) -> Result<Columns, CatalogError> {
 
 fn materialized_views(store: &Store) -> Result<Columns, CatalogError> {
     let views = store.catalog().materialized_views()?;
-    let sources = views.iter().map(|view| view.files.iter().filter(|file| file.source.is_some()).count() as u64);
+    let sources =
+        views.iter().map(|view| view.files.iter().filter(|file| file.source.is_some()).count() as u64);
     let rows = views.iter().map(|view| view.files.iter().map(|file| file.rows).sum::<u64>());
     Ok(vec![
         ("name", texts(views.iter().map(|view| Some(&view.name)))),
