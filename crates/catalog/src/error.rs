@@ -9,6 +9,7 @@ use crate::card::Task;
 use crate::ids::{Digest, RunId, VersionNumber, sql_name};
 use crate::object_stores::ObjectStoreError;
 use crate::runs::TrainingStatus;
+use crate::tables::TableKind;
 
 /// What this crate's functions return.
 pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
@@ -88,6 +89,22 @@ pub enum CatalogError {
     TableUnknown { name: String, nearest: Option<String> },
     #[error("table or view '{name}' already exists")]
     TableExists { name: String },
+    #[error("'{name}' is a materialized view")]
+    IsMaterialized { name: String },
+    #[error("'{name}' is no materialized view: it is {}", kind_words(*.kind))]
+    NotMaterialized { name: String, kind: TableKind },
+    #[error("there is no materialized view '{name}'")]
+    ViewUnknown { name: String, nearest: Option<String> },
+    #[error("the materialized view '{name}' is being refreshed by another session or process")]
+    ViewBusy { name: String },
+    #[error(
+        "the materialized view '{name}' was refreshed or replaced by another session while this one was at it"
+    )]
+    ViewChanged { name: String },
+    #[error(
+        "the materialized view '{name}' can't be kept in a bucket: its rows are files of a store in a folder"
+    )]
+    ViewsInBucket { name: String },
     #[error("there is no training run {run}")]
     RunUnknown { run: RunId },
     #[error("training run {run} has ended: it is {status}")]
@@ -157,6 +174,14 @@ pub enum CatalogError {
     Model(#[from] ModelError),
 }
 
+fn kind_words(kind: TableKind) -> &'static str {
+    match kind {
+        TableKind::External => "a table",
+        TableKind::View => "a view",
+        TableKind::Materialized => "one",
+    }
+}
+
 fn join(digests: &[Digest]) -> String {
     digests.iter().map(Digest::to_string).collect::<Vec<_>>().join(" or ")
 }
@@ -212,6 +237,12 @@ impl Failure for CatalogError {
             JobExists { .. } => "job_exists",
             JobRunUnknown { .. } => "job_run_unknown",
             LeaseLost => "job_lease_lost",
+            IsMaterialized { .. } => "is_materialized",
+            NotMaterialized { .. } => "not_materialized",
+            ViewUnknown { .. } => "view_unknown",
+            ViewBusy { .. } => "view_busy",
+            ViewChanged { .. } => "view_changed",
+            ViewsInBucket { .. } => "views_in_bucket",
             RunUnknown { .. } => "run_unknown",
             RunEnded { .. } => "run_ended",
             RunBusy { .. } => "run_busy",
@@ -240,7 +271,12 @@ impl Failure for CatalogError {
     fn retryable(&self) -> bool {
         use CatalogError::*;
         match self {
-            CatalogBusy { .. } | RunBusy { .. } | HubUnreachable { .. } | PipTimeout { .. } => true,
+            CatalogBusy { .. }
+            | RunBusy { .. }
+            | ViewBusy { .. }
+            | ViewChanged { .. }
+            | HubUnreachable { .. }
+            | PipTimeout { .. } => true,
             HubRequest { retryable, .. } => *retryable,
             PullFailed { tried, .. } => tried.iter().any(|attempt| attempt.error.retryable()),
             ObjectStore(error) => error.retryable(),
@@ -299,6 +335,18 @@ impl Failure for CatalogError {
                 "make one: CREATE MODEL \"all-MiniLM-L6-v2\" FROM 'all-MiniLM-L6-v2'".into()
             }
             NoDefault { .. } => "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …)".into(),
+            IsMaterialized { name } => format!(
+                "DROP MATERIALIZED VIEW {0} removes it, REFRESH MATERIALIZED VIEW {0} brings its rows up to date",
+                sql_name(name)
+            ),
+            NotMaterialized { name, kind: TableKind::View } => {
+                format!("a view's rows are always those of now; DROP VIEW {} removes it", sql_name(name))
+            }
+            NotMaterialized { name, .. } => format!("DROP TABLE {} removes it", sql_name(name)),
+            ViewUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
+            ViewUnknown { .. } => "SHOW MATERIALIZED VIEWS lists them".into(),
+            ViewBusy { .. } | ViewChanged { .. } => "run it again when the other has finished".into(),
+            ViewsInBucket { .. } => "COPY (SELECT …) TO 's3://…/' writes the rows into a bucket".into(),
             TableUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             JobUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             JobUnknown { .. } => "SHOW JOBS lists the jobs".into(),

@@ -45,6 +45,7 @@ mod job_figures;
 mod job_runs;
 mod jobs;
 mod manifest;
+mod materialized_views;
 mod metrics;
 mod models;
 mod object_stores;
@@ -57,6 +58,7 @@ mod sources;
 mod staging;
 mod store;
 mod tables;
+mod view_folder;
 mod working_folder;
 
 pub use artifacts::{Artifact, Artifacts};
@@ -68,6 +70,7 @@ pub use job_figures::JobFigures;
 pub use job_runs::{JobRun, JobRunLine, JobRunStatement, JobSkip};
 pub use jobs::{JobLedger, JobRecord};
 pub use manifest::{Manifest, ManifestFile};
+pub use materialized_views::{MaterializedView, OnModelChange, SourceFile, ViewFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
 pub use object_stores::{
@@ -83,3 +86,4 @@ pub use sources::{
 pub use staging::Staging;
 pub use store::{Store, StoreFiles};
 pub use tables::{OnTableConflict, TableDefinition, TableKind};
+pub use view_folder::ViewFolder;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -158,6 +158,35 @@ CREATE TABLE job_lease (
     owner TEXT NOT NULL,
     fence INTEGER NOT NULL,
     taken_at INTEGER NOT NULL
+) STRICT;
+";
+
+/// Materialized views and their ledgers. A ledger names data files relative to the view's folder; what left one is kept for
+/// a while, for those who still read it, and is listed in `abandoned_view_files`.
+const VERSION_VIEWS: &str = "
+CREATE TABLE materialized_views (
+    name TEXT NOT NULL PRIMARY KEY REFERENCES tables (name) ON DELETE CASCADE,
+    folder TEXT NOT NULL UNIQUE,
+    on_model_change TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    models TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    refreshed_at INTEGER NOT NULL,
+    columns TEXT NOT NULL
+) STRICT;
+CREATE TABLE view_files (
+    folder TEXT NOT NULL REFERENCES materialized_views (folder) ON DELETE CASCADE,
+    source TEXT,
+    size INTEGER,
+    modified INTEGER,
+    etag TEXT,
+    data TEXT,
+    rows INTEGER NOT NULL
+) STRICT;
+CREATE INDEX view_files_of ON view_files (folder);
+CREATE TABLE abandoned_view_files (
+    path TEXT NOT NULL PRIMARY KEY,
+    dropped_at INTEGER NOT NULL
 ) STRICT;
 ";
 

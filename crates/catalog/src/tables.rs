@@ -14,14 +14,17 @@ pub enum TableKind {
     External,
     /// `CREATE VIEW`: a query.
     View,
+    /// `CREATE MATERIALIZED VIEW`: a query with its rows.
+    Materialized,
 }
 
 impl TableKind {
-    /// `external` or `view`.
+    /// `external`, `view` or `materialized`.
     pub fn as_str(self) -> &'static str {
         match self {
             TableKind::External => "external",
             TableKind::View => "view",
+            TableKind::Materialized => "materialized",
         }
     }
 }
@@ -68,8 +71,11 @@ impl Catalog {
     /// [`OnTableConflict::Ignore`] and a name that is taken.
     pub fn put_table(&self, table: &TableDefinition, on_conflict: OnTableConflict) -> Result<bool> {
         self.write("create a table", |transaction| {
-            if find(transaction, &table.name)?.is_some() {
+            if let Some(found) = find(transaction, &table.name)? {
                 match on_conflict {
+                    OnTableConflict::Replace if found.kind == TableKind::Materialized => {
+                        return Err(CatalogError::IsMaterialized { name: table.name.clone() }.into());
+                    }
                     OnTableConflict::Fail => {
                         return Err(CatalogError::TableExists { name: table.name.clone() }.into());
                     }
@@ -96,6 +102,9 @@ impl Catalog {
     /// `if_exists` there must be.
     pub fn drop_table(&self, name: &str, if_exists: bool) -> Result<bool> {
         self.write("drop a table", |transaction| {
+            if find(transaction, name)?.is_some_and(|found| found.kind == TableKind::Materialized) {
+                return Err(CatalogError::IsMaterialized { name: name.into() }.into());
+            }
             let dropped = transaction.execute("DELETE FROM tables WHERE name = ?1", [name])? > 0;
             if dropped || if_exists {
                 return Ok(dropped);
@@ -116,19 +125,20 @@ impl Catalog {
 
 const COLUMNS: &str = "SELECT name, kind, sql, created_at FROM tables";
 
-fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>, Fault> {
+pub(crate) fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>, Fault> {
     let mut statement = transaction.prepare(&format!("{COLUMNS} ORDER BY rowid"))?;
     let rows = statement.query_map([], definition)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(rows)
 }
 
-fn find(transaction: &Transaction<'_>, name: &str) -> Result<Option<TableDefinition>, Fault> {
+pub(crate) fn find(transaction: &Transaction<'_>, name: &str) -> Result<Option<TableDefinition>, Fault> {
     Ok(transaction.query_row(&format!("{COLUMNS} WHERE name = ?1"), [name], definition).optional()?)
 }
 
 fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
     let kind: String = row.get("kind")?;
-    let kind = if kind == TableKind::View.as_str() { TableKind::View } else { TableKind::External };
+    let kind = [TableKind::View, TableKind::Materialized].into_iter().find(|known| kind == known.as_str());
+    let kind = kind.unwrap_or(TableKind::External);
     Ok(TableDefinition {
         name: row.get("name")?,
         kind,

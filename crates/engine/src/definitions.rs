@@ -6,7 +6,7 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use nightjar_catalog::{OnTableConflict, Store, TableKind, check_url};
+use nightjar_catalog::{CatalogError, OnTableConflict, Store, TableKind, check_url};
 
 use crate::error::{EngineError, Result};
 use crate::registration::{SCHEMA, SYSTEM_SCHEMA};
@@ -32,6 +32,11 @@ pub(crate) async fn run(
     let plan = context.state().statement_to_plan(statement).await?;
     if written_table(&plan).is_some_and(|table| table.schema() == Some(SYSTEM_SCHEMA)) {
         return Err(EngineError::SystemSchema);
+    }
+    if let Some(name) = changed_table(&plan)
+        && store.catalog().table(name)?.is_some_and(|table| table.kind == TableKind::Materialized)
+    {
+        return Err(CatalogError::IsMaterialized { name: name.to_owned() }.into());
     }
     if let Some((name, kind)) = dropped_table(&plan)
         && store.catalog().table(name)?.is_some_and(|table| table.kind == kind)
@@ -66,6 +71,17 @@ fn written_table(plan: &LogicalPlan) -> Option<&TableReference> {
         LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Some(&drop.name),
         LogicalPlan::Ddl(DdlStatement::DropView(drop)) => Some(&drop.name),
         _ => None,
+    }
+}
+
+/// Returns the table or view of the schema `public` that a plan drops or changes the rows of.
+fn changed_table(plan: &LogicalPlan) -> Option<&str> {
+    match plan {
+        LogicalPlan::Dml(dml) => {
+            let table = &dml.table_name;
+            table.schema().is_none_or(|schema| schema == SCHEMA).then(|| table.table())
+        }
+        _ => dropped_table(plan).map(|(name, _)| name),
     }
 }
 

@@ -91,6 +91,17 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
+    /// A materialized view whose query has two columns of one name.
+    #[error("the materialized view '{name}' would have two columns called '{column}'")]
+    ViewColumnTwice {
+        /// The view.
+        name: String,
+        /// The column.
+        column: String,
+    },
+    /// A session that can't read what the rows of materialized views are kept in.
+    #[error("this session has no Parquet format, in which materialized views are kept")]
+    ViewFormat,
     /// A write to the schema of system tables.
     #[error("the schema 'nightjar' holds system tables and is read-only")]
     SystemSchema,
@@ -118,6 +129,13 @@ impl From<StatementError> for EngineError {
 impl From<DataFusionError> for EngineError {
     fn from(error: DataFusionError) -> Self {
         Self::DataFusion(Box::new(error))
+    }
+}
+
+impl EngineError {
+    /// Returns the error as DataFusion carries it.
+    pub(crate) fn into_datafusion(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
     }
 }
 
@@ -198,6 +216,8 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => "engine.unwritable",
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
+            Self::ViewColumnTwice { .. } => "engine.view_column_twice",
+            Self::ViewFormat => "engine.view_format",
             Self::SystemSchema => "engine.system_schema",
             Self::Statement(error) => error.code(),
             Self::Catalog(error) => error.code(),
@@ -232,6 +252,9 @@ impl Failure for EngineError {
             ),
             Self::TableBroken { name, kind, source } => Some(match inner(source).and_then(|failure| failure.hint()) {
                 Some(hint) => hint,
+                None if kind == "materialized view" => format!(
+                    "restore what its query reads, or make it anew: CREATE OR REPLACE MATERIALIZED VIEW {name} AS …"
+                ),
                 None if kind == "view" => format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}"),
                 None => format!("restore its files, or DROP TABLE {name}"),
             }),
@@ -251,7 +274,8 @@ impl Failure for EngineError {
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::DataFusion(error) => hint(error),
-            Self::FileName { .. } | Self::ViewCycle { .. } | Self::SystemSchema => None,
+            Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
+            Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat | Self::SystemSchema => None,
         }
     }
 }

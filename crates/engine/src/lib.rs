@@ -13,6 +13,7 @@ mod dataframe;
 mod definitions;
 mod error;
 mod executors;
+mod materialized;
 mod object_stores;
 mod physical_codec;
 mod registration;

@@ -18,6 +18,7 @@ use nightjar_statements::{
 use crate::dataframe::DataFrame;
 use crate::definitions;
 use crate::error::Result;
+use crate::materialized::Refresher;
 use crate::registration::{self, CATALOG, Placement, SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
 
@@ -174,6 +175,7 @@ impl Session {
             session: self.context.clone(),
             store: self.store.clone(),
             models: self.models.clone(),
+            views: Arc::new(Refresher),
             watch: Arc::clone(&self.watch),
             sql,
             resuming: None,

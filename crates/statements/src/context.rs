@@ -9,7 +9,7 @@ use nightjar_functions::{Models, NightjarOptions};
 
 use crate::error::Result;
 use crate::training_error::TrainingError;
-use crate::{TrainingData, Watch};
+use crate::{MaterializedViews, TrainingData, Watch};
 
 /// The session, the store and the listener of one statement.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct StatementContext {
     pub store: Store,
     /// Resolves and loads models.
     pub models: Models,
+    /// Runs the queries of materialized views.
+    pub views: Arc<dyn MaterializedViews>,
     /// Is told how it goes.
     pub watch: Arc<dyn Watch>,
     /// The statement as the user wrote it, for the catalog's history.

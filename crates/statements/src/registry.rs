@@ -6,9 +6,10 @@ use crate::job_options::JOB_OPTIONS;
 use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
-    alter_job, alter_model, cancel_run, create_job, create_model, describe_model, discard_training, drop_job,
-    drop_model, evaluate_model, explain_create_model, pause_job, resume_job, resume_training, run_job,
-    show_executors, show_jobs, show_log, show_models, show_runs, show_training, show_versions,
+    alter_job, alter_model, cancel_run, create_job, create_materialized_view, create_model, describe_model,
+    discard_training, drop_job, drop_materialized_view, drop_model, evaluate_model, explain_create_model,
+    pause_job, refresh_materialized_view, resume_job, resume_training, run_job, show_executors, show_jobs,
+    show_log, show_materialized_views, show_models, show_runs, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -37,6 +38,10 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &show_runs::KIND,
     &show_log::KIND,
     &cancel_run::KIND,
+    &create_materialized_view::KIND,
+    &refresh_materialized_view::KIND,
+    &drop_materialized_view::KIND,
+    &show_materialized_views::KIND,
 ];
 
 /// The words of our statements for completion: the keywords in capitals, then the options in small letters.

@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 
 use super::files::FileTables;
 use crate::error::EngineError;
+use crate::materialized::view_table;
 use crate::write::settle;
 
 /// The session that a schema plans its views with; set once the session exists.
@@ -83,6 +84,11 @@ impl LakeSchema {
             }))
         };
         let state = self.session.state()?;
+        if definition.kind == TableKind::Materialized {
+            let view = self.store.0.catalog().materialized_view(&definition.name).map_err(into_datafusion)?;
+            let view = view.ok_or_else(|| broken(plan_datafusion_err!("it has just been dropped")))?;
+            return view_table(&self.store.0, &view, &state).await.map_err(broken);
+        }
         let plan = state.create_logical_plan(&definition.sql).await.map_err(broken)?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => {
@@ -140,7 +146,7 @@ impl SchemaProvider for LakeSchema {
             return Ok(Some(table.table_type()));
         }
         Ok(self.definition(name)?.map(|definition| match definition.kind {
-            TableKind::External => TableType::Base,
+            TableKind::External | TableKind::Materialized => TableType::Base,
             TableKind::View => TableType::View,
         }))
     }

@@ -46,6 +46,7 @@ static TABLES: &[SystemTable] = &[
     SystemTable { name: "job_runs", read: Origin::Catalog(job_runs) },
     SystemTable { name: "job_run_statements", read: Origin::Catalog(job_run_statements) },
     SystemTable { name: "job_skips", read: Origin::Catalog(job_skips) },
+    SystemTable { name: "materialized_views", read: Origin::Catalog(materialized_views) },
     SystemTable { name: "executors", read: Origin::Executors },
 ];
 
@@ -180,6 +181,21 @@ fn training_warnings(store: &Store) -> Result<Columns, CatalogError> {
         ("check_name", texts(warnings.iter().map(|(_, warning)| Some(&warning.check)))),
         ("rows", Arc::new(warnings.iter().map(|(_, warning)| Some(warning.rows)).collect::<UInt64Array>())),
         ("message", texts(warnings.iter().map(|(_, warning)| Some(&warning.message)))),
+    ])
+}
+
+fn materialized_views(store: &Store) -> Result<Columns, CatalogError> {
+    let views = store.catalog().materialized_views()?;
+    let sources =
+        views.iter().map(|view| view.files.iter().filter(|file| file.source.is_some()).count() as u64);
+    let rows = views.iter().map(|view| view.files.iter().map(|file| file.rows).sum::<u64>());
+    Ok(vec![
+        ("name", texts(views.iter().map(|view| Some(&view.name)))),
+        ("rows", Arc::new(rows.map(Some).collect::<UInt64Array>())),
+        ("source_files", Arc::new(sources.map(Some).collect::<UInt64Array>())),
+        ("on_model_change", texts(views.iter().map(|view| Some(view.on_model_change)))),
+        ("refreshed_at", times(views.iter().map(|view| Some(view.refreshed_at)))),
+        ("definition", texts(views.iter().map(|view| Some(&view.sql)))),
     ])
 }
 

@@ -55,6 +55,28 @@ struct Feature {
     excerpt: String,
 }
 
+/// Training makes no views.
+struct NoViews;
+
+#[async_trait::async_trait]
+impl crate::MaterializedViews for NoViews {
+    async fn create(
+        &self,
+        _: &StatementContext,
+        _: &crate::CreateMaterializedView,
+    ) -> crate::Result<datafusion::prelude::DataFrame> {
+        unreachable!()
+    }
+
+    async fn refresh(
+        &self,
+        _: &StatementContext,
+        _: &crate::RefreshMaterializedView,
+    ) -> crate::Result<datafusion::prelude::DataFrame> {
+        unreachable!()
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -65,6 +87,7 @@ impl Bench {
             session: SessionContext::new(),
             models: Models::new(store.clone()),
             store,
+            views: Arc::new(NoViews),
             watch: Arc::clone(&heard) as Arc<dyn Watch>,
             sql: String::new(),
             resuming: None,

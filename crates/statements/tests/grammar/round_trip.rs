@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement, Value};
-use nightjar_catalog::ModelReference;
+use nightjar_catalog::{ModelReference, OnModelChange};
 use nightjar_statements::*;
 use proptest::option;
 use proptest::prelude::*;
@@ -147,6 +147,7 @@ fn each_query_prints_back() {
         prints_back(evaluate.downcast_ref::<EvaluateModel>().unwrap());
     }
     prints_back(&ShowModels);
+    prints_back(&ShowMaterializedViews);
 }
 
 proptest! {
@@ -156,6 +157,21 @@ proptest! {
     fn create_model(create in create()) {
         prints_back(&create);
         prints_back(&ExplainCreateModel { create });
+    }
+
+    #[test]
+    fn materialized_views(
+        name in text(),
+        if_exists in any::<bool>(),
+        or_replace in any::<bool>(),
+        keep in option::of(any::<bool>()),
+        query in query(),
+    ) {
+        let on_model_change = keep.map(|keep| if keep { OnModelChange::Keep } else { OnModelChange::Full });
+        let if_not_exists = if_exists && !or_replace;
+        prints_back(&CreateMaterializedView { or_replace, if_not_exists, name: name.clone(), on_model_change, query });
+        prints_back(&RefreshMaterializedView { name: name.clone(), full: if_exists });
+        prints_back(&DropMaterializedView { if_exists, name });
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! `REFRESH MATERIALIZED VIEW`.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use datafusion::prelude::DataFrame;
+use datafusion::sql::parser::DFParser;
+
+use crate::StatementContext;
+use crate::error::Result;
+use crate::grammar::{accept, at, expect, expect_end};
+use crate::names::{parse_identifier, quote_identifier};
+use crate::statement::{Statement, StatementKind};
+
+pub(crate) static KIND: StatementKind = StatementKind {
+    name: "REFRESH MATERIALIZED VIEW",
+    syntax: "REFRESH MATERIALIZED VIEW name [FULL]",
+    summary: "Brings the rows of a materialized view up to date. Of a query that maps the rows of one table of files \
+        (columns, filters, scalar functions, model calls) only files are read that are new or have changed, and the rows \
+        of those that are gone are dropped; any other query is run as a whole, and so is one whose models, columns or \
+        definitions have changed, and any with `FULL`. Returns `mode` (`incremental`, `full` or `nothing`), the \
+        `reason` for a full one, `files_added`, `files_removed`, `files_kept` and `rows_written`; a changed file counts as \
+        added and removed. Readers see the rows of before until it is done, and then all of the new ones.",
+    example: "REFRESH MATERIALIZED VIEW labelled",
+    starts: |parser| at(parser, &["REFRESH", "MATERIALIZED", "VIEW"]),
+    parse: |parser| Ok(Box::new(RefreshMaterializedView::parse(parser)?)),
+};
+
+/// Brings the rows of a materialized view up to date.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefreshMaterializedView {
+    /// The view.
+    pub name: String,
+    /// Whether all rows are made anew, changed or not.
+    pub full: bool,
+}
+
+impl RefreshMaterializedView {
+    /// Reads the statement.
+    ///
+    /// # Errors
+    /// At the first token that does not fit.
+    pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
+        let parser = &mut parser.parser;
+        expect(parser, &["REFRESH", "MATERIALIZED", "VIEW"])?;
+        let name = parse_identifier(parser, "a view's name")?;
+        let full = accept(parser, &["FULL"]);
+        expect_end(parser, if full { &[] } else { &["FULL"] })?;
+        Ok(Self { name, full })
+    }
+}
+
+impl fmt::Display for RefreshMaterializedView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let full = if self.full { " FULL" } else { "" };
+        write!(f, "REFRESH MATERIALIZED VIEW {}{full}", quote_identifier(&self.name))
+    }
+}
+
+#[async_trait]
+impl Statement for RefreshMaterializedView {
+    fn kind(&self) -> &'static StatementKind {
+        &KIND
+    }
+
+    async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
+        context.views.refresh(context, self).await
+    }
+}
