@@ -24,7 +24,7 @@ const LOCAL: [usize; 0] = [];
 /// What statements are given to.
 enum Runner {
     DataFusion(SessionContext),
-    Nightjar(Session),
+    Nightjar(Box<Session>),
 }
 
 type Rows = Vec<Vec<String>>;
@@ -71,13 +71,13 @@ struct Places {
 impl Places {
     async fn over(tables: &Tpch) -> Self {
         let store = TestStore::new(1);
-        let local = Runner::Nightjar(store.session());
+        let local = Runner::Nightjar(Box::new(store.session()));
         for create in tables.create_tables() {
             local.rows(&create).await.unwrap();
         }
         let processes = Cluster::start(&store, 2).await;
-        let cluster = Runner::Nightjar(processes.session(&store).await);
-        let dealt = Runner::Nightjar(processes.session(&store).await);
+        let cluster = Runner::Nightjar(Box::new(processes.session(&store).await));
+        let dealt = Runner::Nightjar(Box::new(processes.session(&store).await));
         dealt.rows("SET ballista.optimizer.broadcast_join_threshold_bytes = 0").await.unwrap();
         Self { local, cluster, dealt, _processes: processes, _store: store }
     }

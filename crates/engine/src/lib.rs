@@ -3,7 +3,7 @@
 //! [`Session`] runs SQL, DataFusion's and Nightjar's own; [`DataFrame`] says the same in method chains. Underneath,
 //! the analyzer rule [`ResolveModels`] pins every model call to a version, the optimizer rule
 //! [`infer::LiftModelCalls`] lifts the calls into one operator, and [`infer::InferExec`] runs it. What COPY and INSERT write
-//! goes through [`write`]. The module
+//! goes through `write`. The module
 //! `registration` is the only place that registers anything in a session's state.
 
 pub mod infer;

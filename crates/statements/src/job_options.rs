@@ -42,14 +42,20 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         summary: "How often a run that failed is tried again.",
         takes: "a whole number from 0 to 1000",
         default: "2, because most of what fails at night is a store or a network that is there again a minute later",
-        set: |options, value| Some(options.policy.retries = number(value, 0)?),
+        set: |options, value| {
+            options.policy.retries = number(value, 0)?;
+            Some(())
+        },
     },
     JobOption {
         name: "retry_delay",
         summary: "The wait before the first retry; each further one waits twice as long, an hour at most.",
         takes: "an interval such as '1 minute'",
         default: "'1 minute'",
-        set: |options, value| Some(options.policy.retry_delay = interval(value)?),
+        set: |options, value| {
+            options.policy.retry_delay = interval(value)?;
+            Some(())
+        },
     },
     JobOption {
         name: "timeout",
@@ -58,7 +64,8 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         default: "'none', because nobody but you knows how long the work may take",
         set: |options, value| {
             let none = matches!(value, Value::SingleQuotedString(text) if text.eq_ignore_ascii_case("none"));
-            Some(options.policy.timeout = if none { None } else { Some(interval(value)?) })
+            options.policy.timeout = if none { None } else { Some(interval(value)?) };
+            Some(())
         },
     },
     JobOption {
@@ -67,7 +74,10 @@ pub static JOB_OPTIONS: &[JobOption] = &[
             nightjar.job_skips, 'queue' runs it afterwards, 'allow' runs it beside the other.",
         takes: "'skip', 'queue' or 'allow'",
         default: "'skip', because two runs over the same rows seldom do what was meant",
-        set: |options, value| Some(options.policy.overlap = text(value)?.parse().ok()?),
+        set: |options, value| {
+            options.policy.overlap = text(value)?.parse().ok()?;
+            Some(())
+        },
     },
     JobOption {
         name: "catch_up",
@@ -75,7 +85,10 @@ pub static JOB_OPTIONS: &[JobOption] = &[
             one, 'all' runs each, in their order.",
         takes: "'none', 'last' or 'all'",
         default: "'last', because a night that was missed should still be done, once",
-        set: |options, value| Some(options.policy.catch_up = text(value)?.parse().ok()?),
+        set: |options, value| {
+            options.policy.catch_up = text(value)?.parse().ok()?;
+            Some(())
+        },
     },
     JobOption {
         name: "suspend_after_failures",
@@ -84,7 +97,8 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         default: "0, because a job that stops silently is a night lost",
         set: |options, value| {
             let most = number(value, 0)?;
-            Some(options.policy.suspend_after_failures = (most > 0).then_some(most))
+            options.policy.suspend_after_failures = (most > 0).then_some(most);
+            Some(())
         },
     },
     JobOption {
@@ -96,7 +110,8 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         default: "'', nobody",
         set: |options, value| {
             let text = text(value)?;
-            Some(options.on_failure = (!text.trim().is_empty()).then(|| text.to_owned()))
+            options.on_failure = (!text.trim().is_empty()).then(|| text.to_owned());
+            Some(())
         },
     },
 ];

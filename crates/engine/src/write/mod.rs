@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`WriteInTasks`] puts the two operators where DataFusion would write from one task. Each task writes into a folder of
-//! its own inside the statement's [`Staging`] and tells what it wrote; [`PublishExec`] moves what was told, and nothing else,
+//! its own inside the statement's `Staging` and tells what it wrote; [`PublishExec`] moves what was told, and nothing else,
 //! to where it belongs. A task that runs twice leaves its first files behind in the staging, which ends with the statement.
 //! For INSERT OVERWRITE, [`OverwriteFiles`] has the same two operators planned, and what the new files replace goes with the moves.
 
