@@ -81,6 +81,10 @@ pub enum CatalogError {
     ModelExists { name: String },
     #[error("model '{name}' has no version {version}")]
     VersionUnknown { name: String, version: VersionNumber, versions: Vec<VersionNumber> },
+    #[error("model '{name}' has changed since it was compared")]
+    PromotedMeanwhile { name: String },
+    #[error("the model is for the task {found}, and '{name}' is for {expected}")]
+    OtherTask { name: String, expected: Task, found: Task },
     #[error("there is no default model for the task {task}")]
     NoDefault { task: Task, candidates: Vec<String> },
 
@@ -230,6 +234,8 @@ impl Failure for CatalogError {
             ModelUnknown { .. } => "model_unknown",
             ModelExists { .. } => "model_exists",
             VersionUnknown { .. } => "version_unknown",
+            PromotedMeanwhile { .. } => "promoted_meanwhile",
+            OtherTask { .. } => "other_task",
             NoDefault { .. } => "no_default_model",
             TableUnknown { .. } => "table_unknown",
             TableExists { .. } => "table_exists",
@@ -275,6 +281,7 @@ impl Failure for CatalogError {
             | RunBusy { .. }
             | ViewBusy { .. }
             | ViewChanged { .. }
+            | PromotedMeanwhile { .. }
             | HubUnreachable { .. }
             | PipTimeout { .. } => true,
             HubRequest { retryable, .. } => *retryable,
@@ -327,6 +334,8 @@ impl Failure for CatalogError {
                 let versions: Vec<String> = versions.iter().map(u32::to_string).collect();
                 format!("'{name}' has version {}", versions.join(", "))
             }
+            PromotedMeanwhile { .. } => "run the statement again: it compares with the version that is current now".into(),
+            OtherTask { .. } => "a model keeps its task; give this one another name".into(),
             NoDefault { candidates, .. } if !candidates.is_empty() => format!(
                 "name the model in the call, or choose one: ALTER MODEL {} SET DEFAULT",
                 candidates.first().map(|name| sql_name(name)).unwrap_or_default()

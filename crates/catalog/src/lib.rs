@@ -50,6 +50,7 @@ mod metrics;
 mod models;
 mod object_stores;
 mod owner;
+mod promotion;
 mod run_files;
 mod run_folder;
 mod runs;

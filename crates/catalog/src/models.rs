@@ -123,41 +123,9 @@ impl Catalog {
                 }
             };
             if outcome != CreateOutcome::Existed {
-                let (task, now) = (new.card.task.as_str(), now());
-                let version: VersionNumber = tx.query_row(
-                    "INSERT INTO model_numbers (name, last_version) VALUES (?1, 1) ON CONFLICT (name) \
-                     DO UPDATE SET last_version = last_version + 1 RETURNING last_version",
-                    [name],
-                    |row| row.get(0),
-                )?;
-                if outcome == CreateOutcome::Created {
-                    tx.execute(
-                        "INSERT INTO models (name, task, current_version, created_at, updated_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?4)",
-                        (name, task, version, now),
-                    )?;
-                    // "First" is what it says: where other models of the task exist and none is the
-                    // default, someone dropped the default, and only a choice makes another.
-                    tx.execute(
-                        "INSERT INTO defaults (task, model) SELECT ?1, ?2 WHERE NOT EXISTS \
-                         (SELECT 1 FROM models WHERE task = ?1 AND name <> ?2)",
-                        (task, name),
-                    )?;
-                }
-                tx.execute(
-                    "INSERT INTO model_versions (model, version, task, digest, card, run_id, created_at) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    (
-                        name,
-                        version,
-                        task,
-                        new.digest.to_string(),
-                        &card,
-                        new.run.map(|run| run.0 as i64),
-                        now,
-                    ),
-                )?;
-                make_current(tx, name, version)?;
+                let made_by = new.run.map(|run| run.0 as i64);
+                let task = new.card.task.as_str();
+                let version = add_version(tx, name, task, &new.digest.to_string(), &card, made_by)?;
                 if let Some(run) = new.run {
                     runs::finish(tx, run, &runs::TrainingOutcome::Done { version })?;
                 }
@@ -311,6 +279,46 @@ impl Catalog {
 const VERSIONS: &str = "SELECT v.model, v.version, v.digest, v.card, v.run_id, v.created_at, \
     v.version = m.current_version AS current FROM model_versions v JOIN models m ON m.name = v.model";
 
+/// Adds a version under the next number and makes it the current one; makes the model, and the default of a task without models, where
+/// it is the first. Returns the number.
+pub(crate) fn add_version(
+    tx: &Transaction<'_>,
+    name: &str,
+    task: &str,
+    digest: &str,
+    card: &str,
+    run: Option<i64>,
+) -> Result<VersionNumber, Fault> {
+    let now = now();
+    let version: VersionNumber = tx.query_row(
+        "INSERT INTO model_numbers (name, last_version) VALUES (?1, 1) ON CONFLICT (name) \
+         DO UPDATE SET last_version = last_version + 1 RETURNING last_version",
+        [name],
+        |row| row.get(0),
+    )?;
+    if model_task(tx, name)?.is_none() {
+        tx.execute(
+            "INSERT INTO models (name, task, current_version, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?4)",
+            (name, task, version, now),
+        )?;
+        // "First" is what it says: where other models of the task exist and none is the
+        // default, someone dropped the default, and only a choice makes another.
+        tx.execute(
+            "INSERT INTO defaults (task, model) SELECT ?1, ?2 WHERE NOT EXISTS \
+             (SELECT 1 FROM models WHERE task = ?1 AND name <> ?2)",
+            (task, name),
+        )?;
+    }
+    tx.execute(
+        "INSERT INTO model_versions (model, version, task, digest, card, run_id, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (name, version, task, digest, card, run, now),
+    )?;
+    make_current(tx, name, version)?;
+    Ok(version)
+}
+
 /// Points the plain name at `version`. A model whose task changes by that stops being the default
 /// of the task that it no longer has.
 fn make_current(tx: &Transaction<'_>, name: &str, version: VersionNumber) -> Result<(), Fault> {
@@ -326,7 +334,8 @@ fn make_current(tx: &Transaction<'_>, name: &str, version: VersionNumber) -> Res
     Ok(())
 }
 
-fn find(tx: &Transaction<'_>, reference: &ModelReference) -> Result<ModelVersion, Fault> {
+/// Returns the version that a reference means.
+pub(crate) fn find(tx: &Transaction<'_>, reference: &ModelReference) -> Result<ModelVersion, Fault> {
     let name = reference.name.as_str();
     let found = match reference.version {
         Some(version) => {
@@ -397,7 +406,7 @@ fn card(row: &Row<'_>, name: &str) -> Result<ModelCard, Fault> {
     serde_json::from_str(&text).map_err(|error| unreadable("card", name, &error).into())
 }
 
-fn unreadable(what: &'static str, name: &str, error: &serde_json::Error) -> CatalogError {
+pub(crate) fn unreadable(what: &'static str, name: &str, error: &serde_json::Error) -> CatalogError {
     CatalogError::RecordInvalid { what, name: name.into(), reason: error.to_string() }
 }
 
@@ -407,7 +416,7 @@ fn default_name(tx: &Transaction<'_>, task: Task) -> Result<Option<String>, Faul
 }
 
 /// The word of a model's task, or `None` if there is no such model.
-fn model_task(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, Fault> {
+pub(crate) fn model_task(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, Fault> {
     Ok(tx.query_row("SELECT task FROM models WHERE name = ?1", [name], |row| row.get(0)).optional()?)
 }
 

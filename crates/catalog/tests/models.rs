@@ -57,6 +57,37 @@ fn create_replace_ignore() {
 }
 
 #[test]
+fn a_version_is_promoted_once_and_only_over_the_one_it_was_compared_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let catalog = store.catalog();
+    let mut challenger = new_model("challenger", Task::Classify);
+    challenger.card.labels = vec!["neg".into(), "pos".into()];
+    let challenger = catalog.create_model(&challenger, OnConflict::Fail).unwrap().version;
+    let promoted = catalog.promote(&challenger.reference(), "m", None).unwrap();
+    assert_eq!((promoted.name.as_str(), promoted.version, promoted.current), ("m", 1, true));
+    assert_eq!((promoted.digest, &promoted.card), (challenger.digest, &challenger.card));
+    // Compared with none, and there is one by now; compared with one that is not current any more.
+    for than in [None, Some(7)] {
+        let error = catalog.promote(&challenger.reference(), "m", than).unwrap_err();
+        assert!(matches!(error, CatalogError::PromotedMeanwhile { .. }) && error.retryable(), "{error}");
+    }
+    assert_eq!(current(catalog, "m"), 1);
+    // Of many who compared with the same version one promotes.
+    let won = std::thread::scope(|scope| {
+        let promote = || open(&folder).catalog().promote(&challenger.reference(), "m", Some(1));
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(promote)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(Result::is_ok).count()
+    });
+    assert_eq!((won, current(catalog, "m")), (1, 2));
+    create(catalog, "numbers", Task::Regress, OnConflict::Fail);
+    let error = catalog.promote(&ModelReference::current("numbers"), "m", Some(2)).unwrap_err();
+    assert!(matches!(error, CatalogError::OtherTask { .. }), "{error}");
+    let error = catalog.promote(&ModelReference::current("nobody"), "m", Some(2)).unwrap_err();
+    assert!(matches!(error, CatalogError::ModelUnknown { .. }), "{error}");
+}
+
+#[test]
 fn a_card_of_another_program_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

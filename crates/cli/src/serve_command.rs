@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use nightjar_catalog::Store;
 use nightjar_cluster::Address;
+use nightjar_engine::EngineError;
 use nightjar_server::{
     Daemon, ExecutorRow, Executors, HttpServer, HttpSettings, Place, ServerState, TlsFiles,
 };
+use nightjar_statements::clock_in_words;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
@@ -26,6 +28,7 @@ const RUNS_AT_ONCE: usize = 4;
 /// Runs the jobs of the store until it is told to stop.
 pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
     log_lines::begin();
+    tell_clock()?;
     let store = Store::open(args.store())?;
     let cluster = args.cluster()?;
     let settings = settings(serve)?;
@@ -50,6 +53,7 @@ pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
 /// Runs what is due, once.
 pub(crate) async fn run_due(args: &Args) -> Result<()> {
     log_lines::begin();
+    tell_clock()?;
     let store = Store::open(args.store())?;
     let daemon = Daemon::new(store, place(args.cluster()?), Handle::current(), RUNS_AT_ONCE);
     let Some(runs) = apart(async move { Ok(daemon.run_due().await?) }).await? else {
@@ -66,6 +70,14 @@ pub(crate) async fn run_due(args: &Args) -> Result<()> {
         0 => Ok(()),
         _ => Err(CliError::RunsFailed { failed, all: runs.len() }),
     }
+}
+
+/// Says which clock jobs go by, where it is not the machine's: nobody should find that out from the ledger.
+fn tell_clock() -> Result<()> {
+    if let Some(words) = clock_in_words().map_err(EngineError::from)? {
+        log::warn!("{words}");
+    }
+    Ok(())
 }
 
 /// Runs the daemon apart from the statements, whose threads may all be at work for seconds.

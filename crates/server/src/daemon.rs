@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use nightjar_catalog::{Catalog, JobLedger, JobRun, Store};
 use nightjar_jobs::{Closed, Event};
-use nightjar_statements::{JobError, StatementError, decide, now};
+use nightjar_statements::{JobError, StatementError, decide, now, time_until};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -213,7 +213,7 @@ impl Holder {
         } else if self.notices.are_pending() {
             self.notices.look()?;
         }
-        let until = next.map(|next| time_until(next, now()));
+        let until = next.map(time_until);
         Ok(until.map_or(LOOK_EVERY, |until| until.min(LOOK_EVERY)))
     }
 
@@ -341,11 +341,6 @@ fn tick(ledger: &JobLedger<'_>, name: &str, at: DateTime<Utc>) -> Result<()> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn time_until(micros: i64, now: DateTime<Utc>) -> Duration {
-    let micros = micros.saturating_sub(now.timestamp_micros());
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 /// Returns how the runs of a pass ended, as the word of an exit status: whether any has failed.

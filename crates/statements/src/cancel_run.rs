@@ -10,11 +10,12 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use nightjar_jobs::Event;
 
 use crate::StatementContext;
+use crate::clock::now;
 use crate::context::done;
 use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end, unexpected};
 use crate::job_error::JobError;
-use crate::job_ledger::{decide, now};
+use crate::job_ledger::decide;
 use crate::statement::{Statement, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {

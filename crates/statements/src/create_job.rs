@@ -10,12 +10,13 @@ use nightjar_catalog::{CatalogError, JobLedger, JobRecord};
 use nightjar_jobs::{Job, Schedule, Status};
 
 use crate::StatementContext;
+use crate::clock::now;
 use crate::context::done;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::job_body::{absolute_body, check_body, parse_body};
 use crate::job_error::JobError;
-use crate::job_ledger::{job_of, now, record_job};
+use crate::job_ledger::{job_of, record_job};
 use crate::job_options::{JobOptions, options_text};
 use crate::job_schedule::{parse_schedule, schedule_text};
 use crate::names::{parse_identifier, quote_identifier};

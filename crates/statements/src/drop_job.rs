@@ -7,11 +7,11 @@ use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
 use crate::StatementContext;
+use crate::clock::now;
 use crate::context::done;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::job_error::JobError;
-use crate::job_ledger::now;
 use crate::names::{parse_identifier, quote_identifier};
 use crate::statement::{Statement, StatementKind};
 

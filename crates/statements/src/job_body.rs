@@ -173,8 +173,7 @@ fn timestamp(time: DateTime<Utc>) -> String {
 /// # Errors
 /// Of the first statement that can't run, with its place.
 pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> Result<()> {
-    let parameters =
-        RunParameters { scheduled_at: crate::job_ledger::now(), previous_success: None, run_id: 1 };
+    let parameters = RunParameters { scheduled_at: crate::clock::now(), previous_success: None, run_id: 1 };
     let mut makes = false;
     for (index, sql) in body.iter().enumerate() {
         let position = index + 1;

@@ -92,6 +92,16 @@ pub enum JobError {
         /// How.
         status: String,
     },
+    /// A file that is to be a clock and is none.
+    #[error("{variable} names {}, which is no clock: {reason}", path.display())]
+    Clock {
+        /// The variable that names it.
+        variable: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why it is none.
+        reason: String,
+    },
     /// What the catalog holds of a job can't be read back.
     #[error("the catalog holds an unreadable {what} for job '{name}': {reason}")]
     Unreadable {
@@ -117,6 +127,7 @@ impl Failure for JobError {
             Self::HasDownstream { .. } => "job_has_downstream",
             Self::NothingToChange { .. } => "job_nothing_to_change",
             Self::RunEnded { .. } => "job_run_ended",
+            Self::Clock { .. } => "job_clock",
             Self::Unreadable { .. } => "job_unreadable",
         }
     }
@@ -153,6 +164,9 @@ impl Failure for JobError {
                 format!("ALTER JOB {} [SCHEDULE …] [WITH (…)] [AS …]", quote_identifier(name))
             }
             Self::RunEnded { job, .. } => format!("RUN JOB {} starts another one", quote_identifier(job)),
+            Self::Clock { variable, .. } => format!(
+                "write {{\"at\": \"2026-11-29T13:00:00Z\", \"shows\": \"2026-03-28T00:00:00Z\", \"speed\": 60}}, or unset {variable}"
+            ),
             Self::Unreadable { name, .. } => format!("CREATE OR REPLACE JOB {} …", quote_identifier(name)),
             Self::OptionValue { .. } => return None,
         })

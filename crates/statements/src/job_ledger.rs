@@ -4,8 +4,6 @@
 //! Any process may decide. Whoever holds the lease acts: it begins the runs that are `running` and that nobody has begun yet, and stops those that
 //! are `stopping`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use chrono::{DateTime, Utc};
 use nightjar_catalog::{JobLedger, JobRecord, JobRun, JobSkip};
 use nightjar_jobs::{Action, Cause, Closed, Event, Job, OpenRun, Skipped, Stage, Status, StopReason};
@@ -14,12 +12,6 @@ use crate::error::Result;
 use crate::job_error::JobError;
 use crate::job_options::{JobOptions, options_of_text};
 use crate::job_schedule::schedule_of_text;
-
-/// Returns the time of now, to the microsecond, as the catalog keeps it.
-pub fn now() -> DateTime<Utc> {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    time(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
-}
 
 /// Returns a time of the catalog.
 pub fn time(micros: i64) -> DateTime<Utc> {

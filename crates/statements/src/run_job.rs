@@ -11,10 +11,11 @@ use datafusion::sql::parser::DFParser;
 use nightjar_jobs::{Action, Cause, Event};
 
 use crate::StatementContext;
+use crate::clock::now;
 use crate::create_job::note_daemon;
 use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end};
-use crate::job_ledger::{decide, now};
+use crate::job_ledger::decide;
 use crate::names::{parse_identifier, quote_identifier};
 use crate::statement::{Statement, StatementKind};
 

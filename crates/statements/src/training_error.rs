@@ -193,6 +193,32 @@ pub enum TrainingError {
         /// The target column.
         target: String,
     },
+    /// A metric that no model is measured by.
+    #[error("no model is measured by '{name}'")]
+    MeasureUnknown {
+        /// The metric as written.
+        name: String,
+        /// The one with the nearest name.
+        nearest: Option<String>,
+    },
+    /// A metric that this model is not measured by, on these rows.
+    #[error("{model} is not measured by {name} on these rows")]
+    NotMeasured {
+        /// The model as name@version.
+        model: String,
+        /// The metric.
+        name: String,
+        /// Those that it is measured by.
+        known: Vec<String>,
+    },
+    /// Two models that were measured on different rows.
+    #[error("the rows changed between the two models: {before} and {after} of them counted")]
+    RowsChanged {
+        /// The rows of the first evaluation.
+        before: u64,
+        /// The rows of the second one.
+        after: u64,
+    },
     /// Shards that would have no row.
     #[error("{shards} shards can't share {rows} rows to learn from")]
     MoreShardsThanRows {
@@ -282,6 +308,9 @@ impl Failure for TrainingError {
             Self::BaseMissing { .. } => "training.base_missing",
             Self::NotEvaluable { .. } => "training.not_evaluable",
             Self::TextsOfModel { .. } => "training.texts_of_model",
+            Self::MeasureUnknown { .. } => "training.measure_unknown",
+            Self::NotMeasured { .. } => "training.not_measured",
+            Self::RowsChanged { .. } => "training.rows_changed",
             Self::MoreShardsThanRows { .. } => "training.more_shards_than_rows",
             Self::Folder { .. } => "training.folder",
             Self::OtherTask { .. } => "training.other_task",
@@ -358,6 +387,10 @@ impl Failure for TrainingError {
             Self::TextsOfModel { columns, target, .. } => {
                 format!("keep one: ON (SELECT {}, {target} FROM …)", columns[0])
             }
+            Self::MeasureUnknown { nearest: Some(name), .. } => format!("did you mean {name}?"),
+            Self::MeasureUnknown { .. } => "EVALUATE MODEL shows those that there are".to_owned(),
+            Self::NotMeasured { known, .. } => format!("choose one of {}", known.join(", ")),
+            Self::RowsChanged { .. } => "run it again once they stay as they are".to_owned(),
             Self::MoreShardsThanRows { rows, .. } => format!("shards takes 1 to {rows} here"),
             Self::Folder { .. } => {
                 "is the disk full, or the store's folder read-only? The run resumes where it stopped"

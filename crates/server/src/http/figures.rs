@@ -4,9 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// Returns the time, in microseconds since 1970 UTC.
+/// Returns the time that jobs go by, in microseconds since 1970 UTC.
 pub(super) fn now() -> i64 {
-    micros(SystemTime::now())
+    nightjar_statements::now().timestamp_micros()
 }
 
 /// Returns a time in microseconds since 1970 UTC.

@@ -180,6 +180,16 @@ proptest! {
     }
 
     #[test]
+    fn promote_model(
+        model in model(),
+        to in model_name(),
+        gate in option::of((data(), option::of(text()), option::of(proptest::sample::select(&["accuracy", "rmse", "macro_f1"])))),
+    ) {
+        let gate = gate.map(|(data, target, metric)| PromotionGate { data, target, metric: metric.map(str::to_owned) });
+        prints_back(&PromoteModel { model, to, gate });
+    }
+
+    #[test]
     fn evaluate_model(model in model(), data in data(), target in option::of(text())) {
         prints_back(&EvaluateModel { model, data, target });
     }
