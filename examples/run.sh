@@ -5,3 +5,4 @@ cd "$(dirname "$0")/.."
 cargo run -p nightjar-examples --example dataframe
 cargo run -- sql -f examples/sql/pipeline.sql
 bash examples/cluster/run.sh
+bash examples/nightly/run.sh

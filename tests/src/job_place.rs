@@ -10,7 +10,7 @@ use nightjar_catalog::{JobRun, JobSkip, Store};
 use crate::{Process, binary};
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A folder with a store, in which `nightjar` runs as a process.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl JobPlace {
         skips.into_iter().filter(|skip| skip.job == job).collect()
     }
 
-    /// Waits until the runs are as asked, and returns them. Fails the test after a minute.
+    /// Waits until the runs are as asked, and returns them. Fails the test after three minutes.
     pub fn wait_for(&self, what: &str, found: impl Fn(&[JobRun]) -> bool) -> Vec<JobRun> {
         let began = Instant::now();
         loop {

@@ -61,7 +61,9 @@ fn a_clock_that_is_put_forward_misses_times_which_their_policies_catch_up() {
 fn a_clock_that_is_put_back_repeats_no_time() {
     let place = JobPlace::new();
     place.set_clock("2026-11-29T10:30:00Z", 1.0);
-    place.sql("CREATE JOB hourly SCHEDULE CRON '0 * * * *' WITH (catch_up = 'all', overlap = 'queue') AS SELECT 1");
+    place.sql(
+        "CREATE JOB hourly SCHEDULE CRON '0 * * * *' WITH (catch_up = 'all', overlap = 'queue') AS SELECT 1",
+    );
     let daemon = place.daemon();
     place.set_clock("2026-11-29T12:30:00Z", 1.0);
     place.wait_for("11 and 12", |runs| runs.len() == 2 && all_ended(runs));
@@ -107,5 +109,8 @@ fn a_clock_that_is_none_is_told_of() {
     place.set_clock("2026-11-29T10:30:00Z", 60.0);
     let output = place.command(&["jobs", "run-due"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.contains("2026-11-29T10:30") && said.contains("60 times"), "{said}");
+    assert!(
+        output.status.success() && said.contains("2026-11-29T10:30") && said.contains("60 times"),
+        "{said}"
+    );
 }

@@ -169,7 +169,8 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct SqlArgs {
     /// Statements to run; may be repeated
-    #[arg(long, short, value_name = "SQL")]
+    // SQL may begin with a comment.
+    #[arg(long, short, value_name = "SQL", allow_hyphen_values = true)]
     command: Vec<String>,
 
     /// A script to run, '-' for stdin; may be repeated

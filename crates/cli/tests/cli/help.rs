@@ -63,6 +63,7 @@ fn the_help_teaches() {
       NIGHTJAR_STORE     the store, where --store is not given
       NIGHTJAR_CACHE     the folder in which stores in buckets have theirs on this machine
       NIGHTJAR_CLUSTER   the scheduler, where --cluster is not given
+      NIGHTJAR_CLOCK     a file with another clock for jobs, to try schedules
       NIGHTJAR_TOKEN     what clients of `nightjar serve` have to send, where it listens beyond this machine
       NIGHTJAR_LOG       what scheduler, executor and daemon say on stderr: error, warn (the default), info, debug, off
       AWS_…              keys, region and endpoint for s3:// (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL)

@@ -36,6 +36,13 @@ fn commands_and_files_run_in_the_order_given() {
 }
 
 #[test]
+fn sql_on_the_command_line_may_begin_with_a_comment() {
+    let nightjar = Nightjar::new();
+    let ran = nightjar.run(&["sql", "-c", "-- the answer\nSELECT 42 AS a", "--format", "json"]);
+    assert_eq!(ran.stdout, "{\"a\":42}\n", "{}", ran.stderr);
+}
+
+#[test]
 fn the_first_error_stops_a_script() {
     let nightjar = Nightjar::new();
     let ran =
