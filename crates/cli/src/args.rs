@@ -79,6 +79,7 @@ Examples:
   nightjar health                                     of the scheduler on this machine
   nightjar health --cluster scheduler:50050
   nightjar health --cluster scheduler:50050 --executor executor-1:50051
+  nightjar health --daemon http://127.0.0.1:8080      of `nightjar serve`
 
 Prints one line about the cluster, and ends with status 0, or with an error and status 1: if no scheduler answers, and with
 --executor if the scheduler does not know that executor or nobody can connect to it. It opens no store.";
@@ -150,7 +151,7 @@ pub(crate) enum Command {
     /// Run tasks for a scheduler
     #[command(after_help = EXECUTOR_EXAMPLES)]
     Executor(ExecutorArgs),
-    /// Tell whether a scheduler answers, and whether an executor works for it
+    /// Tell whether a scheduler or a daemon answers, and whether an executor works
     #[command(after_help = HEALTH_EXAMPLES)]
     Health(HealthArgs),
     /// Run the jobs of the store at their times, and show how they are
@@ -233,6 +234,10 @@ pub(crate) struct HealthArgs {
     /// An executor that must be at work there, by the address at which others reach it
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) executor: Option<Address>,
+
+    /// Ask a daemon instead, by the address of its status page
+    #[arg(long, value_name = "URL", conflicts_with = "executor")]
+    pub(crate) daemon: Option<String>,
 }
 
 /// `nightjar serve`.

@@ -36,8 +36,12 @@ pub(crate) async fn execute(args: &Args, executor: &ExecutorArgs) -> Result<()> 
     Ok(executor.run().await?)
 }
 
-/// Tells how the cluster is, or what is wrong with it.
+/// Tells how the cluster is, or a daemon, or what is wrong with it.
 pub(crate) async fn health(args: &Args, health: &HealthArgs) -> Result<()> {
+    if let Some(url) = &health.daemon {
+        nightjar_server::daemon_health(url).await?;
+        return announce(&format!("the daemon at {url} is alive"));
+    }
     let scheduler = args.cluster()?.unwrap_or(Address::loopback(Address::SCHEDULER_PORT));
     let executors = nightjar_cluster::health(&scheduler, health.executor.as_ref()).await?;
     let vcores: u32 = executors.iter().map(|executor| executor.vcores).sum();

@@ -16,6 +16,14 @@ pub enum DaemonError {
     /// A decision could not be made.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// Nobody answers where a daemon should be.
+    #[error("the daemon at {url} does not answer: {reason}")]
+    Silent {
+        /// Where its pages should be.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl Failure for DaemonError {
@@ -23,6 +31,7 @@ impl Failure for DaemonError {
         match self {
             Self::Catalog(error) => error.code(),
             Self::Statement(error) => error.code(),
+            Self::Silent { .. } => "daemon_silent",
         }
     }
 
@@ -30,6 +39,7 @@ impl Failure for DaemonError {
         match self {
             Self::Catalog(error) => error.retryable(),
             Self::Statement(error) => error.retryable(),
+            Self::Silent { .. } => true,
         }
     }
 
@@ -37,6 +47,7 @@ impl Failure for DaemonError {
         match self {
             Self::Catalog(error) => error.hint(),
             Self::Statement(error) => error.hint(),
+            Self::Silent { .. } => Some("does `nightjar serve` run there? It prints its address".to_owned()),
         }
     }
 }

@@ -9,6 +9,7 @@
 mod attempt;
 mod daemon;
 mod error;
+mod health;
 mod http;
 mod notices;
 mod place;
@@ -16,5 +17,6 @@ mod run_log;
 
 pub use daemon::{Daemon, any_failed};
 pub use error::{DaemonError, Result};
+pub use health::daemon_health;
 pub use http::{ExecutorRow, Executors, HttpError, HttpServer, HttpSettings, ServerState, TlsFiles};
 pub use place::Place;

@@ -74,7 +74,7 @@ fn services_become_healthy_and_run_statements() {
     let compose = Compose::read(&variables).unwrap().with_store(&server);
     let mut running = up(&compose);
     let names: Vec<&str> = compose.services().map(|service| service.name.as_str()).collect();
-    assert_eq!(names, ["scheduler", "executor-1", "executor-2", "cli"]);
+    assert_eq!(names, ["scheduler", "executor-1", "executor-2", "daemon", "cli"]);
 
     let executors = cli(&compose, &["--format", "csv"], "SHOW EXECUTORS");
     assert_eq!(executors.lines().count(), 3, "a header and two executors: {executors}");
@@ -100,6 +100,27 @@ fn services_become_healthy_and_run_statements() {
     let count = rows.lines().nth(1).unwrap().split(',').next().unwrap();
     assert!(told.ends_with(&format!("n,e\n{count},{count}\n")), "{told}");
     assert!(bucket.join("store/artifacts").is_dir() && bucket.join("embedded").is_dir());
+
+    // A job that the command line makes is run by the daemon, on the executors, and its rows go to the bucket.
+    let job = format!(
+        "CREATE JOB copies SCHEDULE EVERY INTERVAL '1 second' WITH (retries = 0) AS \
+         COPY (SELECT product, count(*) AS n FROM '{}' GROUP BY product) TO 's3://nightjar/copied/' STORED AS PARQUET",
+        reviews.display()
+    );
+    cli(&compose, &["sql", "-c", &job], "");
+    let began = Instant::now();
+    loop {
+        let runs = "SELECT status, error FROM nightjar.job_runs WHERE finished_at IS NOT NULL ORDER BY run_id LIMIT 1";
+        let runs = cli(&compose, &["sql", "--format", "csv", "-c", runs], "");
+        match runs.lines().nth(1) {
+            Some(run) => break assert_eq!(run, "succeeded,", "{runs}"),
+            None => assert!(began.elapsed() < PATIENCE, "no run ends"),
+        }
+    }
+    let plan = cli(&compose, &["sql", "-c", "SELECT plan FROM nightjar.job_run_statements LIMIT 1"], "");
+    assert!(plan.contains("ClusterExec") && bucket.join("copied").is_dir(), "{plan}");
+    drop(running.remove("daemon"));
+    wait_for(&compose, compose.service("daemon"), false);
 
     // An executor that is gone is not healthy, and the other one is.
     drop(running.remove("executor-2"));

@@ -14,7 +14,7 @@ fn the_help_teaches() {
       model      Pull and list models
       scheduler  Cut plans into stages and hand their tasks to executors
       executor   Run tasks for a scheduler
-      health     Tell whether a scheduler answers, and whether an executor works for it
+      health     Tell whether a scheduler or a daemon answers, and whether an executor works
       serve      Run the jobs of the store at their times, and show how they are
       jobs       Run the jobs that are due, once
       demo       Train a classifier on sample reviews, label new ones with it and measure it
@@ -167,7 +167,7 @@ fn the_help_of_the_executor_teaches() {
 fn the_help_of_health_teaches() {
     let ran = Nightjar::new().run(&["health", "-h"]);
     insta::assert_snapshot!(ran.stdout, @"
-    Tell whether a scheduler answers, and whether an executor works for it
+    Tell whether a scheduler or a daemon answers, and whether an executor works
 
     Usage: nightjar health [OPTIONS]
 
@@ -175,6 +175,7 @@ fn the_help_of_health_teaches() {
           --executor <HOST:PORT>  An executor that must be at work there, by the address at which others reach it
           --store <URI>           Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
           --cluster <HOST:PORT>   Run statements on the cluster of the scheduler at this address
+          --daemon <URL>          Ask a daemon instead, by the address of its status page
           --format <FORMAT>       How results are printed [default: table] [possible values: table, csv, json, markdown]
       -q, --quiet                 Print nothing but results, warnings and errors
       -h, --help                  Print help (see more with '--help')
@@ -183,6 +184,7 @@ fn the_help_of_health_teaches() {
       nightjar health                                     of the scheduler on this machine
       nightjar health --cluster scheduler:50050
       nightjar health --cluster scheduler:50050 --executor executor-1:50051
+      nightjar health --daemon http://127.0.0.1:8080      of `nightjar serve`
 
     Prints one line about the cluster, and ends with status 0, or with an error and status 1: if no scheduler answers, and with
     --executor if the scheduler does not know that executor or nobody can connect to it. It opens no store.

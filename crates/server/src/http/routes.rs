@@ -19,11 +19,12 @@ use super::layout::Page;
 use super::pages::{self, Selection};
 use super::state::ServerState;
 use super::{figures, metrics};
+use crate::health::ALIVE;
 
 /// Returns everything that is served, behind the question who may ask.
 pub(super) fn router(state: ServerState, access: Arc<Access>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/healthz", get(|| async { format!("{ALIVE}\n") }))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .route("/", get(jobs))
