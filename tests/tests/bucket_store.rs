@@ -317,3 +317,59 @@ fn a_bucket_that_cannot_be_a_store_is_named_at_once() {
         assert!(error.to_string().contains(&bucket.server.endpoint()), "{error}");
     });
 }
+
+/// Returns the data files of materialized views in the bucket.
+fn view_files(bucket: &Bucket) -> usize {
+    let views = bucket.server.bucket("models").join("team/store/views");
+    let folders = fs::read_dir(views).into_iter().flatten().flatten();
+    folders.map(|folder| fs::read_dir(folder.path()).unwrap().count()).sum()
+}
+
+#[test]
+fn a_bucket_has_the_rows_of_materialized_views() {
+    block_on(async {
+        let bucket = Bucket::new(85, 30).await;
+        let machine = bucket.machine();
+        let session = machine.session();
+        session.sql(&bucket.base()).await.unwrap();
+        let rows = |from: u32| {
+            format!(
+                "COPY (SELECT id + {from} AS id, text FROM 's3://lake/texts.parquet') TO 's3://lake/days/{from}.parquet'"
+            )
+        };
+        values(&session, &rows(0)).await;
+        let made = values(
+            &session,
+            "CREATE MATERIALIZED VIEW v AS SELECT id, embed(text, 'tiny') AS e FROM 's3://lake/days/'",
+        )
+        .await;
+        assert_eq!(made, [["full", "the view is new", "1", "0", "0", "30"]]);
+        assert_eq!(view_files(&bucket), 2, "one for the rows and one for the columns");
+        values(&session, &rows(100)).await;
+        let refresh = "REFRESH MATERIALIZED VIEW v";
+        assert_eq!(values(&session, refresh).await, [["incremental", "NULL", "1", "0", "1", "30"]]);
+        assert_eq!(values(&session, refresh).await, [["nothing", "NULL", "0", "0", "2", "0"]]);
+
+        // Nothing of them is on the machine, and executors read them from the bucket.
+        let left: Vec<_> = machine.store().root().join("views").read_dir().unwrap().flatten().collect();
+        let names = left.iter().flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
+        assert!(names.map(|entry| entry.file_name()).all(|name| name == ".writer.lock"));
+        let cluster = Cluster::start_with(Path::new(URI), bucket.server.environment(), 2).await;
+        let far = cluster.session_on(machine.store()).await;
+        let query = "SELECT id, e FROM v ORDER BY id";
+        let found = values(&far, query).await;
+        assert_eq!(found.len(), 60);
+        assert_eq!(found, values(&session, query).await);
+        let expected = "SELECT id, embed(text, 'tiny') AS e FROM 's3://lake/days/' ORDER BY id";
+        assert_eq!(found, values(&session, expected).await);
+
+        // A data file that is gone is made again, and a view that is dropped leaves its files to those who read them still.
+        let views = bucket.server.bucket("models").join("team/store/views");
+        let folder = fs::read_dir(views).unwrap().next().unwrap().unwrap().path();
+        for entry in fs::read_dir(folder).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        assert_eq!(values(&far, refresh).await, [["full", "a data file is gone", "2", "2", "0", "60"]]);
+        assert_eq!(values(&session, query).await, found);
+    });
+}

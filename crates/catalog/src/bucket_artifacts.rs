@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::artifacts::{Artifacts, hash_file};
-use crate::bucket::{Bucket, Listed};
+use crate::bucket::Bucket;
 use crate::error::{CatalogError, Result};
 use crate::ids::Digest;
 use crate::manifest::{Manifest, ManifestFile};
@@ -52,8 +52,8 @@ impl Origin {
         let digest = manifest.digest();
         let there = self.bucket.list(&format!("artifacts/{digest}"))?;
         let is_there = |file: &ManifestFile| {
-            let listed = Listed { name: Self::name(&digest, &file.path), bytes: file.size };
-            there.binary_search_by(|known| known.name.cmp(&listed.name)).is_ok_and(|at| there[at] == listed)
+            let name = Self::name(&digest, &file.path);
+            there.binary_search_by(|known| known.name.cmp(&name)).is_ok_and(|at| there[at].bytes == file.size)
         };
         let is_announced = there.iter().any(|known| known.name == Self::name(&digest, Manifest::FILE));
         if is_announced && manifest.files.iter().all(is_there) {

@@ -105,10 +105,6 @@ pub enum CatalogError {
         "the materialized view '{name}' was refreshed or replaced by another session while this one was at it"
     )]
     ViewChanged { name: String },
-    #[error(
-        "the materialized view '{name}' can't be kept in a bucket: its rows are files of a store in a folder"
-    )]
-    ViewsInBucket { name: String },
     #[error("there is no training run {run}")]
     RunUnknown { run: RunId },
     #[error("training run {run} has ended: it is {status}")]
@@ -248,7 +244,6 @@ impl Failure for CatalogError {
             ViewUnknown { .. } => "view_unknown",
             ViewBusy { .. } => "view_busy",
             ViewChanged { .. } => "view_changed",
-            ViewsInBucket { .. } => "views_in_bucket",
             RunUnknown { .. } => "run_unknown",
             RunEnded { .. } => "run_ended",
             RunBusy { .. } => "run_busy",
@@ -355,7 +350,6 @@ impl Failure for CatalogError {
             ViewUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             ViewUnknown { .. } => "SHOW MATERIALIZED VIEWS lists them".into(),
             ViewBusy { .. } | ViewChanged { .. } => "run it again when the other has finished".into(),
-            ViewsInBucket { .. } => "COPY (SELECT …) TO 's3://…/' writes the rows into a bucket".into(),
             TableUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             JobUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             JobUnknown { .. } => "SHOW JOBS lists the jobs".into(),

@@ -59,6 +59,7 @@ mod sources;
 mod staging;
 mod store;
 mod tables;
+mod view_files;
 mod view_folder;
 mod working_folder;
 
@@ -87,4 +88,5 @@ pub use sources::{
 pub use staging::Staging;
 pub use store::{Store, StoreFiles};
 pub use tables::{OnTableConflict, TableDefinition, TableKind};
+pub use view_files::ViewFiles;
 pub use view_folder::ViewFolder;

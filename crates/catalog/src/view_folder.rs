@@ -1,13 +1,14 @@
-//! The folders of materialized views: `views/<folder>/` in the store.
+//! Who writes the data files of a materialized view, and which of them are removed.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::catalog::now;
 use crate::error::{CatalogError, Result};
 use crate::store::Store;
+use crate::view_files::ViewFiles;
 
 /// The file in a view's folder that its writer holds locked.
 const LOCK: &str = ".writer.lock";
@@ -16,47 +17,40 @@ const LOCK: &str = ".writer.lock";
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// The folder of a materialized view, held for writing. The system lets go of the lock when the process ends, however it
-/// ends.
+/// ends. It is on this machine also where the store is in a bucket, as the catalog is: one machine writes a view.
 #[derive(Debug)]
 pub struct ViewFolder {
-    path: PathBuf,
+    files: ViewFiles,
     _lock: File,
 }
 
 impl ViewFolder {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The data files in it.
+    pub fn files(&self) -> &ViewFiles {
+        &self.files
     }
 
-    fn lock(path: PathBuf) -> Result<Option<ViewFolder>> {
-        let name = path.join(LOCK);
+    fn lock(files: ViewFiles) -> Result<Option<ViewFolder>> {
+        let name = files.folder().join(LOCK);
         let file = File::options().create(true).truncate(false).write(true).open(&name);
         let file = file.map_err(CatalogError::io("open", &name))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Ok(None),
             // A file system without locks can't tell; there the ledger's generation has to do.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(ViewFolder { path, _lock: file })),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(ViewFolder { files, _lock: file })),
         }
     }
 }
 
 impl Store {
-    /// Where the data files of a materialized view lie.
-    pub fn view_path(&self, folder: &str) -> PathBuf {
-        self.root().join("views").join(folder)
-    }
-
     /// Opens the folder of a materialized view for writing, and makes it if it is not there.
     ///
-    /// Errors: [`CatalogError::ViewBusy`] while someone else has it open; [`CatalogError::ViewsInBucket`].
+    /// Errors: [`CatalogError::ViewBusy`] while someone else has it open.
     pub fn view_folder(&self, name: &str, folder: &str) -> Result<ViewFolder> {
-        if self.files().bucket().is_some() {
-            return Err(CatalogError::ViewsInBucket { name: name.into() });
-        }
-        let path = self.view_path(folder);
-        fs::create_dir_all(&path).map_err(CatalogError::io("create", &path))?;
-        ViewFolder::lock(path)?.ok_or_else(|| CatalogError::ViewBusy { name: name.into() })
+        let files = self.view_files(folder);
+        let path = files.folder();
+        fs::create_dir_all(path).map_err(CatalogError::io("create", path))?;
+        ViewFolder::lock(files)?.ok_or_else(|| CatalogError::ViewBusy { name: name.into() })
     }
 
     /// Removes data files that have been in no ledger for over an hour: of `mine`, which the caller holds, and of views that
@@ -72,45 +66,52 @@ impl Store {
             kept.extend(data.map(|name| format!("{}/{name}", view.folder)));
             living.insert(view.folder);
         }
+        // Paths that are there still, and folders that were not looked into.
+        let (mut left, mut unseen) = (HashSet::new(), HashSet::new());
         for entry in fs::read_dir(self.root().join("views")).into_iter().flatten().flatten() {
             let path = entry.path();
             let folder = entry.file_name().to_string_lossy().into_owned();
-            if path == mine.path {
-                sweep(&path, &folder, &kept);
-            } else if !living.contains(&folder)
-                // A folder that nobody has open belongs to nothing that is still being made.
-                && let Ok(Some(_held)) = ViewFolder::lock(path.clone())
-                && sweep(&path, &folder, &kept)
-            {
+            if path == mine.files.folder() {
+                left.extend(sweep(&mine.files, &folder, &kept)?);
+                continue;
+            }
+            // A folder that nobody has open belongs to nothing that is still being made.
+            let files = self.view_files(&folder);
+            let held = if living.contains(&folder) { None } else { ViewFolder::lock(files).ok().flatten() };
+            let Some(held) = held else {
+                unseen.insert(folder);
+                continue;
+            };
+            let remaining = sweep(&held.files, &folder, &kept)?;
+            // One whose writer has just made it holds nothing else yet.
+            if remaining.is_empty() && is_old(&path.join(LOCK)) {
                 let _ = fs::remove_file(path.join(LOCK));
                 let _ = fs::remove_dir(&path);
             }
+            left.extend(remaining);
         }
+        let folder_of = |path: &str| path.split_once('/').map_or(path, |(folder, _)| folder).to_owned();
         let removed: Vec<String> = abandoned
             .into_iter()
             .map(|(path, _)| path)
-            .filter(|path| !kept.contains(path) && !self.root().join("views").join(path).exists())
+            .filter(|path| !kept.contains(path) && !left.contains(path) && !unseen.contains(&folder_of(path)))
             .collect();
         if removed.is_empty() { Ok(()) } else { self.catalog().forget_view_files(&removed) }
     }
 }
 
-/// Removes what is old and not kept. Returns whether the folder is empty then.
-fn sweep(path: &Path, folder: &str, kept: &HashSet<String>) -> bool {
-    let mut empty = true;
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name == LOCK {
-            // A folder whose writer has just made it holds nothing else yet.
-            empty &= is_old(&entry.path());
-            continue;
-        }
-        let gone = !kept.contains(&format!("{folder}/{name}"))
-            && is_old(&entry.path())
-            && fs::remove_file(entry.path()).is_ok();
-        empty &= gone;
+/// Removes what is old and not kept. Returns what remains, as paths below `views/`.
+fn sweep(files: &ViewFiles, folder: &str, kept: &HashSet<String>) -> Result<Vec<String>> {
+    let path = |name: &str| format!("{folder}/{name}");
+    let old = |at: SystemTime| SystemTime::now().duration_since(at).is_ok_and(|age| age > KEPT);
+    let (gone, stays): (Vec<_>, Vec<_>) =
+        files.list()?.into_iter().partition(|(name, at)| !kept.contains(&path(name)) && old(*at));
+    let gone: Vec<String> = gone.into_iter().map(|(name, _)| name).collect();
+    let mut remaining: Vec<String> = stays.iter().map(|(name, _)| path(name)).collect();
+    if files.remove(&gone).is_err() {
+        remaining.extend(gone.iter().map(|name| path(name)));
     }
-    empty
+    Ok(remaining)
 }
 
 fn is_old(path: &Path) -> bool {

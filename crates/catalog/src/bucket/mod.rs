@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -42,6 +43,8 @@ pub(crate) struct Listed {
     pub(crate) name: String,
     /// Its length.
     pub(crate) bytes: u64,
+    /// When it was written, by the bucket's clock.
+    pub(crate) modified: SystemTime,
 }
 
 impl Bucket {
@@ -159,7 +162,8 @@ impl Bucket {
             self.ask(|store, _| async move { store.list(Some(&at)).try_collect().await })?;
         let under = |meta: &ObjectMeta| {
             let rest = meta.location.as_ref().strip_prefix(self.prefix.as_ref())?;
-            Some(Listed { name: rest.trim_start_matches('/').to_owned(), bytes: meta.size })
+            let name = rest.trim_start_matches('/').to_owned();
+            Some(Listed { name, bytes: meta.size, modified: meta.last_modified.into() })
         };
         let mut listed: Vec<Listed> = metas.iter().filter_map(under).collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));

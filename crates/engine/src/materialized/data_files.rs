@@ -1,7 +1,6 @@
 //! The files that hold the rows of a materialized view.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -11,6 +10,9 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use futures::StreamExt;
+use nightjar_catalog::{CatalogError, ViewFiles};
+
+use crate::error::EngineError;
 
 /// The name of their format in DataFusion.
 pub(super) const FORMAT: &str = "parquet";
@@ -18,13 +20,13 @@ pub(super) const FORMAT: &str = "parquet";
 /// The data files that a refresh writes. Dropped before they are [kept](DataFiles::keep), they are removed.
 #[derive(Debug)]
 pub(super) struct DataFiles {
-    folder: PathBuf,
-    written: Mutex<Vec<PathBuf>>,
+    files: ViewFiles,
+    written: Mutex<Vec<String>>,
 }
 
 impl DataFiles {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), written: Mutex::default() }
+    pub(super) fn new(files: ViewFiles) -> Self {
+        Self { files, written: Mutex::default() }
     }
 
     /// Writes a file that has the columns and no rows, and returns its name. All columns may be NULL: the table's rows
@@ -32,9 +34,8 @@ impl DataFiles {
     pub(super) fn write_columns(&self, schema: &Schema) -> Result<String> {
         let fields: Vec<_> =
             schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        let (name, writer) = self.create(SchemaRef::new(Schema::new(fields)))?;
-        finish(writer)?;
-        Ok(name)
+        let open = self.create(SchemaRef::new(Schema::new(fields)))?;
+        self.finish(open)
     }
 
     /// Writes rows into a file, and returns its name and how many there were; no name where there were none.
@@ -53,17 +54,13 @@ impl DataFiles {
             };
             writer.write(&batch)?;
         }
-        let Some((name, writer)) = open else { return Ok((None, 0)) };
-        finish(writer)?;
-        Ok((Some(name), count))
+        let Some(open) = open else { return Ok((None, 0)) };
+        Ok((Some(self.finish(open)?), count))
     }
 
-    /// Brings the folder to the disk: what follows is the ledger that names the files.
+    /// Makes sure of the files' names: what follows is the ledger that has them.
     pub(super) fn sync(&self) -> Result<()> {
-        if cfg!(unix) {
-            File::open(&self.folder)?.sync_all()?;
-        }
-        Ok(())
+        self.files.sync().map_err(failed)
     }
 
     /// The ledger names the files now.
@@ -73,24 +70,30 @@ impl DataFiles {
 
     fn create(&self, schema: SchemaRef) -> Result<(String, ArrowWriter<File>)> {
         let name = format!("{}.{FORMAT}", uuid::Uuid::new_v4().simple());
-        let path = self.folder.join(&name);
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        let path = self.files.folder().join(&name);
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         Ok((name, ArrowWriter::try_new(File::create_new(path)?, schema, Some(properties))?))
     }
+
+    fn finish(&self, (name, writer): (String, ArrowWriter<File>)) -> Result<String> {
+        writer.into_inner()?.sync_all()?;
+        self.files.publish(&name).map_err(failed)?;
+        Ok(name)
+    }
 }
 
-fn finish(writer: ArrowWriter<File>) -> Result<()> {
-    writer.into_inner()?.sync_all()?;
-    Ok(())
+fn failed(error: CatalogError) -> datafusion::error::DataFusionError {
+    EngineError::from(error).into_datafusion()
 }
 
 impl Drop for DataFiles {
     fn drop(&mut self) {
-        for path in self.written.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        if !written.is_empty() {
             // What can't be removed is swept later.
-            let _ = fs::remove_file(path);
+            let _ = self.files.remove(&written);
         }
     }
 }

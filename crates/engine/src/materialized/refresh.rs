@@ -174,7 +174,7 @@ impl Work<'_> {
     ) -> DataFusionResult<Filled> {
         let pinned = pin(plan.clone(), &self.context.models, &self.state)?;
         let models = pinned_models(&pinned)?;
-        let data = DataFiles::new(self.folder.path());
+        let data = DataFiles::new(self.folder.files().clone());
         match FileQuery::of(&plan)? {
             Err(why) => {
                 let stream = self.rows(&pinned).await?;
@@ -187,7 +187,10 @@ impl Work<'_> {
             }
             Ok(query) => {
                 let fingerprint = query.fingerprint()?;
-                let reason = reason.or_else(|| self.stale(view, &models, &fingerprint));
+                let reason = match reason {
+                    None => self.stale(view, &models, &fingerprint)?,
+                    given => given,
+                };
                 let query = query.pinned(pinned.clone());
                 let new = MaterializedView { fingerprint, models, ..view.clone() };
                 self.refill_files(new, &query, &pinned, data, reason).await
@@ -196,15 +199,22 @@ impl Work<'_> {
     }
 
     /// Says why no row of a view can be kept, if that is so.
-    fn stale(&self, view: &MaterializedView, models: &str, fingerprint: &str) -> Option<String> {
+    fn stale(
+        &self,
+        view: &MaterializedView,
+        models: &str,
+        fingerprint: &str,
+    ) -> DataFusionResult<Option<String>> {
         if view.models != models && view.on_model_change == OnModelChange::Full {
-            return Some(difference(&view.models, models));
+            return Ok(Some(difference(&view.models, models)));
         }
         if view.fingerprint != fingerprint {
-            return Some("the tables, views or columns that it reads are defined otherwise".to_owned());
+            return Ok(Some("the tables, views or columns that it reads are defined otherwise".to_owned()));
         }
-        let mut data = view.files.iter().filter_map(|file| file.data.as_ref());
-        data.any(|name| !self.folder.path().join(name).is_file()).then(|| "a data file is gone".to_owned())
+        let data = view.files.iter().filter_map(|file| file.data.as_ref());
+        let whole = self.folder.files().contain(data);
+        let whole = whole.map_err(|error| EngineError::from(error).into_datafusion())?;
+        Ok((!whole).then(|| "a data file is gone".to_owned()))
     }
 
     /// Runs the query over the files that the ledger of `view` lacks, or over all of them for a reason.

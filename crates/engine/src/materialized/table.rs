@@ -1,7 +1,6 @@
 //! A materialized view as a table.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::datasource::TableProvider;
@@ -20,10 +19,10 @@ pub(crate) async fn view_table(
     view: &MaterializedView,
     state: &SessionState,
 ) -> Result<Arc<dyn TableProvider>> {
-    let folder = store.view_path(&view.folder);
+    let data = store.view_files(&view.folder);
     // First: the table's columns are those of its first file.
     let names = [&view.columns].into_iter().chain(view.files.iter().filter_map(|file| file.data.as_ref()));
-    let files = names.map(|name| location(&folder.join(name))).collect::<Result<Vec<_>>>()?;
+    let files = names.map(|name| location(&data.location(name))).collect::<Result<Vec<_>>>()?;
     let format = state
         .get_file_format_factory(FORMAT)
         .ok_or_else(|| EngineError::ViewFormat)
@@ -34,11 +33,12 @@ pub(crate) async fn view_table(
     Ok(Arc::new(ListingTable::try_new(config.infer_schema(state).await?)?))
 }
 
-fn location(path: &Path) -> Result<ListingTableUrl> {
+/// Returns the place of one file: a URL, or a path in which nothing is a pattern.
+fn location(place: &str) -> Result<ListingTableUrl> {
     let invalid = || EngineError::FileName {
-        path: path.display().to_string(),
-        reason: "it is not absolute".to_owned(),
+        path: place.to_owned(),
+        reason: "it is neither absolute nor a URL".to_owned(),
     };
-    let url = Url::from_file_path(path).map_err(|()| invalid().into_datafusion())?;
-    ListingTableUrl::try_new(url, None)
+    let url = Url::from_file_path(place).or_else(|()| Url::parse(place).map_err(drop));
+    ListingTableUrl::try_new(url.map_err(|()| invalid().into_datafusion())?, None)
 }
