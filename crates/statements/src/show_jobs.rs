@@ -16,7 +16,7 @@ use crate::statement::{Statement, StatementKind};
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW JOBS",
     syntax: "SHOW JOBS",
-    summary: "Lists the jobs, with their next and last runs. The rows are those of the table `nightjar.jobs`.",
+    summary: "Lists the jobs, with their next and last runs. The table `nightjar.jobs` has their options and statements too.",
     example: "SHOW JOBS",
     // `SHOW jobs.x` is a setting of DataFusion's.
     starts: |parser| at(parser, &["SHOW", "JOBS"]) && parser.peek_nth_token_ref(2).token != Token::Period,
@@ -52,6 +52,6 @@ impl Statement for ShowJobs {
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
-        context.query("SELECT * FROM nightjar.jobs ORDER BY name").await
+        context.query("SELECT * EXCEPT (options, statement, created_at, updated_at) FROM nightjar.jobs ORDER BY name").await
     }
 }
