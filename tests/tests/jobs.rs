@@ -90,19 +90,48 @@ fn terminate(mut daemon: Child) {
 /// A query that takes minutes, and hears that it is to stop.
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 100000000000) t(x) WHERE x % 7 = 3";
 
+/// A number that the environment may set, for longer tests.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Makes a job for each second whose runs write three rows, or six in two statements, each with the run's number; returns how many.
+fn job_that_adds(place: &Place, index: usize, policy: &str) -> usize {
+    let rows = "SELECT a, :run_id AS run FROM 'rows.csv'";
+    let copy = format!("COPY ({rows}) TO 'out{index}/' STORED AS PARQUET");
+    let (body, written) = match index % 3 {
+        0 => (copy, 3),
+        1 => {
+            std::fs::create_dir(place.path().join(format!("out{index}"))).unwrap();
+            place.sql(&format!(
+                "CREATE EXTERNAL TABLE t{index} (a BIGINT, run BIGINT) STORED AS PARQUET LOCATION 'out{index}/'"
+            ));
+            (format!("INSERT INTO t{index} {rows}"), 3)
+        }
+        _ => (format!("BEGIN {copy}; {copy}; END"), 6),
+    };
+    place.sql(&format!(
+        "CREATE JOB j{index} SCHEDULE EVERY INTERVAL '1 second' WITH (overlap = 'queue', catch_up = '{policy}') AS {body}"
+    ));
+    written
+}
+
+/// Kills the daemon 12 times, with three jobs. At its full size, some minutes:
+///
+/// ```text
+/// NIGHTJAR_TEST_KILLS=100 NIGHTJAR_TEST_JOBS=10 cargo test -p nightjar-tests --test jobs killed_at_any_moment
+/// ```
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
+    let (kills, jobs) = (number("NIGHTJAR_TEST_KILLS", 12), number("NIGHTJAR_TEST_JOBS", 3));
     let place = Place::new();
     std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
     let policies = ["all", "last", "none"];
-    for (index, policy) in policies.iter().enumerate() {
-        place.sql(&format!(
-            "CREATE JOB j{index} SCHEDULE EVERY INTERVAL '1 second' WITH (overlap = 'queue', catch_up = '{policy}') AS \
-             COPY (SELECT a, :run_id AS run, :scheduled_at AS at FROM 'rows.csv') TO 'out{index}/' STORED AS PARQUET"
-        ));
-    }
+    // Each body meets each policy where there are jobs enough.
+    let policy = |index: usize| policies[(index + index / 3) % 3];
+    let written: Vec<_> = (0..jobs).map(|index| job_that_adds(&place, index, policy(index))).collect();
     // Kills at moments that no two runs of the test share would tell nothing when it fails: these are always the same.
-    for kill in 0..12_u64 {
+    for kill in 0..kills as u64 {
         let mut daemon = place.daemon();
         std::thread::sleep(Duration::from_millis(250 + kill * 317 % 1_100));
         daemon.kill().unwrap();
@@ -110,24 +139,26 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
     }
     let daemon = place.daemon();
     std::thread::sleep(Duration::from_secs(2));
-    for index in 0..policies.len() {
+    for index in 0..jobs {
         place.sql(&format!("PAUSE JOB j{index}"));
     }
-    place.sql("SELECT 1");
     terminate(daemon);
-    let mut times: BTreeMap<(String, i64), usize> = BTreeMap::new();
-    for run in place.runs() {
+    let (runs, skips) = (place.runs(), place.skips());
+    let mut times: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+    for run in &runs {
         assert_eq!(run.scheduled_at % 1_000_000, 0, "on the wall clock: {run:?}");
-        *times.entry((run.job, run.scheduled_at)).or_default() += 1;
+        *times.entry((&run.job, run.scheduled_at)).or_default() += 1;
     }
-    for skip in place.skips() {
+    for skip in &skips {
         let mut at = skip.first_at;
         while at <= skip.last_at {
-            *times.entry((skip.job.clone(), at)).or_default() += 1;
+            *times.entry((&skip.job, at)).or_default() += 1;
             at += 1_000_000;
         }
     }
-    for index in 0..policies.len() {
+    let interrupted = runs.iter().filter(|run| run.interruptions > 0).count();
+    println!("{} runs, {interrupted} of them interrupted, {} left out", runs.len(), skips.len());
+    for (index, written) in written.into_iter().enumerate() {
         let job = format!("j{index}");
         let of: Vec<(i64, usize)> = times
             .iter()
@@ -137,18 +168,84 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
         assert!(of.len() > 5, "{job}: {of:?}");
         assert!(of.iter().all(|(_, count)| *count == 1), "{job} has a time twice: {of:?}");
         assert!(of.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1_000_000), "{job} lost a time: {of:?}");
+        if policy(index) == "all" {
+            assert!(skips.iter().all(|skip| skip.job != job), "all are caught up: {skips:?}");
+        }
+        // What readers see is whole, and of each run once, however often it was begun.
+        let found =
+            place.sql(&format!("SELECT run, count(*), count(DISTINCT a) FROM 'out{index}/' GROUP BY run"));
+        let found: BTreeMap<i64, (usize, usize)> = found
+            .lines()
+            .skip(1)
+            .map(|line| {
+                let numbers: Vec<i64> = line.split(',').map(|number| number.parse().unwrap()).collect();
+                (numbers[0], (numbers[1] as usize, numbers[2] as usize))
+            })
+            .collect();
+        for run in runs.iter().filter(|run| run.job == job) {
+            let rows = found.get(&run.run_id).copied();
+            match run.status.as_str() {
+                "succeeded" => assert_eq!(rows, Some((written, 3)), "{run:?}"),
+                // Killed between its two statements, or before the ledger knew, and not begun again so far.
+                "queued" | "waiting" => {
+                    assert!(
+                        rows.is_none_or(|(rows, a)| rows % 3 == 0 && rows <= written && a == 3),
+                        "{rows:?} {run:?}"
+                    );
+                }
+                _ => panic!("nothing fails because a daemon is killed: {run:?}"),
+            }
+        }
+        let known = |run: &i64| runs.iter().any(|known| known.run_id == *run && known.job == job);
+        assert!(found.keys().all(known), "{job} has rows of no run: {found:?}");
     }
-    assert!(place.skips().iter().all(|skip| skip.job != "j0"), "all are caught up: {:?}", place.skips());
-    for run in place.runs() {
-        let ended = matches!(run.status.as_str(), "succeeded" | "queued" | "waiting");
-        assert!(ended, "nothing fails because a daemon is killed: {run:?}");
+}
+
+/// A daemon is killed after a body has published, and before the ledger knows.
+#[test]
+fn a_run_that_published_before_its_daemon_was_killed_replaces_its_output() {
+    let place = Place::new();
+    std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
+    for index in 0..3 {
+        job_that_adds(&place, index, "last");
+        place.sql(&format!("ALTER JOB j{index} SCHEDULE CRON '@yearly'; RUN JOB j{index}"));
     }
-    // What readers see is whole: three rows of each run that wrote.
-    let torn = place.sql("SELECT run, count(*) FROM 'out0/' GROUP BY run HAVING count(*) % 3 <> 0");
-    assert_eq!(torn.lines().count(), 1, "{torn}");
-    let done = place.runs().iter().filter(|run| run.job == "j0" && run.status == "succeeded").count();
-    let written = place.sql("SELECT count(DISTINCT run) AS n FROM 'out0/'");
-    assert!(written.lines().nth(1).unwrap().parse::<usize>().unwrap() >= done, "{written}");
+    let run_due = || {
+        let output = place.command(&["jobs", "run-due"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run_due();
+    let store = place.store();
+    let due: Vec<_> = place.runs().into_iter().filter(|run| run.cause == "request").collect();
+    assert_eq!(due.len(), 3);
+    for mut run in due.clone() {
+        // As the ledger was a moment ago.
+        assert_eq!(run.status, "succeeded");
+        (run.status, run.finished_at, run.rows) = ("running".to_owned(), None, None);
+        store
+            .catalog()
+            .change_jobs::<_, nightjar_catalog::CatalogError>(|ledger| ledger.put_run(&run))
+            .unwrap();
+    }
+    std::fs::write(place.path().join("rows.csv"), "a\n4\n5\n").unwrap();
+    run_due();
+    for index in 0..3 {
+        let runs = place.runs();
+        let run = runs.iter().find(|run| run.run_id == due[index].run_id).unwrap();
+        assert_eq!((run.status.as_str(), run.attempt, run.interruptions), ("succeeded", 2, 1));
+        let sql =
+            format!("SELECT count(*) AS n, min(a) AS least FROM 'out{index}/' WHERE run = {}", run.run_id);
+        let expected = if index == 2 { "n,least\n4,4\n" } else { "n,least\n2,4\n" };
+        assert_eq!(place.sql(&sql), expected);
+        // Another run of the same job adds.
+        place.sql(&format!("RUN JOB j{index}"));
+    }
+    run_due();
+    for index in 0..3 {
+        let sql = format!("SELECT count(*) AS n FROM 'out{index}/' WHERE run >= {}", due[0].run_id);
+        let expected = if index == 2 { "n\n8\n" } else { "n\n4\n" };
+        assert_eq!(place.sql(&sql), expected);
+    }
 }
 
 #[test]

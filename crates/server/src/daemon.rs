@@ -117,7 +117,10 @@ impl Daemon {
                 () = tokio::time::sleep(LOOK_EVERY) => blocking(|| holder.stop_what_stops())?,
             }
         }
-        blocking(|| holder.daemon.store.catalog().give_job_lease_back(fence))?;
+        // What is still at work ends with the process, and the lease with it: nobody else may be at it before.
+        if holder.at_work.is_empty() {
+            blocking(|| holder.daemon.store.catalog().give_job_lease_back(fence))?;
+        }
         Ok(())
     }
 
