@@ -9,12 +9,15 @@
 mod attempt;
 mod daemon;
 mod error;
+mod forgetting;
 mod http;
 mod notices;
+mod pass_times;
 mod place;
 mod run_log;
 
 pub use daemon::{Daemon, any_failed};
 pub use error::{DaemonError, Result};
 pub use http::{ExecutorRow, Executors, HttpError, HttpServer, HttpSettings, ServerState, TlsFiles};
+pub use pass_times::PassTimes;
 pub use place::Place;
