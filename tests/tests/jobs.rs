@@ -5,8 +5,11 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use nightjar_catalog::{JobRun, JobSkip, Store};
@@ -90,19 +93,48 @@ fn terminate(mut daemon: Child) {
 /// A query that takes minutes, and hears that it is to stop.
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 100000000000) t(x) WHERE x % 7 = 3";
 
+/// A number that the environment may set, for longer tests.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Makes a job for each second whose runs write three rows, or six in two statements, each with the run's number; returns how many.
+fn job_that_adds(place: &Place, index: usize, policy: &str) -> usize {
+    let rows = "SELECT a, :run_id AS run FROM 'rows.csv'";
+    let copy = format!("COPY ({rows}) TO 'out{index}/' STORED AS PARQUET");
+    let (body, written) = match index % 3 {
+        0 => (copy, 3),
+        1 => {
+            std::fs::create_dir(place.path().join(format!("out{index}"))).unwrap();
+            place.sql(&format!(
+                "CREATE EXTERNAL TABLE t{index} (a BIGINT, run BIGINT) STORED AS PARQUET LOCATION 'out{index}/'"
+            ));
+            (format!("INSERT INTO t{index} {rows}"), 3)
+        }
+        _ => (format!("BEGIN {copy}; {copy}; END"), 6),
+    };
+    place.sql(&format!(
+        "CREATE JOB j{index} SCHEDULE EVERY INTERVAL '1 second' WITH (overlap = 'queue', catch_up = '{policy}') AS {body}"
+    ));
+    written
+}
+
+/// Kills the daemon 12 times, with three jobs. At its full size, some minutes:
+///
+/// ```text
+/// NIGHTJAR_TEST_KILLS=100 NIGHTJAR_TEST_JOBS=10 cargo test -p nightjar-tests --test jobs killed_at_any_moment
+/// ```
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
+    let (kills, jobs) = (number("NIGHTJAR_TEST_KILLS", 12), number("NIGHTJAR_TEST_JOBS", 3));
     let place = Place::new();
     std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
     let policies = ["all", "last", "none"];
-    for (index, policy) in policies.iter().enumerate() {
-        place.sql(&format!(
-            "CREATE JOB j{index} SCHEDULE EVERY INTERVAL '1 second' WITH (overlap = 'queue', catch_up = '{policy}') AS \
-             COPY (SELECT a, :run_id AS run, :scheduled_at AS at FROM 'rows.csv') TO 'out{index}/' STORED AS PARQUET"
-        ));
-    }
+    // Each body meets each policy where there are jobs enough.
+    let policy = |index: usize| policies[(index + index / 3) % 3];
+    let written: Vec<_> = (0..jobs).map(|index| job_that_adds(&place, index, policy(index))).collect();
     // Kills at moments that no two runs of the test share would tell nothing when it fails: these are always the same.
-    for kill in 0..12_u64 {
+    for kill in 0..kills as u64 {
         let mut daemon = place.daemon();
         std::thread::sleep(Duration::from_millis(250 + kill * 317 % 1_100));
         daemon.kill().unwrap();
@@ -110,24 +142,26 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
     }
     let daemon = place.daemon();
     std::thread::sleep(Duration::from_secs(2));
-    for index in 0..policies.len() {
+    for index in 0..jobs {
         place.sql(&format!("PAUSE JOB j{index}"));
     }
-    place.sql("SELECT 1");
     terminate(daemon);
-    let mut times: BTreeMap<(String, i64), usize> = BTreeMap::new();
-    for run in place.runs() {
+    let (runs, skips) = (place.runs(), place.skips());
+    let mut times: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+    for run in &runs {
         assert_eq!(run.scheduled_at % 1_000_000, 0, "on the wall clock: {run:?}");
-        *times.entry((run.job, run.scheduled_at)).or_default() += 1;
+        *times.entry((&run.job, run.scheduled_at)).or_default() += 1;
     }
-    for skip in place.skips() {
+    for skip in &skips {
         let mut at = skip.first_at;
         while at <= skip.last_at {
-            *times.entry((skip.job.clone(), at)).or_default() += 1;
+            *times.entry((&skip.job, at)).or_default() += 1;
             at += 1_000_000;
         }
     }
-    for index in 0..policies.len() {
+    let interrupted = runs.iter().filter(|run| run.interruptions > 0).count();
+    println!("{} runs, {interrupted} of them interrupted, {} left out", runs.len(), skips.len());
+    for (index, written) in written.into_iter().enumerate() {
         let job = format!("j{index}");
         let of: Vec<(i64, usize)> = times
             .iter()
@@ -137,18 +171,84 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
         assert!(of.len() > 5, "{job}: {of:?}");
         assert!(of.iter().all(|(_, count)| *count == 1), "{job} has a time twice: {of:?}");
         assert!(of.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1_000_000), "{job} lost a time: {of:?}");
+        if policy(index) == "all" {
+            assert!(skips.iter().all(|skip| skip.job != job), "all are caught up: {skips:?}");
+        }
+        // What readers see is whole, and of each run once, however often it was begun.
+        let found =
+            place.sql(&format!("SELECT run, count(*), count(DISTINCT a) FROM 'out{index}/' GROUP BY run"));
+        let found: BTreeMap<i64, (usize, usize)> = found
+            .lines()
+            .skip(1)
+            .map(|line| {
+                let numbers: Vec<i64> = line.split(',').map(|number| number.parse().unwrap()).collect();
+                (numbers[0], (numbers[1] as usize, numbers[2] as usize))
+            })
+            .collect();
+        for run in runs.iter().filter(|run| run.job == job) {
+            let rows = found.get(&run.run_id).copied();
+            match run.status.as_str() {
+                "succeeded" => assert_eq!(rows, Some((written, 3)), "{run:?}"),
+                // Killed between its two statements, or before the ledger knew, and not begun again so far.
+                "queued" | "waiting" => {
+                    assert!(
+                        rows.is_none_or(|(rows, a)| rows % 3 == 0 && rows <= written && a == 3),
+                        "{rows:?} {run:?}"
+                    );
+                }
+                _ => panic!("nothing fails because a daemon is killed: {run:?}"),
+            }
+        }
+        let known = |run: &i64| runs.iter().any(|known| known.run_id == *run && known.job == job);
+        assert!(found.keys().all(known), "{job} has rows of no run: {found:?}");
     }
-    assert!(place.skips().iter().all(|skip| skip.job != "j0"), "all are caught up: {:?}", place.skips());
-    for run in place.runs() {
-        let ended = matches!(run.status.as_str(), "succeeded" | "queued" | "waiting");
-        assert!(ended, "nothing fails because a daemon is killed: {run:?}");
+}
+
+/// A daemon is killed after a body has published, and before the ledger knows.
+#[test]
+fn a_run_that_published_before_its_daemon_was_killed_replaces_its_output() {
+    let place = Place::new();
+    std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
+    for index in 0..3 {
+        job_that_adds(&place, index, "last");
+        place.sql(&format!("ALTER JOB j{index} SCHEDULE CRON '@yearly'; RUN JOB j{index}"));
     }
-    // What readers see is whole: three rows of each run that wrote.
-    let torn = place.sql("SELECT run, count(*) FROM 'out0/' GROUP BY run HAVING count(*) % 3 <> 0");
-    assert_eq!(torn.lines().count(), 1, "{torn}");
-    let done = place.runs().iter().filter(|run| run.job == "j0" && run.status == "succeeded").count();
-    let written = place.sql("SELECT count(DISTINCT run) AS n FROM 'out0/'");
-    assert!(written.lines().nth(1).unwrap().parse::<usize>().unwrap() >= done, "{written}");
+    let run_due = || {
+        let output = place.command(&["jobs", "run-due"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run_due();
+    let store = place.store();
+    let due: Vec<_> = place.runs().into_iter().filter(|run| run.cause == "request").collect();
+    assert_eq!(due.len(), 3);
+    for mut run in due.clone() {
+        // As the ledger was a moment ago.
+        assert_eq!(run.status, "succeeded");
+        (run.status, run.finished_at, run.rows) = ("running".to_owned(), None, None);
+        store
+            .catalog()
+            .change_jobs::<_, nightjar_catalog::CatalogError>(|ledger| ledger.put_run(&run))
+            .unwrap();
+    }
+    std::fs::write(place.path().join("rows.csv"), "a\n4\n5\n").unwrap();
+    run_due();
+    for index in 0..3 {
+        let runs = place.runs();
+        let run = runs.iter().find(|run| run.run_id == due[index].run_id).unwrap();
+        assert_eq!((run.status.as_str(), run.attempt, run.interruptions), ("succeeded", 2, 1));
+        let sql =
+            format!("SELECT count(*) AS n, min(a) AS least FROM 'out{index}/' WHERE run = {}", run.run_id);
+        let expected = if index == 2 { "n,least\n4,4\n" } else { "n,least\n2,4\n" };
+        assert_eq!(place.sql(&sql), expected);
+        // Another run of the same job adds.
+        place.sql(&format!("RUN JOB j{index}"));
+    }
+    run_due();
+    for index in 0..3 {
+        let sql = format!("SELECT count(*) AS n FROM 'out{index}/' WHERE run >= {}", due[0].run_id);
+        let expected = if index == 2 { "n\n8\n" } else { "n\n4\n" };
+        assert_eq!(place.sql(&sql), expected);
+    }
 }
 
 #[test]
@@ -244,4 +344,148 @@ fn a_daemon_drains_and_one_pass_runs_what_is_due() {
     terminate(daemon);
     let long = place.runs().into_iter().find(|run| run.job == "long").unwrap();
     assert_eq!(long.status, "succeeded", "{long:?}");
+}
+
+/// A server on a port of its own that answers each request in turn with one of the statuses, or not at all, and tells of each what was
+/// posted; after the last one it answers 204. Returns its address.
+fn listener(answers: Vec<Option<u16>>) -> (String, Receiver<serde_json::Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut answers = answers.into_iter();
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+            let body = loop {
+                let text = String::from_utf8_lossy(&read);
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let head = head.to_ascii_lowercase();
+                    assert!(
+                        head.starts_with("post /hooks/secret http/1.1") && head.contains("application/json"),
+                        "{head}"
+                    );
+                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                    if body.len() >= length.parse().unwrap() {
+                        break body.to_owned();
+                    }
+                }
+                let count = stream.read(&mut buffer).unwrap();
+                assert!(count > 0, "half a request: {text}");
+                read.extend_from_slice(&buffer[..count]);
+            };
+            match answers.next().unwrap_or(Some(204)) {
+                Some(status) => {
+                    let answer = format!(
+                        "HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    );
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+                None => silent.push(stream),
+            }
+            if sender.send(serde_json::from_str(&body).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    (address, receiver)
+}
+
+/// What would run or break something if it were ever taken for more than a text.
+const HOSTILE: &str = "$(touch pwned)`touch pwned`'; touch pwned; \"\\ {} \u{202e}é";
+
+/// Makes a job that fails with [`HOSTILE`] in its error, and asks for a run.
+fn failing_job(place: &Place, name: &str, on_failure: &str) {
+    std::fs::write(place.path().join("hostile.csv"), format!("a\n\"{}\"\n", HOSTILE.replace('"', "\"\"")))
+        .unwrap();
+    let name = format!("\"{}\"", name.replace('"', "\"\""));
+    place.sql(&format!(
+        "CREATE JOB {name} SCHEDULE CRON '@yearly' WITH (retries = 0, on_failure = '{}') AS \
+         SELECT CAST(a AS INT) FROM 'hostile.csv'; RUN JOB {name}",
+        on_failure.replace('\'', "''")
+    ));
+}
+
+fn assert_failed(document: &serde_json::Value, job: &str) {
+    assert_eq!(
+        (document["job"].as_str(), document["status"].as_str()),
+        (Some(job), Some("failed")),
+        "{document}"
+    );
+    assert_eq!((document["run_id"].as_i64(), document["attempts"].as_i64()), (Some(1), Some(1)));
+    assert!(document["error"].as_str().unwrap().contains(HOSTILE), "{document}");
+    for time in ["scheduled_at", "started_at", "finished_at"] {
+        assert!(document[time].as_str().unwrap().ends_with("+00:00"), "{document}");
+    }
+}
+
+fn nobody_is_to_be_told(place: &Place) -> bool {
+    place.store().catalog().read_jobs(|ledger| ledger.notices()).unwrap().is_empty()
+}
+
+#[test]
+fn a_url_is_told_again_until_it_answers() {
+    let place = Place::new();
+    let (address, told) = listener(vec![Some(500), Some(503)]);
+    failing_job(&place, HOSTILE, &format!("http://{address}/hooks/secret"));
+    let daemon = place.daemon();
+    for _ in 0..3 {
+        assert_failed(&told.recv_timeout(PATIENCE).unwrap(), HOSTILE);
+    }
+    place.wait_for("told", |_| nobody_is_to_be_told(&place));
+    let log = place.sql("SHOW LOG OF RUN 1");
+    assert_eq!((log.matches("could not be told").count(), log.matches("was told").count()), (2, 1), "{log}");
+    assert!(log.contains("500") && !log.contains("secret"), "{log}");
+    // What one pass could not tell, the next one does.
+    terminate(daemon);
+    let (address, told) = listener(vec![Some(500)]);
+    failing_job(&place, "other", &format!("http://{address}/hooks/secret"));
+    for _ in 0..2 {
+        place.command(&["jobs", "run-due"]).output().unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap()["job"], "other");
+    }
+    assert!(nobody_is_to_be_told(&place) && !place.path().join("pwned").exists());
+}
+
+#[test]
+fn who_is_to_be_told_is_told_by_the_next_daemon_too() {
+    let place = Place::new();
+    let (address, told) = listener(vec![None]);
+    failing_job(&place, "j", &format!("http://{address}/hooks/secret"));
+    let mut daemon = place.daemon();
+    told.recv_timeout(PATIENCE).unwrap();
+    // It was asked, and has not said that it heard.
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(!nobody_is_to_be_told(&place));
+    let daemon = place.daemon();
+    assert_failed(&told.recv_timeout(PATIENCE).unwrap(), "j");
+    place.wait_for("told", |_| nobody_is_to_be_told(&place));
+    terminate(daemon);
+    assert!(told.try_recv().is_err(), "once it has heard it is left alone");
+}
+
+#[test]
+fn a_command_gets_what_failed_as_a_text() {
+    let place = Place::new();
+    // The first time it fails after it has read all.
+    failing_job(
+        &place,
+        HOSTILE,
+        "cat >> told.json && echo >> told.json && test -e again || { touch again; echo no >&2; exit 3; }",
+    );
+    let daemon = place.daemon();
+    place.wait_for("told", |runs| {
+        runs.iter().all(|run| run.status == "failed") && nobody_is_to_be_told(&place)
+    });
+    terminate(daemon);
+    let told = std::fs::read_to_string(place.path().join("told.json")).unwrap();
+    assert_eq!(told.lines().count(), 2, "{told}");
+    for document in told.lines() {
+        assert_failed(&serde_json::from_str(document).unwrap(), HOSTILE);
+    }
+    let log = place.sql("SHOW LOG OF RUN 1");
+    assert!(log.contains("exit status: 3: no") && log.contains("was told"), "{log}");
+    assert!(!place.path().join("pwned").exists());
 }

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nightjar_engine::{Session, session_config};
-use nightjar_tests::{Cluster, S3Server, TestStore, block_on, values};
+use futures::TryStreamExt;
+use nightjar_engine::{OutputKey, Session, session_config};
+use nightjar_statements::parse_statements;
+use nightjar_tests::{Cluster, S3Server, TestStore, block_on, cells, values};
 
 /// How many texts keep two executors busy for some seconds.
 const MANY: usize = 40_000;
@@ -448,6 +450,75 @@ fn an_overwrite_in_a_bucket_replaces_what_is_there() {
             assert_eq!(values(session, &sql).await, [["5"]]);
             let sums = format!("SELECT half, count(*), sum(id) FROM {name} GROUP BY half ORDER BY half");
             assert_eq!(values(session, &sums).await, [["0", "200", "40200"], ["1", "5", "25"]]);
+        }
+        assert!(objects(&lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(&lake));
+    });
+}
+
+/// Runs a statement under a key, as an attempt of a job's run does.
+async fn run_as(session: &Session, sql: &str, key: &str, again: bool) -> Vec<Vec<String>> {
+    let statement = parse_statements(sql).unwrap().pop().unwrap();
+    let key = OutputKey::new(key.to_owned(), again, || Ok(()));
+    let running = session.start_as(statement, key).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    cells(&running.rows.try_collect::<Vec<_>>().await.unwrap_or_else(|error| panic!("{sql}: {error}")))
+}
+
+#[test]
+fn a_statement_that_runs_again_replaces_its_own_output() {
+    block_on(async {
+        let (store, texts) = store_with_texts(54, 400).await;
+        let server = S3Server::start();
+        let lake = server.bucket("lake");
+        let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
+        let open = || store.open_with(server.object_stores()).unwrap();
+        let local = Session::new(open(), session_config().with_target_partitions(2));
+        let remote = cluster.session_on(open()).await;
+        let (from, scratch) = (texts.display(), store.scratch());
+        for (place, session) in [
+            (format!("{}/here", scratch.display()), &local),
+            (format!("{}/there", scratch.display()), &remote),
+            ("s3://lake/here".to_owned(), &local),
+            ("s3://lake/there".to_owned(), &remote),
+        ] {
+            let copy = |rows: &str, out: &str| {
+                format!(
+                    "COPY (SELECT id, id % 2 AS half FROM '{from}/' WHERE {rows}) TO '{place}/{out}/' STORED AS PARQUET"
+                )
+            };
+            let held = async |out: &str| {
+                let sql = format!("SELECT count(*), count(DISTINCT id) FROM '{place}/{out}/'");
+                values(session, &sql).await.concat()
+            };
+            assert_eq!(run_as(session, &copy("true", "out"), "run1s1-a", false).await, [["400"]]);
+            // The second statement of the same run, and another run.
+            assert_eq!(run_as(session, &copy("id > 390", "out"), "run1s2-a", true).await, [["10"]]);
+            assert_eq!(run_as(session, &copy("id > 395", "out"), "run2s1-a", false).await, [["5"]]);
+            assert_eq!(held("out").await, ["415", "400"]);
+            assert_eq!(run_as(session, &copy("id <= 300", "out"), "run1s1-a", true).await, [["300"]]);
+            assert_eq!(held("out").await, ["315", "310"]);
+            // Without a key it adds, and nobody's key is its own.
+            assert_eq!(values(session, &copy("id = 1", "out")).await, [["1"]]);
+            assert_eq!(run_as(session, &copy("id <= 300", "out"), "run1s1-a", true).await, [["300"]]);
+            assert_eq!(held("out").await, ["316", "310"]);
+            // In the folders of partitions too, also those to which nothing comes this time.
+            let halves = |rows: &str| format!("{} PARTITIONED BY (half)", copy(rows, "halves"));
+            assert_eq!(run_as(session, &halves("true"), "run1s1-a", false).await, [["400"]]);
+            assert_eq!(run_as(session, &halves("id % 2 = 1"), "run1s1-a", true).await, [["200"]]);
+            assert_eq!(held("halves").await, ["200", "200"]);
+            // A table, at last without any rows.
+            let table = format!("t{}", place.replace([':', '/', '.', '-'], "_").to_lowercase());
+            let ddl = format!(
+                "CREATE EXTERNAL TABLE {table} (id BIGINT) STORED AS PARQUET LOCATION '{place}/table/'"
+            );
+            session.sql(&ddl).await.unwrap();
+            let insert = |rows: &str| format!("INSERT INTO {table} SELECT id FROM '{from}/' WHERE {rows}");
+            let count = format!("SELECT count(*) FROM {table}");
+            assert_eq!(run_as(session, &insert("true"), "run1s1-a", false).await, [["400"]]);
+            assert_eq!(run_as(session, &insert("id < 11"), "run2s1-a", false).await, [["10"]]);
+            assert_eq!(run_as(session, &insert("id < 101"), "run1s1-a", true).await, [["100"]]);
+            assert_eq!(values(session, &count).await, [["110"]]);
+            assert_eq!(run_as(session, &insert("false"), "run1s1-a", true).await, [["0"]]);
+            assert_eq!(values(session, &count).await, [["10"]]);
         }
         assert!(objects(&lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(&lake));
     });

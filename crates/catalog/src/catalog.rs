@@ -76,6 +76,8 @@ impl Catalog {
                 }
             }
         }
+        // A pass of the daemon asks some thirty questions, twenty times a second.
+        connection.set_prepared_statement_cache_capacity(64);
         Ok(Catalog { path: path.into(), connection: Mutex::new(connection), owner: Mutex::new(None) })
     }
 

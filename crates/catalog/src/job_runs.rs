@@ -131,16 +131,26 @@ impl JobLedger<'_> {
         self.rows(sql, [], |row| row.get(0))
     }
 
-    /// Returns the number of the last run of all.
+    /// Returns runs that are to run or to stop and that nobody is at, in the order in which they came.
+    pub fn unclaimed_runs(&self, limit: usize) -> Result<Vec<JobRun>> {
+        let sql = format!(
+            "{RUNS} WHERE finished_at IS NULL AND fence IS NULL AND status IN ('running', 'stopping') \
+             ORDER BY run_id LIMIT ?1"
+        );
+        self.rows(&sql, [limit as i64], job_run)
+    }
+
+    /// Returns the number of the last run of all, also where it is not kept any more: no number comes twice.
     pub fn last_run(&self) -> Result<i64> {
-        self.done(self.tx.query_row("SELECT coalesce(max(run_id), 0) FROM job_runs", [], |row| row.get(0)))
+        let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'job_runs'), 0)";
+        self.row(sql, [], |row| row.get(0))
     }
 
     /// Returns the time for which a job last ran with success, before this run.
     pub fn previous_success(&self, job: &str, before: i64) -> Result<Option<i64>> {
         let sql =
             "SELECT max(scheduled_at) FROM job_runs WHERE job = ?1 AND status = 'succeeded' AND run_id < ?2";
-        self.done(self.tx.query_row(sql, (job, before), |row| row.get(0)))
+        self.row(sql, (job, before), |row| row.get(0))
     }
 
     /// Writes a run, a new one or one that is there.

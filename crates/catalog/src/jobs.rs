@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, Params, Row, Transaction};
+use rusqlite::{Params, Row, Transaction};
 
 use crate::catalog::{Catalog, database, now};
 use crate::error::{CatalogError, Result};
@@ -63,7 +63,7 @@ impl<'a> JobLedger<'a> {
     }
 
     pub(crate) fn execute(&self, sql: &str, parameters: impl Params) -> Result<usize> {
-        self.done(self.tx.prepare(sql).and_then(|mut statement| statement.execute(parameters)))
+        self.done(self.tx.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)))
     }
 
     pub(crate) fn rows<T>(
@@ -73,8 +73,20 @@ impl<'a> JobLedger<'a> {
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
         self.done(
-            self.tx.prepare(sql).and_then(|mut statement| statement.query_map(parameters, read)?.collect()),
+            self.tx
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_map(parameters, read)?.collect()),
         )
+    }
+
+    /// Returns the only row of a query.
+    pub(crate) fn row<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.done(self.tx.prepare_cached(sql).and_then(|mut statement| statement.query_row(parameters, read)))
     }
 
     /// Returns a job, or `None`.
@@ -107,7 +119,7 @@ impl<'a> JobLedger<'a> {
 
     /// Returns the number of the last change of all.
     pub fn last_change(&self) -> Result<i64> {
-        self.done(self.tx.query_row("SELECT number FROM job_changes", [], |row| row.get(0)))
+        self.row("SELECT number FROM job_changes", [], |row| row.get(0))
     }
 
     /// Returns the names of the jobs with something to decide at this time, the longest due first.
@@ -118,7 +130,7 @@ impl<'a> JobLedger<'a> {
 
     /// Returns when there is next something to decide.
     pub fn wakes_at(&self) -> Result<Option<i64>> {
-        self.done(self.tx.query_row("SELECT min(wakes_at) FROM jobs", [], |row| row.get(0)))
+        self.row("SELECT min(wakes_at) FROM jobs", [], |row| row.get(0))
     }
 
     /// Returns the names of the jobs that come after this one.
@@ -179,7 +191,7 @@ impl<'a> JobLedger<'a> {
 
     fn lease(&self) -> Result<Option<(String, i64)>> {
         let sql = "SELECT owner, fence FROM job_lease";
-        self.done(self.tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        Ok(self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.pop())
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -188,6 +188,26 @@ CREATE TABLE abandoned_view_files (
     path TEXT NOT NULL PRIMARY KEY,
     dropped_at INTEGER NOT NULL
 ) STRICT;
+";
+
+/// How many runs have ended, by how, those that are not kept any more among them: nobody counts the ledger. And where the successes of a
+/// job are, which runs and pages ask for.
+const VERSION_TOTALS: &str = "
+CREATE TABLE job_run_totals (
+    outcome TEXT NOT NULL PRIMARY KEY,
+    runs INTEGER NOT NULL
+) STRICT;
+INSERT INTO job_run_totals SELECT outcome.column1, (
+        SELECT count(*) FROM job_runs WHERE status = outcome.column1 AND finished_at IS NOT NULL
+    ) FROM (VALUES ('succeeded'), ('failed'), ('cancelled')) AS outcome;
+CREATE TRIGGER job_run_ended AFTER UPDATE OF finished_at ON job_runs
+WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL BEGIN
+    UPDATE job_run_totals SET runs = runs + 1 WHERE outcome = NEW.status;
+END;
+CREATE TRIGGER job_run_put_ended AFTER INSERT ON job_runs WHEN NEW.finished_at IS NOT NULL BEGIN
+    UPDATE job_run_totals SET runs = runs + 1 WHERE outcome = NEW.status;
+END;
+CREATE INDEX job_runs_succeeded ON job_runs (job, run_id) WHERE status = 'succeeded';
 ";
 
 /// What [`migrate`] found that it can't work with.

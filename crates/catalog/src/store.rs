@@ -14,7 +14,7 @@ use crate::bucket_artifacts::Origin;
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, Result};
 use crate::object_stores::{ObjectStores, check_url};
-use crate::working_folder::{sweep_runs, working_folder};
+use crate::working_folder::{mark, sweep_runs, working_folder};
 
 /// Where models, tables and runs are kept. Cheap to clone: clones share one catalog connection.
 #[derive(Clone, Debug)]
@@ -119,6 +119,15 @@ impl Store {
     /// The store's directory, absolute: see [`StoreFiles::root`].
     pub fn root(&self) -> &Path {
         self.inner.files.root()
+    }
+
+    /// Returns what tells what this store's catalog has made from what others have made in the same place: sixteen digits, made by the
+    /// first call.
+    ///
+    /// # Errors
+    /// A store that can't be written.
+    pub fn mark(&self) -> Result<String> {
+        mark(self.root())
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
     let settings = settings(serve)?;
     let daemon = Daemon::new(store.clone(), place(cluster.clone()), Handle::current(), serve.max_runs.get());
     let mut state = ServerState::new(store, daemon.ready());
+    state.pass_times = Some(daemon.pass_times());
     state.executors = cluster.map(executors);
     let no_http = serve.no_http;
     apart(async move {

@@ -29,3 +29,4 @@ pub use object_stores::runtime_env;
 pub use registration::{Placement, logical_codec, physical_codec, session_config, session_state};
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};
+pub use write::OutputKey;

@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::materialized::Refresher;
 use crate::registration::{self, CATALOG, Placement, SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
+use crate::write::OutputKey;
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
 ///
@@ -151,8 +152,22 @@ impl Session {
 
     /// Starts one parsed statement and returns its rows as they come.
     pub async fn start(&self, statement: ParsedStatement) -> Result<Running> {
+        self.begin(statement, None).await
+    }
+
+    /// As [`Session::start`]; the files that a COPY or INSERT adds to a folder bear the key, and replace those that bear it already.
+    pub async fn start_as(&self, statement: ParsedStatement, key: OutputKey) -> Result<Running> {
+        self.begin(statement, Some(key)).await
+    }
+
+    async fn begin(&self, statement: ParsedStatement, key: Option<OutputKey>) -> Result<Running> {
         let rows = self.plan(statement).await?;
-        let context = Arc::new(rows.task_ctx());
+        let mut context = rows.task_ctx();
+        if let Some(key) = key {
+            let settings = context.session_config().clone().with_extension(Arc::new(key));
+            context = context.with_session_config(settings);
+        }
+        let context = Arc::new(context);
         let plan = rows.create_physical_plan().await?;
         let (rows, watched) = execute_watched(Arc::clone(&plan), context, Arc::clone(&self.watch))?;
         Ok(Running { plan, rows, _watched: watched })

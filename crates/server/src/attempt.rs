@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use futures::TryStreamExt;
-use nightjar_catalog::{CatalogError, JobRun, JobRunStatement, Store};
-use nightjar_engine::{EngineError, Session};
+use nightjar_catalog::{CatalogError, Digest, JobRun, JobRunStatement, Store};
+use nightjar_engine::{EngineError, OutputKey, Session};
 use nightjar_models::Failure;
 use nightjar_statements::{
     RunParameters, Watch, fill_parameters, now, parse_statements, time, truncated_texts,
@@ -110,7 +111,8 @@ impl Attempt {
                 ..JobRunStatement::default()
             };
             self.record(&statement)?;
-            let outcome = execute(&session, &filled, &log).await;
+            let key = self.output_key(statement.position)?;
+            let outcome = execute(&session, &filled, key, &log).await;
             statement.finished_at = Some(now().timestamp_micros());
             match &outcome {
                 Ok(done) => {
@@ -133,6 +135,32 @@ impl Attempt {
         Ok(rows)
     }
 
+    /// Returns the key of what a statement of the body writes. No other run has it, also of a store that was copied, or whose catalog was
+    /// put back to what it was.
+    fn output_key(&self, position: u32) -> Result<OutputKey, String> {
+        let (run, attempt, created_at) = (self.run.run_id, self.run.attempt, self.run.created_at);
+        let mark = self.store.mark().map_err(|error| in_words(&error))?;
+        let digest = Digest::of(format!("{mark}/{run}/{created_at}").as_bytes()).to_string();
+        let (store, fence) = (self.store.clone(), self.fence);
+        let may_publish = move || {
+            let found = block_in_place(|| {
+                store.catalog().read_jobs(|ledger| {
+                    ledger.hold(fence)?;
+                    ledger.run(run)
+                })
+            });
+            match found.map_err(|error| DataFusionError::External(Box::new(error)))? {
+                found if found.status == "running" && found.attempt == attempt => Ok(()),
+                _ => Err(DataFusionError::Execution(
+                    "the run is to stop: nothing more of it is published".to_owned(),
+                )),
+            }
+        };
+        let name = format!("run{run}s{position}-{}", &digest[..16]);
+        // The first attempt has published nothing before: there is no need to look.
+        Ok(OutputKey::new(name, attempt > 1, may_publish))
+    }
+
     fn record(&self, statement: &JobRunStatement) -> Result<(), String> {
         let written = block_in_place(|| {
             self.store.catalog().change_jobs::<_, CatalogError>(|ledger| {
@@ -150,11 +178,11 @@ struct Done {
     plan: String,
 }
 
-async fn execute(session: &Session, sql: &str, log: &RunLog) -> Result<Done, String> {
+async fn execute(session: &Session, sql: &str, key: OutputKey, log: &RunLog) -> Result<Done, String> {
     let statement = parse_statements(sql).map_err(|error| in_words(&error))?.pop();
     let Some(statement) = statement else { return Ok(Done { rows: 0, plan: String::new() }) };
     let engine = |error: EngineError| in_words(&error);
-    let mut running = session.start(statement).await.map_err(engine)?;
+    let mut running = session.start_as(statement, key).await.map_err(engine)?;
     let mut rows = 0;
     // COPY and INSERT return one number, of the rows that they wrote.
     let is_count = matches!(running.schema().fields()[..], [ref field]

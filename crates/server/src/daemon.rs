@@ -8,18 +8,20 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use nightjar_catalog::{Catalog, JobLedger, JobRun, Store};
 use nightjar_jobs::{Closed, Event};
-use nightjar_statements::{JobError, StatementError, decide, now, time_until};
+use nightjar_statements::{JobError, StatementError, decide, forget_past, now, time_until};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::attempt::{Attempt, Ended};
 use crate::error::{DaemonError, Result};
+use crate::forgetting::Forgetting;
 use crate::notices::Notices;
+use crate::pass_times::PassTimes;
 use crate::place::Place;
 
 /// How often the ledger is looked at where nothing is due: somebody may have asked for a run.
@@ -43,6 +45,7 @@ pub struct Daemon {
     place: Place,
     most_runs: usize,
     ready: Arc<AtomicBool>,
+    passes: Arc<PassTimes>,
 }
 
 /// A run that this daemon is at.
@@ -59,6 +62,7 @@ struct Holder {
     ended: mpsc::UnboundedReceiver<Ended>,
     ends: mpsc::UnboundedSender<Ended>,
     notices: Notices,
+    forgetting: Forgetting,
     /// The number of the last change of a job that was acted on.
     seen: i64,
     /// Whether something may be there to begin although no job has changed.
@@ -69,12 +73,24 @@ impl Daemon {
     /// Returns a daemon for the jobs of a store, whose statements run at `place` by the runtime `statements`, at most `most_runs` of
     /// them at once.
     pub fn new(store: Store, place: Place, statements: Handle, most_runs: usize) -> Self {
-        Self { store, statements, place, most_runs: most_runs.max(1), ready: Arc::default() }
+        Self {
+            store,
+            statements,
+            place,
+            most_runs: most_runs.max(1),
+            ready: Arc::default(),
+            passes: Arc::default(),
+        }
     }
 
     /// Returns what says whether the daemon has the lease.
     pub fn ready(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.ready)
+    }
+
+    /// Returns what tells how long passes take.
+    pub fn pass_times(&self) -> Arc<PassTimes> {
+        Arc::clone(&self.passes)
     }
 
     /// Runs jobs until `stop`; then begins nothing more, and ends when what is at work has ended, or at `abort`: what is at work then is
@@ -101,7 +117,10 @@ impl Daemon {
         blocking(|| holder.recover())?;
         holder.daemon.ready.store(true, Ordering::Relaxed);
         loop {
-            let wait = blocking(|| holder.pass())?;
+            let wait = match holder.rest()? {
+                Some(wait) => wait,
+                None => blocking(|| holder.pass().and_then(|wait| holder.forget().map(|_| wait)))?,
+            };
             tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = holder.ended.recv() => blocking(|| holder.end(ended))?,
@@ -117,7 +136,10 @@ impl Daemon {
                 () = tokio::time::sleep(LOOK_EVERY) => blocking(|| holder.stop_what_stops())?,
             }
         }
-        blocking(|| holder.daemon.store.catalog().give_job_lease_back(fence))?;
+        // What is still at work ends with the process, and the lease with it: nobody else may be at it before.
+        if holder.at_work.is_empty() {
+            blocking(|| holder.daemon.store.catalog().give_job_lease_back(fence))?;
+        }
         Ok(())
     }
 
@@ -143,6 +165,7 @@ impl Daemon {
             }
         }
         holder.notices.settle().await;
+        while blocking(|| holder.forget())? {}
         blocking(|| holder.daemon.store.catalog().give_job_lease_back(fence))?;
         Ok(Some(runs))
     }
@@ -150,7 +173,8 @@ impl Daemon {
     fn hold(self, fence: i64) -> Holder {
         let (ends, ended) = mpsc::unbounded_channel();
         let notices = Notices::new(self.store.clone());
-        Holder { daemon: self, fence, at_work: HashMap::new(), ended, ends, notices, seen: -1, look: true }
+        let (at_work, forgetting) = (HashMap::new(), Forgetting::default());
+        Holder { daemon: self, fence, at_work, ended, ends, notices, forgetting, seen: -1, look: true }
     }
 }
 
@@ -189,32 +213,56 @@ impl Holder {
         })
     }
 
+    /// Returns how long there is nothing to do, where there is nothing now. Twenty times a second: it reads two numbers of the catalog,
+    /// and no other task is moved away from this thread meanwhile.
+    fn rest(&self) -> Result<Option<Duration>> {
+        if self.look || self.notices.are_pending() || self.forgetting.is_due() {
+            return Ok(None);
+        }
+        let (next, change) =
+            self.catalog().read_jobs(|ledger| Ok((ledger.wakes_at()?, ledger.last_change()?)))?;
+        let wait = next.map_or(LOOK_EVERY, |next| time_until(next).min(LOOK_EVERY));
+        Ok((change == self.seen && !wait.is_zero()).then_some(wait))
+    }
+
     /// Lets time go by, begins and stops what follows from it, and returns how long there is nothing to do.
     fn pass(&mut self) -> Result<Duration> {
-        let at = now();
-        let mut next = self.catalog().read_jobs(|ledger| ledger.wakes_at())?;
+        let (at, began) = (now(), Instant::now());
+        let look = |ledger: &JobLedger<'_>| Ok((ledger.wakes_at()?, ledger.last_change()?));
+        let (mut next, mut change) = self.catalog().read_jobs(look)?;
         for _ in 0..MOST_BATCHES {
             if next.is_none_or(|next| next > at.timestamp_micros()) {
                 break;
             }
-            next = self.change(|ledger, _| {
+            (next, change) = self.change(|ledger, _| {
                 for name in ledger.due(at.timestamp_micros(), JOBS_AT_A_TIME)? {
                     tick(ledger, &name, at)?;
                 }
-                Ok(ledger.wakes_at()?)
+                Ok(look(ledger)?)
             })?;
         }
-        let change = self.catalog().read_jobs(|ledger| ledger.last_change())?;
         if change != self.seen || self.look {
             (self.seen, self.look) = (change, false);
             self.begin_what_runs()?;
             self.stop_what_stops()?;
             self.notices.look()?;
+            self.daemon.passes.count(began.elapsed());
         } else if self.notices.are_pending() {
             self.notices.look()?;
         }
         let until = next.map(time_until);
         Ok(until.map_or(LOOK_EVERY, |until| until.min(LOOK_EVERY)))
+    }
+
+    /// Removes some of what jobs do not keep of their past. Returns whether there may be more.
+    fn forget(&mut self) -> Result<bool> {
+        let (store, fence) = (self.daemon.store.clone(), self.fence);
+        self.forgetting.go_on(|after| {
+            store.catalog().change_jobs(|ledger| {
+                ledger.hold(fence)?;
+                Ok(forget_past(ledger, after, now())?)
+            })
+        })
     }
 
     /// Begins the runs that nobody is at, as far as there is room.
@@ -224,13 +272,13 @@ impl Holder {
             return Ok(());
         }
         let at = now();
-        let waiting = self.catalog().read_jobs(|ledger| unclaimed(ledger, room))?;
+        let waiting = self.catalog().read_jobs(|ledger| ledger.unclaimed_runs(room))?;
         if waiting.is_empty() {
             return Ok(());
         }
         let claimed = self.change(|ledger, _| {
             let mut claimed = Vec::new();
-            for mut run in unclaimed(ledger, room)? {
+            for mut run in ledger.unclaimed_runs(room)? {
                 if run.status == "stopping" {
                     // It was cancelled before anybody was at it.
                     decide(ledger, &run.job, Event::Ended { run: run.run_id, succeeded: false }, at)?;
@@ -311,22 +359,6 @@ impl Holder {
             Ok(())
         })
     }
-}
-
-/// Returns runs that are to run or to stop and that nobody is at.
-fn unclaimed(ledger: &JobLedger<'_>, most: usize) -> nightjar_catalog::Result<Vec<JobRun>> {
-    let mut found = Vec::new();
-    for name in ledger.jobs_at_work()? {
-        let runs = ledger.open_runs(&name)?.into_iter();
-        found.extend(
-            runs.filter(|run| matches!(run.status.as_str(), "running" | "stopping") && run.fence.is_none()),
-        );
-        if found.len() >= most {
-            break;
-        }
-    }
-    found.truncate(most);
-    Ok(found)
 }
 
 /// Lets time go by for one job. One whose record can't be read is suspended, so that the others go on.

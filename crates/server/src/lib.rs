@@ -9,9 +9,11 @@
 mod attempt;
 mod daemon;
 mod error;
+mod forgetting;
 mod health;
 mod http;
 mod notices;
+mod pass_times;
 mod place;
 mod run_log;
 
@@ -19,4 +21,5 @@ pub use daemon::{Daemon, any_failed};
 pub use error::{DaemonError, Result};
 pub use health::daemon_health;
 pub use http::{ExecutorRow, Executors, HttpError, HttpServer, HttpSettings, ServerState, TlsFiles};
+pub use pass_times::PassTimes;
 pub use place::Place;

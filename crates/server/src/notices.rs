@@ -1,8 +1,10 @@
 //! Tells whoever a job names in `on_failure` of a run that failed for good: at least once, however often the daemon is started anew.
 
+use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use futures::{FutureExt, StreamExt, stream};
 use nightjar_catalog::{CatalogError, JobRun, Store};
 use nightjar_statements::time;
 use serde_json::json;
@@ -12,47 +14,62 @@ use tokio::task::JoinHandle;
 /// How long whoever is told may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long after one that could not be told the next attempt is made.
-const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// How long after one that could not be told the next attempt is made; each further one comes twice as late.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// How many are told at once: one that does not answer keeps few others waiting.
+const AT_ONCE: usize = 8;
 
 /// Who tells.
 pub(crate) struct Notices {
     store: Store,
-    telling: Option<JoinHandle<()>>,
-    not_before: Option<Instant>,
+    /// The runs that are being told of, and then those of them that nobody heard of.
+    telling: Option<JoinHandle<Vec<i64>>>,
+    /// The runs that nobody heard of so far: when the next attempt comes, and the pause after it.
+    waiting: HashMap<i64, (Instant, Duration)>,
 }
 
 impl Notices {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, telling: None, not_before: None }
+        Self { store, telling: None, waiting: HashMap::new() }
     }
 
     /// Whether there was something to tell when it was last looked for: it may not have reached anybody.
     pub(crate) fn are_pending(&self) -> bool {
-        self.telling.is_some()
+        self.telling.is_some() || self.waiting.values().any(|(until, _)| *until <= Instant::now())
     }
 
-    /// Begins to tell what there is to tell, unless that is under way, or failed a moment ago.
+    /// Begins to tell what there is to tell, unless that is under way; what could not be told a moment ago is left for later.
     pub(crate) fn look(&mut self) -> Result<(), CatalogError> {
-        if self.telling.as_ref().is_some_and(|telling| !telling.is_finished())
-            || self.not_before.is_some_and(|time| time > Instant::now())
-        {
-            return Ok(());
-        }
-        let notices = self.store.catalog().read_jobs(|ledger| ledger.notices())?;
-        if notices.is_empty() {
+        if let Some(telling) = &mut self.telling {
+            let Some(ended) = telling.now_or_never() else { return Ok(()) };
             self.telling = None;
-            return Ok(());
+            self.put_off(&ended.unwrap_or_default());
         }
-        self.not_before = Some(Instant::now() + AGAIN_AFTER);
-        let store = self.store.clone();
-        self.telling = Some(tokio::spawn(async move { tell_all(&store, notices).await }));
+        let mut notices = self.store.catalog().read_jobs(|ledger| ledger.notices())?;
+        self.waiting.retain(|waiting, _| notices.iter().any(|(run, _)| run.run_id == *waiting));
+        let now = Instant::now();
+        notices.retain(|(run, _)| self.waiting.get(&run.run_id).is_none_or(|(until, _)| *until <= now));
+        if !notices.is_empty() {
+            let store = self.store.clone();
+            self.telling = Some(tokio::spawn(async move { tell_all(&store, notices).await }));
+        }
         Ok(())
+    }
+
+    fn put_off(&mut self, unheard: &[i64]) {
+        for run in unheard {
+            let pause = self.waiting.get(run).map_or(FIRST_PAUSE, |(_, pause)| *pause);
+            self.waiting.insert(*run, (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
+        }
     }
 
     /// Tells what there is to tell, once.
     pub(crate) async fn settle(&mut self) {
-        self.not_before = None;
+        self.waiting.clear();
         if let Err(error) = self.look() {
             log::warn!("failures were not told: {error}");
         }
@@ -62,25 +79,50 @@ impl Notices {
     }
 }
 
-async fn tell_all(store: &Store, notices: Vec<(JobRun, String)>) {
-    for (run, target) in notices {
-        let told = tokio::time::timeout(PATIENCE, tell(&run, &target)).await;
-        let told = told.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
-        let line = match &told {
-            Ok(()) => format!("{target} was told that the run failed"),
-            Err(error) => format!("{target} could not be told that the run failed: {error}"),
-        };
-        let at = nightjar_statements::now().timestamp_micros();
-        let written = tokio::task::block_in_place(|| {
-            store.catalog().change_jobs::<_, CatalogError>(|ledger| {
-                ledger.log(run.run_id, run.attempt, at, &line)?;
-                if told.is_ok() { ledger.put_notice(run.run_id, None) } else { Ok(()) }
-            })
-        });
-        if let Err(error) = written {
-            log::warn!("{line}; the ledger does not know: {error}");
-        }
+/// Returns the runs that nobody heard of.
+async fn tell_all(store: &Store, notices: Vec<(JobRun, String)>) -> Vec<i64> {
+    let told = stream::iter(notices).map(async |(run, target)| {
+        let told = tell_one(store, &run, &target).await;
+        (!told).then_some(run.run_id)
+    });
+    told.buffer_unordered(AT_ONCE).filter_map(async |unheard| unheard).collect().await
+}
+
+/// Tells of one run, and the ledger whether it was heard. What it does not know is told again.
+async fn tell_one(store: &Store, run: &JobRun, target: &str) -> bool {
+    let told = tokio::time::timeout(PATIENCE, tell(run, target)).await;
+    let told = told.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+    let who = shown(target);
+    let line = match &told {
+        Ok(()) => format!("{who} was told that the run failed"),
+        Err(error) => format!("{who} could not be told that the run failed: {error}"),
+    };
+    let at = nightjar_statements::now().timestamp_micros();
+    let written = tokio::task::block_in_place(|| {
+        store.catalog().change_jobs::<_, CatalogError>(|ledger| {
+            ledger.log(run.run_id, run.attempt, at, &line)?;
+            if told.is_ok() { ledger.put_notice(run.run_id, None) } else { Ok(()) }
+        })
+    });
+    if let Err(error) = &written {
+        log::warn!("{line}; the ledger does not know: {error}");
     }
+    told.is_ok() && written.is_ok()
+}
+
+/// Returns who is told, without what may be a secret: the path of a URL, or what stands before its host.
+fn shown(target: &str) -> &str {
+    match target.split_once("://") {
+        Some((_, rest)) if is_url(target) => {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            host.rsplit_once('@').map_or(host, |(_, host)| host)
+        }
+        _ => "the command of on_failure",
+    }
+}
+
+fn is_url(target: &str) -> bool {
+    target.starts_with("http://") || target.starts_with("https://")
 }
 
 /// The run as whoever is told gets it.
@@ -102,7 +144,7 @@ fn document(run: &JobRun) -> String {
 
 async fn tell(run: &JobRun, target: &str) -> Result<(), String> {
     let document = document(run);
-    if target.starts_with("http://") || target.starts_with("https://") {
+    if is_url(target) {
         let target = target.to_owned();
         let posted = tokio::task::spawn_blocking(move || {
             let config = ureq::config::Config::builder().timeout_global(Some(PATIENCE)).build();
@@ -122,5 +164,17 @@ async fn tell(run: &JobRun, target: &str) -> Result<(), String> {
     match output.status.success() {
         true => Ok(()),
         false => Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_targets_are_not_shown() {
+        assert_eq!(shown("https://hooks.example/T0/secret?token=secret"), "hooks.example");
+        assert_eq!(shown("http://user:secret@host:8080?x"), "host:8080");
+        assert_eq!(shown("mail -s 'http://x/' secret"), "the command of on_failure");
     }
 }

@@ -342,7 +342,10 @@ async fn metrics_are_in_the_format_of_prometheus() {
     let until = of("nightjar_job_seconds_until_next_run", Some(("job", "nightly")));
     assert!((3_500.0..=3_600.0).contains(&until), "{until}");
     assert_eq!(of("nightjar_job_last_run_duration_seconds", Some(("job", HOSTILE))), 2.5);
-    assert_eq!(of("nightjar_scheduler_pass_seconds", None), 0.0025);
+    let bucket = |bound| of("nightjar_scheduler_pass_seconds_bucket", Some(("le", bound)));
+    assert_eq!(["0.001", "0.0025", "0.05", "0.1", "+Inf"].map(bucket), [0.0, 1.0, 1.0, 2.0, 2.0]);
+    assert_eq!(of("nightjar_scheduler_pass_seconds_count", None), 2.0);
+    assert_eq!(of("nightjar_scheduler_pass_seconds_sum", None), 0.0625);
     assert_eq!(of("nightjar_models", None), 1.0);
     assert_eq!(of("nightjar_training_runs", Some(("status", "done"))), 1.0);
     assert_eq!(of("nightjar_training_runs", Some(("status", "failed"))), 1.0);
@@ -399,6 +402,78 @@ async fn ten_thousand_jobs_are_pages_of_two_hundred() {
     served.end().await;
 }
 
+/// Returns what a browser asks for when a link of the page at `/` is followed: it takes `.` and `..` out of the path, however they are
+/// written.
+fn followed(href: &str) -> String {
+    let url = format!("http://localhost{}", href.replace("&amp;", "&"));
+    url::Url::parse(&url).unwrap()[url::Position::BeforePath..].to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_name_of_a_job_has_a_page() {
+    let names = [
+        "...",
+        ".hidden",
+        "a/../b",
+        "..%2F",
+        "%",
+        "%2e%2e",
+        "a?b#c&d=e;f",
+        "a b+c",
+        "\\..\\",
+        "'\"<b>",
+        "\u{202e}gnp",
+        "ｎａｍｅ 名前 🦉",
+        "healthz",
+        "metrics",
+        &"ü".repeat(100),
+        HOSTILE,
+    ];
+    let served = Served::begin(settings(), |store| {
+        let jobs = store.catalog().change_jobs::<_, nightjar_catalog::CatalogError>(|ledger| {
+            names.iter().try_for_each(|name| {
+                let statement =
+                    format!("statement of {}", names.iter().position(|other| other == name).unwrap());
+                ledger.put(&JobRecord {
+                    name: (*name).to_owned(),
+                    status: "active".into(),
+                    schedule: "EVERY 1 HOUR".into(),
+                    statement: format!("{statement}."),
+                    body: "[]".into(),
+                    ..JobRecord::default()
+                })
+            })
+        });
+        jobs.unwrap();
+    })
+    .await;
+    let home = get(served.address, "/").await.body;
+    let links: Vec<_> = home
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .filter(|href| href.starts_with("/jobs/"))
+        .collect();
+    assert_eq!(links.len(), names.len(), "{home}");
+    let mut seen = Vec::new();
+    for link in links {
+        let page = get(served.address, &followed(link)).await;
+        assert_eq!(page.status, 200, "{link}");
+        seen.extend((0..names.len()).filter(|index| page.body.contains(&format!("statement of {index}."))));
+        balanced(link, &page.body);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..names.len()).collect::<Vec<_>>(), "each link leads to its own job");
+    for path in ["/jobs/", "/jobs/.", "/jobs/..", "/jobs/%2e%2e", "/jobs/%00", "/jobs/a/b", "/jobs/%FF"] {
+        let answer = get(served.address, path).await;
+        assert!(
+            [400, 404].contains(&answer.status) && !answer.body.contains("statement of"),
+            "{path}: {answer:?}"
+        );
+    }
+    served.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_does_not_answer_keeps_the_page_from_nobody() {
     let (_folder, mut state) = fixture::state();
@@ -432,7 +507,7 @@ fn balanced(path: &str, body: &str) {
 fn the_state_can_be_made_in_one_line() {
     let (_folder, state) = fixture::state();
     let state: ServerState = ServerState::new(state.store, state.ready);
-    assert!(state.executors.is_none() && state.pass_micros.is_none());
+    assert!(state.executors.is_none() && state.pass_times.is_none());
 }
 
 /// Draws the pages where Chromium is installed; with NIGHTJAR_PICTURES set to a folder, keeps them there for people to look at.

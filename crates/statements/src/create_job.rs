@@ -23,6 +23,9 @@ use crate::names::{parse_identifier, quote_identifier};
 use crate::statement::{Statement, StatementKind};
 use crate::with_clause::{accept_with, write_with};
 
+/// In bytes. A page's address has three letters for some of them.
+const LONGEST_NAME: usize = 200;
+
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "CREATE JOB",
     syntax: "CREATE [OR REPLACE] JOB [IF NOT EXISTS] name
@@ -72,6 +75,7 @@ impl CreateJob {
         expect(head, &["JOB"])?;
         let if_not_exists = accept(head, &["IF", "NOT", "EXISTS"]);
         let name = parse_identifier(head, "a job's name")?;
+        check_name(&name)?;
         expect(head, &["SCHEDULE"])?;
         let schedule = parse_schedule(head)?;
         let options = accept_with(head)?;
@@ -81,6 +85,19 @@ impl CreateJob {
         expect_end(&parser.parser, &[])?;
         Ok(Self { or_replace, if_not_exists, name, schedule, options, body })
     }
+}
+
+/// Refuses names that a page, a line of output or a message would lose: browsers take `.` and `..` for folders, however they are
+/// written.
+fn check_name(name: &str) -> Result<(), JobError> {
+    let reason = match name {
+        "." | ".." => "in the address of its page it would be a folder",
+        _ if name.chars().any(char::is_control) => "it has control characters",
+        _ if name.trim().is_empty() => "it is blank",
+        _ if name.len() > LONGEST_NAME => "it is too long",
+        _ => return Ok(()),
+    };
+    Err(JobError::Name { name: name.to_owned(), reason })
 }
 
 /// Writes `AS` and the body.

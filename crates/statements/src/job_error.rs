@@ -13,6 +13,14 @@ pub enum JobError {
     /// The schedule can't be.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// A name that no page could have.
+    #[error("a job can't be called '{}': {reason}", .name.escape_debug())]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// No option of jobs has this name.
     #[error("unknown job option {option}")]
     UnknownOption {
@@ -121,6 +129,7 @@ impl Failure for JobError {
             Self::UnknownOption { .. } => "job_option_unknown",
             Self::RepeatedOption { .. } => "job_option_repeated",
             Self::OptionValue { .. } => "job_option_value",
+            Self::Name { .. } => "job_name",
             Self::Body { .. } | Self::BodyStatement { .. } => "job_body",
             Self::UnknownParameter { .. } => "job_parameter_unknown",
             Self::Cycle { .. } => "job_cycle",
@@ -147,6 +156,7 @@ impl Failure for JobError {
                 let names: Vec<_> = JOB_OPTIONS.iter().map(|option| option.name).collect();
                 format!("the options are {}", names.join(", "))
             }
+            Self::Name { .. } => "a name is a line of 1 to 200 bytes, and neither . nor ..".to_owned(),
             Self::RepeatedOption { option } => format!("keep one of the two values of {option}"),
             Self::Body { source, .. } => return source.hint(),
             Self::BodyStatement { .. } => {

@@ -27,12 +27,27 @@ pub struct JobOption {
 }
 
 /// The options of a job, checked.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JobOptions {
     /// What becomes of its runs.
     pub policy: Policy,
     /// Who is told when a run has failed for good: a URL, or a command of the shell.
     pub on_failure: Option<String>,
+    /// How many runs are kept.
+    pub keep_runs: u32,
+    /// How long runs are kept; None for as long as there are not too many.
+    pub keep_for: Option<Interval>,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            on_failure: None,
+            keep_runs: 1_000,
+            keep_for: Interval::of_seconds(90 * 24 * 60 * 60),
+        }
+    }
 }
 
 /// Every option of jobs, in the order of the reference page. A new one is one entry here.
@@ -43,7 +58,7 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         takes: "a whole number from 0 to 1000",
         default: "2, because most of what fails at night is a store or a network that is there again a minute later",
         set: |options, value| {
-            options.policy.retries = number(value, 0)?;
+            options.policy.retries = number(value, 0, 1_000)?;
             Some(())
         },
     },
@@ -96,7 +111,7 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         takes: "a whole number from 0 to 1000",
         default: "0, because a job that stops silently is a night lost",
         set: |options, value| {
-            let most = number(value, 0)?;
+            let most = number(value, 0, 1_000)?;
             options.policy.suspend_after_failures = (most > 0).then_some(most);
             Some(())
         },
@@ -114,6 +129,29 @@ pub static JOB_OPTIONS: &[JobOption] = &[
             Some(())
         },
     },
+    JobOption {
+        name: "keep_runs",
+        summary: "How many runs of the job the ledger keeps, with their statements and logs: older ones go, and so do older entries of \
+            nightjar.job_skips. Kept whatever their number and age are runs that are not over, the newest one, and the success that \
+            `:previous_success` stands for.",
+        takes: "a whole number from 1 to 1000000",
+        default: "1000, because a page of runs is read, and a million are not",
+        set: |options, value| {
+            options.keep_runs = number(value, 1, 1_000_000)?;
+            Some(())
+        },
+    },
+    JobOption {
+        name: "keep_for",
+        summary: "How long the ledger keeps what a run did, from its end on.",
+        takes: "an interval such as '90 days', a year at most, or 'forever'",
+        default: "'90 days', because who asks what happened asks within a quarter",
+        set: |options, value| {
+            let forever = text(value)?.eq_ignore_ascii_case("forever");
+            options.keep_for = if forever { None } else { Some(interval(value)?) };
+            Some(())
+        },
+    },
 ];
 
 fn text(value: &Value) -> Option<&str> {
@@ -123,9 +161,9 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn number(value: &Value, least: u32) -> Option<u32> {
+fn number(value: &Value, least: u32, most: u32) -> Option<u32> {
     match value {
-        Value::Number(digits, _) => digits.parse().ok().filter(|number| (least..=1_000).contains(number)),
+        Value::Number(digits, _) => digits.parse().ok().filter(|number| (least..=most).contains(number)),
         _ => None,
     }
 }
@@ -187,12 +225,14 @@ mod tests {
     #[test]
     fn every_option_is_taken_and_prints_back() {
         let text = "retries = 5, retry_delay = '10 s', timeout = '4 hours', overlap = 'queue', catch_up = 'all', \
-            suspend_after_failures = 3, on_failure = 'mail -s ''it failed'' me'";
+            suspend_after_failures = 3, on_failure = 'mail -s ''it failed'' me', keep_runs = 100000, \
+            keep_for = 'forever'";
         let given = options_of_text(text).unwrap();
         assert_eq!(options_text(&given), text);
         let options = JobOptions::read(&given).unwrap();
         assert_eq!((options.policy.retries, options.policy.suspend_after_failures), (5, Some(3)));
         assert_eq!(options.on_failure.as_deref(), Some("mail -s 'it failed' me"));
+        assert_eq!((options.keep_runs, options.keep_for), (100_000, None));
         assert_eq!(JOB_OPTIONS.len(), given.len());
         for wrong in [
             "retries = -1",
@@ -200,6 +240,8 @@ mod tests {
             "timeout = '4 fortnights'",
             "overlap = 'wait'",
             "catch_up = 1",
+            "keep_runs = 0",
+            "keep_for = 90",
         ] {
             let given = options_of_text(wrong).unwrap();
             assert!(matches!(JobOptions::read(&given), Err(JobError::OptionValue { .. })), "{wrong}");

@@ -57,6 +57,7 @@ mod clock;
 mod job_body;
 mod job_ledger;
 mod job_options;
+mod job_past;
 mod job_schedule;
 
 mod alter_job;
@@ -121,6 +122,7 @@ pub use job_body::{RunParameters, fill_parameters};
 pub use job_error::JobError;
 pub use job_ledger::{decide, job_of, time};
 pub use job_options::{JOB_OPTIONS, JobOption, JobOptions, PARAMETERS};
+pub use job_past::forget_past;
 pub use materialized_views::MaterializedViews;
 pub use method::{ClassWeights, DEFAULT_METHOD, LoraTargets, Method, Schedule};
 pub use names::{quote_identifier, quote_reference};

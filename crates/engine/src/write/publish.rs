@@ -12,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::destination::{Destination, Kind, unfinished, unwritable};
 use super::journal::{JOURNAL, Journal, Move};
 use super::location::Location;
+use super::output_key::{OutputKey, file_name, run_name};
 use super::replaced::Replaced;
 use super::staged::StagedFile;
 use super::staging::{STAGING, Staging, remove};
@@ -20,45 +21,48 @@ use super::staging::{STAGING, Staging, remove};
 ///
 /// One file, and a new folder of a file system, appear at once. Into a folder that is there, and into a bucket, files are
 /// moved one by one, after a journal of the moves was written, and then the files that they replace are removed: a process
-/// that dies in between is taken over by the next that reads or writes there ([`settle`]).
+/// that dies in between is taken over by the next that reads or writes there ([`settle`]). A statement that runs again under its
+/// key replaces what it has added before, also by no files.
 pub(super) async fn publish(
     staging: &Staging,
     destination: &Destination,
     replaced: Option<&Replaced>,
+    key: Option<&OutputKey>,
     mut files: Vec<StagedFile>,
 ) -> Result<()> {
     files.sort_by_key(|file| file.partition);
     sync(staging.place(), &files)?;
     let target = &destination.target;
     let failed = |error: DataFusionError| unwritable(target, &readable(&error));
+    let check = || key.map_or(Ok(()), OutputKey::check);
     match destination.kind {
-        Kind::File => to_file(staging, target, &files).await.map_err(failed),
-        Kind::NewFolder if to_new_folder(staging, target, &files)? => Ok(()),
+        Kind::File => {
+            check()?;
+            to_file(staging, target, &files).await.map_err(failed)
+        }
         Kind::NewFolder | Kind::Folder => {
-            let journal = journal(staging, target, replaced, &files).await.map_err(failed)?;
+            if destination.kind == Kind::NewFolder && !files.is_empty() {
+                check()?;
+                if to_new_folder(staging, target, &files, key)? {
+                    return Ok(());
+                }
+            }
+            let journal = journal(staging, target, replaced, key, &files).await.map_err(failed)?;
+            check()?;
             to_folder(staging, target, &journal).await
         }
     }
 }
 
-/// Returns the name under which a file is published.
-fn name(index: usize, run: &str, staged: &str) -> String {
-    let (folders, name) = staged.rsplit_once('/').unwrap_or(("", staged));
-    let ending = name.split_once('.').map_or("", |(_, ending)| ending);
-    // The first folder is the task's; those of partition values follow.
-    let folders = folders.split_once('/').map_or(String::new(), |(_, values)| format!("{values}/"));
-    format!("{folders}part-{index:05}-{run}.{ending}")
-}
-
-/// Returns what sets the names of a statement's files apart from all others.
-fn run_name() -> String {
-    uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
-}
-
-fn moves(staging: &Location, target: &Path, files: &[StagedFile]) -> Result<Vec<Move>> {
-    let run = run_name();
+fn moves(
+    staging: &Location,
+    target: &Path,
+    files: &[StagedFile],
+    key: Option<&OutputKey>,
+) -> Result<Vec<Move>> {
+    let run = run_name(key);
     let place = |(index, file): (usize, &StagedFile)| {
-        let to = path(target, &name(index, &run, &file.path))?;
+        let to = path(target, &file_name(index, &run, &file.path))?;
         Ok(Move { from: staged(staging, file)?, to })
     };
     files.iter().enumerate().map(place).collect()
@@ -82,15 +86,20 @@ async fn to_file(staging: &Staging, target: &Location, files: &[StagedFile]) -> 
 }
 
 /// Renames the whole folder into place. Returns false where somebody has made the folder meanwhile.
-fn to_new_folder(staging: &Staging, target: &Location, files: &[StagedFile]) -> Result<bool> {
+fn to_new_folder(
+    staging: &Staging,
+    target: &Location,
+    files: &[StagedFile],
+    key: Option<&OutputKey>,
+) -> Result<bool> {
     let whole = staging.place().folder(&["whole"])?;
     let (Some(from), Some(to)) = (whole.local(), target.local()) else {
         return Ok(false);
     };
-    let run = run_name();
+    let run = run_name(key);
     std::fs::create_dir_all(&from)?;
     for (index, file) in files.iter().enumerate() {
-        let place = from.join(name(index, &run, &file.path));
+        let place = from.join(file_name(index, &run, &file.path));
         if let Some(folder) = place.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -103,7 +112,7 @@ fn to_new_folder(staging: &Staging, target: &Location, files: &[StagedFile]) -> 
     }
     // Back to where they were, to be moved one by one.
     for (index, file) in files.iter().enumerate() {
-        let place = from.join(name(index, &run, &file.path));
+        let place = from.join(file_name(index, &run, &file.path));
         std::fs::rename(&place, local_file(staging.place(), file))?;
     }
     Ok(false)
@@ -114,14 +123,22 @@ async fn journal(
     staging: &Staging,
     target: &Location,
     replaced: Option<&Replaced>,
+    key: Option<&OutputKey>,
     files: &[StagedFile],
 ) -> Result<Journal> {
-    let moves = moves(staging.place(), target.path(), files)?;
-    let Some(replaced) = replaced else { return Ok(Journal { moves, removals: Vec::new() }) };
-    // What others have published by now is replaced too.
+    let moves = moves(staging.place(), target.path(), files, key)?;
+    let again = key.filter(|key| key.is_again());
+    if replaced.is_none() && again.is_none() {
+        return Ok(Journal { moves, removals: Vec::new() });
+    }
+    // What others, or an earlier attempt, have published by now is replaced too.
     settle_in(staging.store(), target).await?;
     let new: Vec<_> = moves.iter().map(|place| place.to.clone()).collect();
-    let removals = replaced.files(staging.store(), &new).await?;
+    let removals = match (replaced, again) {
+        (Some(replaced), _) => replaced.files(staging.store(), &new).await?,
+        (None, Some(key)) => key.files(staging.store(), target).await?,
+        (None, None) => Vec::new(),
+    };
     Ok(Journal { moves, removals })
 }
 
@@ -279,7 +296,7 @@ mod tests {
             let (staging, files) = place
                 .staged(&at, &[(1, "1-x/b.parquet"), (0, "0-y/k=a b/a.csv.gz"), (2, "2-z/c.parquet")])
                 .await;
-            publish(&staging, &destination(&target, kind, &at), None, files).await.unwrap();
+            publish(&staging, &destination(&target, kind, &at), None, None, files).await.unwrap();
             staging.end().await;
         }
         assert_eq!(place.names(""), ["out"]);
@@ -299,7 +316,7 @@ mod tests {
         // It dies between its two moves.
         let old = target.file("old.json").unwrap();
         fs::write(old.local().unwrap(), "old").unwrap();
-        let moves = moves(&at, target.path(), &files).unwrap();
+        let moves = moves(&at, target.path(), &files, None).unwrap();
         let journal = Journal { moves, removals: vec![old.path().clone()] };
         let store = Arc::clone(staging.store());
         store.put(at.file(JOURNAL).unwrap().path(), journal.write().into()).await.unwrap();
@@ -318,9 +335,72 @@ mod tests {
         fs::write(target.local().unwrap(), "old").unwrap();
         let at = place.root.folder(&[STAGING, "1"]).unwrap();
         let (staging, files) = place.staged(&at, &[(0, "0-x/new.csv")]).await;
-        publish(&staging, &destination(&target, Kind::File, &at), None, files).await.unwrap();
+        publish(&staging, &destination(&target, Kind::File, &at), None, None, files).await.unwrap();
         staging.end().await;
         assert_eq!(fs::read_to_string(target.local().unwrap()).unwrap(), "0-x/new.csv");
         assert_eq!(place.names(""), ["out.csv"]);
+    }
+    /// Publishes files into `out/` under a key; returns what is below it then, the file that a name has in it instead of the name.
+    async fn publish_as(
+        place: &Place,
+        kind: Kind,
+        key: &OutputKey,
+        files: &[(u64, &str)],
+    ) -> Result<Vec<String>> {
+        let target = place.root.folder(&["out"]).unwrap();
+        // One that failed is looked after for a while.
+        let at = place.root.folder(&[STAGING, &run_name(None)]).unwrap();
+        let (staging, files) = place.staged(&at, files).await;
+        let published = publish(&staging, &destination(&target, kind, &at), None, Some(key), files).await;
+        drop(staging);
+        published?;
+        let root = target.local().unwrap();
+        let files = |folder: &std::path::Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect::<Vec<_>>()
+        };
+        let all = [files(&root), files(&root.join("k=1")), files(&root.join("k=2"))].concat();
+        let mut held: Vec<_> = all.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        held.sort();
+        Ok(held)
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_runs_again_replaces_what_it_has_published() {
+        let place = Place::new();
+        let key = |name: &str, again| OutputKey::new(name.to_owned(), again, || Ok(()));
+        let first = key("run1s1-a", false);
+        let files = [(0, "a/k=1/first"), (1, "b/k=2/first"), (2, "c/first")];
+        let held = publish_as(&place, Kind::NewFolder, &first, &files).await.unwrap();
+        assert_eq!(held, ["a/k=1/first", "b/k=2/first", "c/first"]);
+        // Others add: another run, and another statement of the same one.
+        publish_as(&place, Kind::Folder, &key("run2s1-a", true), &[(0, "d/run2")]).await.unwrap();
+        publish_as(&place, Kind::Folder, &key("run1s2-a", true), &[(0, "e/k=1/statement2")]).await.unwrap();
+        // It runs again, and writes fewer files; the plan may be of a time when the folder was not there.
+        let again = key("run1s1-a", true);
+        let held = publish_as(&place, Kind::NewFolder, &again, &[(0, "f/k=1/second")]).await.unwrap();
+        assert_eq!(held, ["d/run2", "e/k=1/statement2", "f/k=1/second"]);
+        // And without rows.
+        let held = publish_as(&place, Kind::Folder, &again, &[]).await.unwrap();
+        assert_eq!(held, ["d/run2", "e/k=1/statement2"]);
+        let held = publish_as(&place, Kind::NewFolder, &again, &[]).await.unwrap();
+        assert_eq!(held, ["d/run2", "e/k=1/statement2"]);
+    }
+
+    #[tokio::test]
+    async fn who_may_not_publish_any_more_publishes_nothing() {
+        let place = Place::new();
+        let refuses =
+            OutputKey::new("run1s1-a".to_owned(), true, || Err(DataFusionError::Execution("no".to_owned())));
+        let mine = OutputKey::new("run1s1-a".to_owned(), false, || Ok(()));
+        for kind in [Kind::NewFolder, Kind::File] {
+            let error = publish_as(&place, kind, &refuses, &[(0, "a/x")]).await.unwrap_err();
+            assert!(error.to_string().contains("no"), "{error}");
+            assert!(!place.folder.path().join("out").exists());
+        }
+        publish_as(&place, Kind::NewFolder, &mine, &[(0, "a/mine")]).await.unwrap();
+        publish_as(&place, Kind::Folder, &refuses, &[(0, "a/x"), (1, "a/y")]).await.unwrap_err();
+        let held = publish_as(&place, Kind::Folder, &mine, &[]).await.unwrap();
+        assert_eq!(held, ["a/mine"]);
     }
 }

@@ -20,6 +20,7 @@ use futures::{StreamExt, stream};
 use nightjar_functions::readable;
 
 use super::destination::{Destination, Kind, unwritable};
+use super::output_key::OutputKey;
 use super::publish::{publish, settle};
 use super::replaced::Replaced;
 use super::sink::FileWriter;
@@ -29,7 +30,8 @@ use super::staging::Staging;
 /// Runs the tasks that write, and moves their files to where they belong once all have written. Returns how many rows.
 ///
 /// A statement that fails, or whose stream is dropped, leaves nothing. One without rows leaves a file that has the columns,
-/// unless it adds to a table or replaces partitions of one.
+/// unless it adds to a table or replaces partitions of one. With an [`OutputKey`] among the extensions of the task's settings, the files
+/// bear it, and those that bear it already go.
 #[derive(Debug, Clone)]
 pub struct PublishExec {
     input: Arc<dyn ExecutionPlan>,
@@ -145,8 +147,11 @@ impl PublishExec {
         if files.is_empty() && (!self.insert || self.replaced.is_some()) {
             files.extend(self.write_none(&context).await?);
         }
-        if !files.is_empty() {
-            publish(&staging, destination, self.replaced.as_ref(), files).await?;
+        let key = context.session_config().get_extension::<OutputKey>();
+        // What it has added before goes, also where there is nothing new.
+        let is_again = destination.kind != Kind::File && key.as_ref().is_some_and(|key| key.is_again());
+        if !files.is_empty() || is_again {
+            publish(&staging, destination, self.replaced.as_ref(), key.as_deref(), files).await?;
         }
         staging.end().await;
         let count = UInt64Array::from(vec![rows]);

@@ -6,6 +6,8 @@ use std::fmt::{Display, Write};
 
 use nightjar_catalog::{Result, Store, TrainingStatus};
 
+use crate::pass_times::PassTimes;
+
 /// The type of the text.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -22,7 +24,7 @@ const TRAINING_STATUSES: [TrainingStatus; 6] = [
 ];
 
 /// Returns what is measured at this moment, given in microseconds since 1970 UTC.
-pub(super) fn exposition(store: &Store, ready: bool, pass_micros: Option<u64>, now: i64) -> Result<String> {
+pub(super) fn exposition(store: &Store, ready: bool, passes: Option<&PassTimes>, now: i64) -> Result<String> {
     let catalog = store.catalog();
     let (jobs, figures, runs) =
         catalog.read_jobs(|ledger| Ok((ledger.jobs()?, ledger.figures()?, ledger.count_runs()?)))?;
@@ -73,13 +75,8 @@ pub(super) fn exposition(store: &Store, ready: bool, pass_micros: Option<u64>, n
         &|at| figures[at].took.map(seconds),
         &mut text,
     );
-    if let Some(micros) = pass_micros {
-        text.family(
-            "nightjar_scheduler_pass_seconds",
-            "gauge",
-            "How long the last look at what is due took.",
-        );
-        text.sample("nightjar_scheduler_pass_seconds", None, micros as f64 / 1e6);
+    if let Some(passes) = passes {
+        text.passes(passes);
     }
     text.family("nightjar_models", "gauge", "Models in the store.");
     text.sample("nightjar_models", None, catalog.models()?.len());
@@ -103,6 +100,20 @@ struct Exposition(String);
 impl Exposition {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn passes(&mut self, passes: &PassTimes) {
+        const NAME: &str = "nightjar_scheduler_pass_seconds";
+        let help = "How long the daemon's passes took that found something to do: decided what was due, began or stopped runs.";
+        self.family(NAME, "histogram", help);
+        let (classes, count, seconds) = passes.so_far();
+        let bucket = format!("{NAME}_bucket");
+        for (bound, count) in classes {
+            self.sample(&bucket, Some(("le", &bound.to_string())), count);
+        }
+        self.sample(&bucket, Some(("le", "+Inf")), count);
+        self.sample(&format!("{NAME}_sum"), None, seconds);
+        self.sample(&format!("{NAME}_count"), None, count);
     }
 
     fn sample(&mut self, name: &str, label: Option<(&str, &str)>, value: impl Display) {

@@ -111,11 +111,9 @@ async fn ready(State(state): State<ServerState>) -> Response {
 }
 
 async fn exposition(State(state): State<ServerState>) -> Result<Response, PageError> {
-    let (ready, pass) = (state.is_ready(), state.pass_micros.clone());
-    let text = read(&state, move |store| {
-        let pass = pass.map(|pass| pass.load(std::sync::atomic::Ordering::Relaxed));
-        Ok(metrics::exposition(store, ready, pass, figures::now())?)
-    });
+    let (ready, passes) = (state.is_ready(), state.pass_times.clone());
+    let text =
+        read(&state, move |store| Ok(metrics::exposition(store, ready, passes.as_deref(), figures::now())?));
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text.await?).into_response())
 }
 

@@ -1,11 +1,13 @@
 //! What the pages are made from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use nightjar_catalog::Store;
+
+use crate::pass_times::PassTimes;
 
 /// How long the scheduler of a cluster may take to name its executors.
 const EXECUTORS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,14 +37,14 @@ pub struct ServerState {
     pub ready: Arc<AtomicBool>,
     /// Who works for the cluster; `None` where there is none.
     pub executors: Option<Executors>,
-    /// How long the last look at what is due took, in microseconds; `None` where nobody measures it.
-    pub pass_micros: Option<Arc<AtomicU64>>,
+    /// How long the daemon's passes take; `None` where nobody measures them.
+    pub pass_times: Option<Arc<PassTimes>>,
 }
 
 impl ServerState {
     /// Returns the state of a daemon without a cluster, whose passes nobody measures.
     pub fn new(store: Store, ready: Arc<AtomicBool>) -> Self {
-        Self { store, ready, executors: None, pass_micros: None }
+        Self { store, ready, executors: None, pass_times: None }
     }
 
     /// Whether this daemon has the lease.

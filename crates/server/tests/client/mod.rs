@@ -110,7 +110,7 @@ pub(crate) fn exposition(text: &str) -> Vec<Sample> {
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
             && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
     };
-    let (mut samples, mut family) = (Vec::<Sample>::new(), String::new());
+    let (mut samples, mut family, mut histogram) = (Vec::<Sample>::new(), String::new(), false);
     let mut families = std::collections::HashSet::new();
     let mut seen = std::collections::HashSet::new();
     let mut lines = text.lines();
@@ -120,14 +120,18 @@ pub(crate) fn exposition(text: &str) -> Vec<Sample> {
             assert!(is_name(name) && !help.contains('\\') && families.insert(name.to_owned()), "{line}");
             let kind = lines.next().and_then(|line| line.strip_prefix("# TYPE ")).expect("a type");
             let kind = kind.strip_prefix(name).expect("of the same name").trim();
-            assert!(["gauge", "counter"].contains(&kind), "{kind}");
+            assert!(["gauge", "counter", "histogram"].contains(&kind), "{kind}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
-            family = name.to_owned();
+            (family, histogram) = (name.to_owned(), kind == "histogram");
             continue;
         }
         let at = line.find(['{', ' ']).expect("a value");
         let (name, mut rest) = line.split_at(at);
-        assert_eq!(name, family, "samples stand below their family");
+        let part = name.strip_prefix(&family).expect("samples stand below their family");
+        assert!(
+            if histogram { ["_bucket", "_sum", "_count"].contains(&part) } else { part.is_empty() },
+            "{name}"
+        );
         let mut label = None;
         if let Some(inner) = rest.strip_prefix('{') {
             let (key, quoted) = inner.split_once("=\"").expect("a label");
