@@ -54,7 +54,7 @@ sleep 15
     FROM (SELECT (CAST(r.started_at AS BIGINT) - CAST(r.scheduled_at AS BIGINT)) / 1000.0 AS decided,
         (CAST(s.started_at AS BIGINT) - CAST(r.scheduled_at AS BIGINT)) / 1000.0 AS began
         FROM nightjar.job_runs AS r JOIN nightjar.job_run_statements AS s ON s.run_id = r.run_id
-        WHERE s.attempt = 1 AND s.position = 1 AND r.cause = 'schedule')" | tee "$work/delays"
+        WHERE s.attempt = 1 AND s.position = 1 AND r.scheduled_at = (SELECT max(scheduled_at) FROM nightjar.job_runs))"
 awk '/VmRSS/ { printf "memory, after runs: %.0f MiB\n", $2 / 1024 }' "/proc/$daemon/status"
 began="$(date +%s%N)"
 curl -fsS "$(cat "$work/address")metrics" > "$work/metrics"

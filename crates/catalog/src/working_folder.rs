@@ -1,15 +1,16 @@
 //! The local folder of a store in a bucket.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use tempfile::NamedTempFile;
 
 use crate::artifacts::sync_folder;
 use crate::error::{CatalogError, Result};
 use crate::ids::Digest;
 use crate::object_stores::ObjectStoreSettings;
-use crate::run_folder::write_whole;
 
 /// What was fetched of a run that nobody has touched for so long is removed.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,24 +30,27 @@ pub(crate) fn working_folder(name: &str, settings: &ObjectStoreSettings) -> Resu
 }
 
 /// Returns what tells the runs of the catalog in this folder from those of other catalogs that share a bucket; made by the
-/// first call.
+/// first call. Of several that make it at once one does, and the others get the same.
 pub(crate) fn mark(root: &Path) -> Result<String> {
     let path = root.join(MARK);
-    match fs::read_to_string(&path) {
+    let damaged = match fs::read_to_string(&path) {
         Ok(mark) if is_mark(&mark) => return Ok(mark),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(CatalogError::io("read", &path)(error));
-        }
-        _ => {}
-    }
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(CatalogError::io("read", &path)(error)),
+    };
     let mut random = [0; 8];
-    let failed = CatalogError::io("name", &path);
+    let failed = |error| CatalogError::io("write", &path)(error);
     getrandom::getrandom(&mut random).map_err(|error| failed(io::Error::other(error.to_string())))?;
     let mark: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    write_whole::<CatalogError>(&path, |path| {
-        fs::write(path, &mark).map_err(CatalogError::io("write", path))
-    })?;
-    sync_folder(root)?;
+    let mut file = NamedTempFile::new_in(root).map_err(failed)?;
+    file.write_all(mark.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    let kept = if damaged { file.persist(&path) } else { file.persist_noclobber(&path) };
+    match kept {
+        Ok(_) => sync_folder(root)?,
+        Err(kept) if kept.error.kind() == io::ErrorKind::AlreadyExists => return self::mark(root),
+        Err(kept) => return Err(failed(kept.error)),
+    }
     Ok(mark)
 }
 
@@ -86,6 +90,21 @@ mod tests {
         settings.cache = Some(folder.path().to_owned());
         let of = |name| working_folder(name, &settings).unwrap();
         assert!(of("s3://a/one").starts_with(folder.path()) && of("s3://a/one") != of("s3://a/two"));
+    }
+
+    #[test]
+    fn all_who_make_a_mark_at_once_get_the_same() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let marks: Vec<_> = std::thread::scope(|scope| {
+                let made: Vec<_> = (0..8).map(|_| scope.spawn(|| mark(folder.path()).unwrap())).collect();
+                made.into_iter().map(|made| made.join().unwrap()).collect()
+            });
+            assert!(marks.iter().all(|other| *other == marks[0] && is_mark(other)), "{marks:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            fs::write(folder.path().join(MARK), "damaged").unwrap();
+            assert!(is_mark(&mark(folder.path()).unwrap()));
+        }
     }
 
     #[test]
