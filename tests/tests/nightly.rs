@@ -117,6 +117,16 @@ fn two_weeks_of_nights() {
         cell(&place, &sql).parse::<u32>().unwrap()
     };
     assert!(versions("challenger") >= 2 && versions("sentiment") <= versions("challenger"));
+    // What the operator reads of it: the log has what each statement returned.
+    let last = place
+        .runs()
+        .into_iter()
+        .rfind(|run| run.job == "weekly_tuning" && run.finished_at.is_some())
+        .unwrap();
+    let log = place.sql(&format!("SHOW LOG OF RUN {}", last.run_id));
+    assert!(log.contains("metric: macro_f1") && log.contains("outcome: "), "{log}");
+    let refreshed = cell(&place, "SELECT sum(rows) FROM nightjar.job_runs WHERE job = 'nightly_labels'");
+    assert!(refreshed.parse::<u32>().unwrap() > 1_000, "rows written, not rows returned: {refreshed}");
     if real.is_some() {
         let current = "SELECT digest FROM nightjar.model_versions WHERE current AND model";
         let digest = |model: &str| cell(&place, &format!("{current} = '{model}'"));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::datatypes::{DataType, UInt64Type};
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
@@ -13,13 +13,14 @@ use nightjar_catalog::{CatalogError, Digest, JobRun, JobRunStatement, Store};
 use nightjar_engine::{EngineError, OutputKey, Session};
 use nightjar_models::Failure;
 use nightjar_statements::{
-    RunParameters, Watch, fill_parameters, now, parse_statements, time, truncated_texts,
+    Parsed, RunParameters, Watch, fill_parameters, now, parse_statements, time, truncated_texts,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
 use crate::place::Place;
+use crate::result_lines::{MOST_ROWS, result_lines};
 use crate::run_log::RunLog;
 
 /// How long a log may lack its last lines.
@@ -182,22 +183,32 @@ async fn execute(session: &Session, sql: &str, key: OutputKey, log: &RunLog) -> 
     let statement = parse_statements(sql).map_err(|error| in_words(&error))?.pop();
     let Some(statement) = statement else { return Ok(Done { rows: 0, plan: String::new() }) };
     let engine = |error: EngineError| in_words(&error);
+    let is_ours = matches!(statement.parsed, Parsed::Nightjar(_));
     let mut running = session.start_as(statement, key).await.map_err(engine)?;
-    let mut rows = 0;
-    // COPY and INSERT return one number, of the rows that they wrote.
-    let is_count = matches!(running.schema().fields()[..], [ref field]
-        if field.name() == "count" && *field.data_type() == DataType::UInt64);
+    let (mut rows, mut lines) = (0, 0);
     while let Some(batch) = running.rows.try_next().await.map_err(|error| engine(error.into()))? {
-        rows += match is_count && batch.num_rows() == 1 {
-            true => batch.column(0).as_primitive::<UInt64Type>().value(0),
-            false => batch.num_rows() as u64,
-        };
+        rows += rows_written(&batch).unwrap_or(batch.num_rows() as u64);
+        if is_ours && lines < MOST_ROWS {
+            let of_batch = result_lines(&batch.slice(0, batch.num_rows().min(MOST_ROWS - lines)));
+            let of_batch = of_batch.map_err(|error| error.to_string())?;
+            lines += of_batch.len();
+            of_batch.into_iter().for_each(|line| log.add(line));
+        }
     }
     let truncated = truncated_texts(running.plan.as_ref());
     if truncated > 0 {
         log.add(format!("warning: {truncated} texts were longer than the model's window and were truncated"));
     }
     Ok(Done { rows, plan: plan_text(running.plan.as_ref()) })
+}
+
+/// Returns the number that a statement returned of the rows that it wrote: COPY and INSERT as their only column, REFRESH among
+/// others.
+fn rows_written(batch: &RecordBatch) -> Option<u64> {
+    let only = (batch.num_columns() == 1).then(|| batch.column_by_name("count")).flatten();
+    let column = only.or_else(|| batch.column_by_name("rows_written"))?;
+    let numbers = column.as_primitive_opt::<UInt64Type>().filter(|_| batch.num_rows() == 1)?;
+    Some(numbers.value(0))
 }
 
 fn plan_text(plan: &dyn ExecutionPlan) -> String {

@@ -15,6 +15,7 @@ mod http;
 mod notices;
 mod pass_times;
 mod place;
+mod result_lines;
 mod run_log;
 
 pub use daemon::{Daemon, any_failed};
