@@ -4,8 +4,10 @@ mod wait;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -86,6 +88,15 @@ impl Bucket {
         found(read)
     }
 
+    /// Returns some of an object's bytes, or `None` if there is no such object.
+    pub(crate) fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        if range.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let at = self.at(name);
+        found(self.ask(|store, _| async move { Ok(store.get_range(&at, range).await?.to_vec()) }))
+    }
+
     /// Returns what changes whenever the object of a name does, or `None` if there is none.
     pub(crate) fn tag(&self, name: &str) -> Result<Option<String>> {
         let at = self.at(name);
@@ -154,15 +165,21 @@ impl Bucket {
 
     /// Returns the objects whose names begin with a folder's.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        Ok(self.list_dated(folder)?.into_iter().map(|(listed, _)| listed).collect())
+    }
+
+    /// Returns the objects whose names begin with a folder's, and when each was written.
+    pub(crate) fn list_dated(&self, folder: &str) -> Result<Vec<(Listed, SystemTime)>> {
         let at = self.at(folder);
         let metas: Vec<ObjectMeta> =
             self.ask(|store, _| async move { store.list(Some(&at)).try_collect().await })?;
         let under = |meta: &ObjectMeta| {
             let rest = meta.location.as_ref().strip_prefix(self.prefix.as_ref())?;
-            Some(Listed { name: rest.trim_start_matches('/').to_owned(), bytes: meta.size })
+            let listed = Listed { name: rest.trim_start_matches('/').to_owned(), bytes: meta.size };
+            Some((listed, meta.last_modified.into()))
         };
-        let mut listed: Vec<Listed> = metas.iter().filter_map(under).collect();
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut listed: Vec<(Listed, SystemTime)> = metas.iter().filter_map(under).collect();
+        listed.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         Ok(listed)
     }
 
