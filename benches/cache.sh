@@ -12,10 +12,11 @@ nightjar="${NIGHTJAR:-$(dirname "$0")/../target/release/nightjar}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-# One of twenty texts is new in the second night.
+# Each night lacks another 21st of the texts, so that one of twenty is new in the second.
 "$nightjar" sql -q \
-    -c "COPY (SELECT DISTINCT $column AS t FROM '$texts' WHERE $column IS NOT NULL ORDER BY t) TO '$work/first.parquet'" \
-    -c "COPY (SELECT CASE WHEN row_number() OVER (ORDER BY t) % 20 = 0 THEN 'Again: ' || t ELSE t END AS t FROM '$work/first.parquet') TO '$work/second.parquet'"
+    -c "COPY (SELECT t, row_number() OVER (ORDER BY md5(t)) % 21 AS part FROM (SELECT DISTINCT $column AS t FROM '$texts' WHERE $column IS NOT NULL)) TO '$work/texts.parquet'" \
+    -c "COPY (SELECT t FROM '$work/texts.parquet' WHERE part <> 0 ORDER BY t) TO '$work/first.parquet'" \
+    -c "COPY (SELECT t FROM '$work/texts.parquet' WHERE part <> 1 ORDER BY t) TO '$work/second.parquet'" > /dev/null
 
 run() { # NAME FILE CACHE [EXPRESSION]
     local expression="${4:-embed(t, 'all-MiniLM-L6-v2')[1]}"

@@ -45,8 +45,8 @@ struct Shared {
     /// Entries, as bytes, that are not published yet.
     new: RwLock<HashMap<TextDigest, Vec<u8>>>,
     users: AtomicUsize,
-    /// Whether entries can't be published: then none are collected.
-    is_full: AtomicBool,
+    /// Whether the store has failed it: nothing more is asked of the store then, which may take long to fail, and nothing is collected.
+    is_closed: AtomicBool,
     has_told: AtomicBool,
     /// Held while segments are opened, so that partitions which begin together open each once.
     opening: Mutex<()>,
@@ -109,7 +109,7 @@ impl EmbeddingCache {
 
     /// Adds an entry: the embedding of a text, and whether the text was cut.
     pub fn add(&self, digest: TextDigest, truncated: bool, embedding: &[f32]) {
-        if self.shared.is_full.load(Ordering::Relaxed) {
+        if self.shared.is_closed() {
             return;
         }
         let mut record = Vec::with_capacity(record_bytes(embedding.len()));
@@ -156,7 +156,7 @@ impl Shared {
             segments: RwLock::default(),
             new: RwLock::default(),
             users: AtomicUsize::new(0),
-            is_full: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             has_told: AtomicBool::new(false),
             opening: Mutex::default(),
         }
@@ -217,13 +217,24 @@ impl Shared {
 
     /// Opens what there is and is not open, and lets go of what is gone.
     fn refresh(&self) {
-        if let Err(error) = self.try_refresh() {
-            self.tell(&error);
+        let _one_at_a_time = lock(&self.opening);
+        if !self.is_closed()
+            && let Err(error) = self.try_refresh()
+        {
+            self.close(&error);
         }
     }
 
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn close(&self, error: &CatalogError) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.tell(error);
+    }
+
     fn try_refresh(&self) -> Result<()> {
-        let _one_at_a_time = lock(&self.opening);
         let (mut gone, mut forgotten) = (HashSet::new(), HashSet::new());
         for _ in 0..LISTINGS {
             let open = read(&self.segments).clone();
@@ -266,12 +277,11 @@ impl Shared {
     /// Publishes the new entries as a segment, and puts the cache in order.
     fn publish(&self, max_bytes: u64) {
         let new = mem::take(&mut *write(&self.new));
-        if new.is_empty() {
+        if new.is_empty() || self.is_closed() {
             return;
         }
         if let Err(error) = self.write_segment(new) {
-            self.is_full.store(true, Ordering::Relaxed);
-            self.tell(&error);
+            self.close(&error);
             return;
         }
         let kept = merge_small(&self.folder, &self.key, max_bytes);

@@ -197,7 +197,9 @@ impl CacheFolder {
     /// Takes the turn to merge, of the processes of this machine; None where another has it. It goes with the value.
     pub(super) fn lock(&self) -> Result<Option<File>> {
         let path = self.folder.join(".merging");
-        let file = File::create(&path).map_err(CatalogError::io("create", &path))?;
+        // One that another user has made may be locked, but not written.
+        let file = File::open(&path).or_else(|_| File::create(&path));
+        let file = file.map_err(CatalogError::io("create", &path))?;
         // Where the file system has no locks two may merge the same segments: their entries are there twice for a while.
         Ok((!matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))).then_some(file))
     }
