@@ -409,3 +409,34 @@ fn a_training_reads_it() {
         assert_eq!(values(&session, digests).await.len(), 1);
     });
 }
+
+#[test]
+fn the_bodies_of_jobs_use_and_clear_it() {
+    block_on(async {
+        let place = Place::new(212).await;
+        let session = place.session(&[]).await;
+        let run = async |name: &str| {
+            values(&session, &format!("RUN JOB {name}")).await;
+            let mut command = Command::new(binary());
+            command.args(["jobs", "run-due"]).env("NIGHTJAR_STORE", place.store.root());
+            let ran = command.env_remove("NIGHTJAR_CLUSTER").output().unwrap();
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+            let runs =
+                values(&session, "SELECT status, error FROM nightjar.job_runs ORDER BY run_id DESC").await;
+            assert_eq!(runs[0][0], "succeeded", "{runs:?}");
+        };
+        let label = place.sql("SELECT count(embed(text, 'tiny')) FROM $texts");
+        for sql in [
+            format!(
+                "CREATE JOB label SCHEDULE CRON '0 3 * * *' AS BEGIN SET nightjar.cache = 'on'; {label}; SHOW CACHE; END"
+            ),
+            "CREATE JOB tidy SCHEDULE CRON '0 3 * * 0' AS CLEAR CACHE".to_owned(),
+        ] {
+            values(&session, &sql).await;
+        }
+        run("label").await;
+        assert!(!place.segments().is_empty());
+        run("tidy").await;
+        assert!(place.segments().is_empty());
+    });
+}
