@@ -93,7 +93,8 @@ fn fidelity(mut row: Vec<String>) -> Vec<String> {
 
 /// Of EXPLAIN ANALYZE's metrics only the counts that are the same in each run.
 fn metrics(text: &str) -> String {
-    const STABLE: &[&str] = &["rows", "texts", "distinct_texts", "truncated_texts"];
+    const STABLE: &[&str] =
+        &["rows", "texts", "distinct_texts", "truncated_texts", "cache_hits", "cache_misses"];
     let Some((before, rest)) = text.split_once("metrics=[") else { return text.to_owned() };
     let inner = rest.rsplit_once(']').map_or(rest, |(inner, _)| inner);
     let kept: Vec<&str> = inner

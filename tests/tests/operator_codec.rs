@@ -259,3 +259,29 @@ fn what_is_not_ours_goes_to_the_other_codec() {
         assert!(error.contains("LogicalExtensionCodec is not provided"), "{error}");
     });
 }
+
+#[test]
+fn the_cache_travels_with_the_plan_and_not_with_the_session() {
+    block_on(async {
+        let places = Places::new(35).await;
+        let (here, there) = (places.store.session(), places.elsewhere());
+        let sql = format!("SELECT embed(review, 'tiny') FROM {}", places.reviews);
+        for on in [false, true] {
+            if on {
+                values(&here, "SET nightjar.cache = 'on'").await;
+                values(&here, "SET nightjar.cache_size = '1 MB'").await;
+            }
+            let bytes =
+                physical_plan_to_bytes_with_extension_codec(plan(&here, &sql).await, codec().as_ref())
+                    .unwrap();
+            let context = there.context().task_ctx();
+            let arrived =
+                physical_plan_from_bytes_with_extension_codec(&bytes, &context, codec().as_ref()).unwrap();
+            let shown = displayable(arrived.as_ref()).indent(false).to_string();
+            assert_eq!(shown.contains(" cache=on "), on, "{shown}");
+            collect(arrived, context).await.unwrap();
+            let entries = values(&there, "SELECT entries FROM nightjar.cache").await;
+            assert_eq!(entries, if on { vec![vec!["60".to_owned()]] } else { Vec::new() });
+        }
+    });
+}

@@ -37,6 +37,7 @@
 mod artifacts;
 mod bucket;
 mod bucket_artifacts;
+mod cache;
 mod card;
 mod catalog;
 mod error;
@@ -65,6 +66,7 @@ mod view_folder;
 mod working_folder;
 
 pub use artifacts::{Artifact, Artifacts};
+pub use cache::{CacheKey, CachedBody, EmbeddingCache, TextDigest};
 pub use card::{ModelCard, Task};
 pub use catalog::Catalog;
 pub use error::{CatalogError, Result, SourceAttempt};

@@ -9,11 +9,13 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
+use nightjar_catalog::{CacheKey, EmbeddingCache};
 use nightjar_models::{ClassifierHead, Embeddings, RegressionHead, TextEncoder};
 
+use crate::models::encoder_key;
 use crate::{
-    CallTexts, EncodePass, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result, TextColumn,
-    Work,
+    CallTexts, EncodePass, EncoderKey, FunctionError, ModelFunction, ModelUdf, Models, ResolvedModel, Result,
+    TextColumn, Work,
 };
 
 /// A call that needs nothing more from the planner. Shared by all partitions of an operator.
@@ -92,6 +94,20 @@ impl BoundCall {
         self.models.encoder(&self.model.card, self.model.pinned.precision)
     }
 
+    /// Returns what tells its encoder apart from those of other calls.
+    pub fn encoder_key(&self) -> EncoderKey {
+        encoder_key(&self.model.card, self.model.pinned.precision)
+    }
+
+    /// Opens the store's inference cache of its encoder, which may have `max_bytes`; see [`StoreFiles::open_cache`].
+    ///
+    /// [`StoreFiles::open_cache`]: nightjar_catalog::StoreFiles::open_cache
+    pub fn open_cache(&self, max_bytes: u64) -> EmbeddingCache {
+        let (card, precision) = (&self.model.card, self.model.pinned.precision);
+        let key = CacheKey::here(card.body, card.encoder.window, card.encoder.dim, precision.name());
+        self.models.files().open_cache(key, max_bytes)
+    }
+
     /// Returns the embeddings of the labels of a zero-shot call, in their order; encoded once per call.
     pub fn label_embeddings(&self) -> Result<&Embeddings> {
         if let Some(known) = self.label_embeddings.get() {
@@ -127,7 +143,7 @@ impl BoundCall {
                 tokenize(&tokenizer, texts.first())
             }
             Work::Encode(_) => {
-                let mut pass = EncodePass::new(self.encoder()?.0, &[&texts]);
+                let mut pass = EncodePass::new(&[&texts], None, || Ok(self.encoder()?.0))?;
                 pass.encode(|_, _| ControlFlow::Continue(()))?;
                 pass.finish(self, 0)
             }

@@ -18,6 +18,7 @@ mod models;
 
 mod call;
 mod call_texts;
+mod known_texts;
 mod label_lists;
 mod pass;
 mod text_column;
@@ -56,7 +57,7 @@ pub use label_lists::LabelLists;
 pub use metrics::{MetricFunction, classes_of, confusion_matrix_of};
 pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
-pub use pass::EncodePass;
+pub use pass::{EncodePass, PassTexts};
 pub use pinned::PinnedModel;
 pub use text_column::TextColumn;
 pub use udf::{FunctionDoc, ModelFunction, ModelUdf, Work};

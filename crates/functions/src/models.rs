@@ -155,13 +155,13 @@ impl Models {
     /// Returns what tells apart the encoder of a pinned model from others.
     pub fn encoder_key(&self, pinned: PinnedModel) -> Result<EncoderKey> {
         let precision = pinned.precision;
-        Ok((body_key(&self.pinned(pinned)?.card), precision))
+        Ok(encoder_key(&self.pinned(pinned)?.card, precision))
     }
 
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that
     /// loading took (zero when it was there). Checks every file's digest on that first call.
     pub fn encoder(&self, card: &ModelCard, precision: Precision) -> Result<(Arc<TextEncoder>, Duration)> {
-        let slot = Arc::clone(lock(&LOADED).encoders.entry((body_key(card), precision)).or_default());
+        let slot = Arc::clone(lock(&LOADED).encoders.entry(encoder_key(card, precision)).or_default());
         let started = Instant::now();
         let mut took = Duration::ZERO;
         let encoder = load_once(&slot, || {
@@ -226,6 +226,11 @@ fn read_card(path: &Path) -> Result<ModelCard> {
 
 fn body_key(card: &ModelCard) -> BodyKey {
     (card.body, card.encoder.window)
+}
+
+/// Returns what tells apart the encoder of a card, in a precision, from others.
+pub(crate) fn encoder_key(card: &ModelCard, precision: Precision) -> EncoderKey {
+    (body_key(card), precision)
 }
 
 /// The session's precision counts before the model's own, which counts before what this machine does best.

@@ -84,6 +84,11 @@ impl EncodeJob {
         rows.filter(|(text, _)| text.truncated).map(|(_, &rows)| rows as usize).sum()
     }
 
+    /// Returns whether a distinct text was longer than the window; false where there is no such text.
+    pub fn is_truncated(&self, text: usize) -> bool {
+        self.texts.get(text).is_some_and(|text| text.truncated)
+    }
+
     /// Returns how many input rows the job has.
     pub fn input_rows(&self) -> usize {
         self.text_of.len()

@@ -6,11 +6,11 @@ use crate::job_options::JOB_OPTIONS;
 use crate::options::TRAINING_OPTIONS;
 use crate::statement::StatementKind;
 use crate::{
-    alter_job, alter_model, cancel_run, create_job, create_materialized_view, create_model, describe_model,
-    discard_training, drop_job, drop_materialized_view, drop_model, evaluate_model, explain_create_model,
-    pause_job, promote_model, refresh_materialized_view, resume_job, resume_training, run_job,
-    show_executors, show_jobs, show_log, show_materialized_views, show_models, show_runs, show_training,
-    show_versions,
+    alter_job, alter_model, cancel_run, clear_cache, create_job, create_materialized_view, create_model,
+    describe_model, discard_training, drop_job, drop_materialized_view, drop_model, evaluate_model,
+    explain_create_model, pause_job, promote_model, refresh_materialized_view, resume_job, resume_training,
+    run_job, show_cache, show_executors, show_jobs, show_log, show_materialized_views, show_models,
+    show_runs, show_training, show_versions,
 };
 
 /// Every statement of ours, in the order of the reference page.
@@ -29,6 +29,8 @@ pub static STATEMENTS: &[&StatementKind] = &[
     &show_training::KIND,
     &evaluate_model::KIND,
     &promote_model::KIND,
+    &show_cache::KIND,
+    &clear_cache::KIND,
     &show_executors::KIND,
     &create_job::KIND,
     &alter_job::KIND,

@@ -4,6 +4,7 @@ mod wait;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -87,6 +88,15 @@ impl Bucket {
         let at = self.at(name);
         let read = self.ask(|store, _| async move { Ok(store.get(&at).await?.bytes().await?.to_vec()) });
         found(read)
+    }
+
+    /// Returns some of an object's bytes, or `None` if there is no such object.
+    pub(crate) fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        if range.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let at = self.at(name);
+        found(self.ask(|store, _| async move { Ok(store.get_range(&at, range).await?.to_vec()) }))
     }
 
     /// Returns what changes whenever the object of a name does, or `None` if there is none.

@@ -40,6 +40,9 @@ pub struct InferLogicalCodec {
 struct InferExecMessage {
     #[prost(message, repeated, tag = "1")]
     calls: Vec<PhysicalCallMessage>,
+    /// None where the inference cache is not used.
+    #[prost(uint64, optional, tag = "2")]
+    cache_bytes: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -93,7 +96,9 @@ pub(crate) fn encode(
     converter: &dyn PhysicalProtoConverterExtension,
 ) -> Result<Vec<u8>> {
     let calls = operator.calls().iter().map(|call| encode_call(call, codec, converter));
-    Ok(InferExecMessage { calls: calls.collect::<Result<_>>()? }.encode_to_vec())
+    let message =
+        InferExecMessage { calls: calls.collect::<Result<_>>()?, cache_bytes: operator.cache_bytes() };
+    Ok(message.encode_to_vec())
 }
 
 /// Returns the operator of a message.
@@ -108,7 +113,8 @@ pub(crate) fn decode(
     let [input] = inputs else { return Err(broken(&"the model operator has one input")) };
     let schema = input.schema();
     let calls = message.calls.iter().map(|call| decode_call(call, &schema, context, codec, converter));
-    Ok(Arc::new(InferExec::try_new(Arc::clone(input), calls.collect::<Result<_>>()?)?))
+    let operator = InferExec::try_new(Arc::clone(input), calls.collect::<Result<_>>()?)?;
+    Ok(Arc::new(operator.with_cache(message.cache_bytes)))
 }
 
 fn encode_call(

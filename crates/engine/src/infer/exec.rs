@@ -25,9 +25,10 @@ use datafusion::physical_plan::{
     PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use nightjar_functions::{BoundCall, CallTexts, EncodePass, PinnedModel};
-use nightjar_models::{EncodeJob, TextEncoder};
+use nightjar_functions::{BoundCall, CallTexts, EncodePass, EncoderKey, PassTexts, PinnedModel};
+use nightjar_models::EncodeJob;
 
+use super::caches::Caches;
 use super::gather::Gather;
 use super::pool::{Stop, on_pool};
 
@@ -88,6 +89,8 @@ pub struct InferExec {
     input: Arc<dyn ExecutionPlan>,
     calls: Vec<PhysicalCall>,
     shuffles_texts: bool,
+    /// The bytes that the inference cache may have; None where it is not used.
+    cache_bytes: Option<u64>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -115,13 +118,23 @@ impl InferExec {
             input.boundedness(),
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { input, calls, shuffles_texts: false, properties: Arc::new(properties), metrics })
+        let properties = Arc::new(properties);
+        Ok(Self { input, calls, shuffles_texts: false, cache_bytes: None, properties, metrics })
     }
 
     /// Asks for rows that are dealt out by the hash of their texts: one small file then keeps all partitions busy, and equal
     /// texts meet. Where a shuffle costs a copy of the rows, a model costs thousands of times that.
     pub(super) fn with_shuffled_texts(self, shuffles_texts: bool) -> Self {
         Self { shuffles_texts, ..self }
+    }
+
+    /// Looks texts up in the store's inference cache, which may have so many bytes, and adds to it what it lacks.
+    pub(super) fn with_cache(self, cache_bytes: Option<u64>) -> Self {
+        Self { cache_bytes, ..self }
+    }
+
+    pub(super) fn cache_bytes(&self) -> Option<u64> {
+        self.cache_bytes
     }
 
     /// The columns that the first call reads, in their order.
@@ -147,7 +160,8 @@ impl DisplayAs for InferExec {
         precisions.dedup();
         let calls: Vec<String> = self.calls.iter().map(ToString::to_string).collect();
         let (models, precisions, calls) = (models.join(", "), precisions.join(", "), calls.join(", "));
-        write!(f, "InferExec: model={models} precision={precisions} calls=[{calls}]")
+        let cache = if self.cache_bytes.is_some() { " cache=on" } else { "" };
+        write!(f, "InferExec: model={models} precision={precisions}{cache} calls=[{calls}]")
     }
 }
 
@@ -185,7 +199,8 @@ impl ExecutionPlan for InferExec {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => {
                 let operator = Self::try_new(input, self.calls.clone())?;
-                Ok(Arc::new(operator.with_shuffled_texts(self.shuffles_texts)))
+                let operator = operator.with_shuffled_texts(self.shuffles_texts);
+                Ok(Arc::new(operator.with_cache(self.cache_bytes)))
             }
             _ => Err(DataFusionError::Internal("InferExec has one child".to_owned())),
         }
@@ -240,7 +255,8 @@ impl ExecutionPlan for InferExec {
             calls: self.calls.clone(),
             gather: Gather::new(context.session_config().batch_size()),
             input: Some(self.input.execute(partition, context)?),
-            metrics: InferMetrics::new(&self.metrics, partition),
+            caches: self.cache_bytes.map(|bytes| Arc::new(Caches::new(bytes))),
+            metrics: InferMetrics::new(&self.metrics, partition, self.cache_bytes.is_some()),
         };
         let batches = stream::try_unfold(run, |mut run| async move {
             let next = run.next().await?;
@@ -256,37 +272,46 @@ struct InferMetrics {
     baseline: BaselineMetrics,
     rows: Count,
     texts: Count,
-    /// Grows with each micro-batch: what progress bars read.
+    /// Grows with each micro-batch, known texts included: what progress bars read.
     encoded_texts: Count,
     distinct_texts: Count,
     tokens: Count,
     tokens_per_second: Gauge,
     truncated_texts: Count,
+    /// Distinct texts that the cache knew, and that it did not; only where there is one.
+    cache: Option<(Count, Count)>,
     load_time: Time,
     encode_time: Duration,
 }
 
 impl InferMetrics {
-    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize, has_cache: bool) -> Self {
+        let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
             baseline: BaselineMetrics::new(metrics, partition),
-            rows: MetricBuilder::new(metrics).counter("rows", partition),
-            texts: MetricBuilder::new(metrics).counter("texts", partition),
-            encoded_texts: MetricBuilder::new(metrics).counter("encoded_texts", partition),
-            distinct_texts: MetricBuilder::new(metrics).counter("distinct_texts", partition),
-            tokens: MetricBuilder::new(metrics).counter("tokens", partition),
+            rows: counter("rows"),
+            texts: counter("texts"),
+            encoded_texts: counter("encoded_texts"),
+            distinct_texts: counter("distinct_texts"),
+            tokens: counter("tokens"),
             tokens_per_second: MetricBuilder::new(metrics).gauge("tokens_per_second", partition),
-            truncated_texts: MetricBuilder::new(metrics).counter("truncated_texts", partition),
+            truncated_texts: counter("truncated_texts"),
+            cache: has_cache.then(|| (counter("cache_hits"), counter("cache_misses"))),
             load_time: MetricBuilder::new(metrics).subset_time("load_time", partition),
             encode_time: Duration::ZERO,
         }
     }
 
     /// Counts a pass that is about to run.
-    fn begin(&self, job: &EncodeJob) {
-        self.texts.add(job.input_rows());
-        self.distinct_texts.add(job.distinct());
-        self.truncated_texts.add(job.truncated());
+    fn begin(&self, texts: PassTexts) {
+        self.texts.add(texts.rows);
+        self.distinct_texts.add(texts.distinct);
+        self.truncated_texts.add(texts.truncated);
+        self.encoded_texts.add(texts.known_rows);
+        if let Some((hits, misses)) = &self.cache {
+            hits.add(texts.hits);
+            misses.add(texts.misses);
+        }
     }
 
     /// Counts a micro-batch.
@@ -314,6 +339,8 @@ struct InferRun {
     gather: Gather,
     /// None once the input is drained.
     input: Option<SendableRecordBatchStream>,
+    /// None where no cache is used.
+    caches: Option<Arc<Caches>>,
     metrics: InferMetrics,
 }
 
@@ -328,7 +355,10 @@ impl InferRun {
         }
         match self.gather.take(&self.input_schema)? {
             Some(group) => Ok(Some(self.infer(group).await?)),
-            None => Ok(None),
+            None => {
+                with_caches(self.caches.clone(), Caches::finish).await?;
+                Ok(None)
+            }
         }
     }
 
@@ -337,9 +367,13 @@ impl InferRun {
     async fn infer(&mut self, group: RecordBatch) -> Result<RecordBatch> {
         let texts = self.calls.iter().map(|call| call.texts(&group)).collect::<Result<Vec<_>>>()?;
         let calls: Vec<_> = self.calls.iter().map(|call| Arc::clone(&call.bound)).collect();
-        let metrics = self.metrics.clone();
+        let (metrics, caches) = (self.metrics.clone(), self.caches.clone());
         let started = Instant::now();
-        let results = on_pool(move |stop| run_calls(&calls, &texts, &metrics, stop)).await?;
+        let of_calls = calls.clone();
+        with_caches(caches.clone(), move |caches| caches.open(&of_calls)).await?;
+        let results =
+            on_pool(move |stop| run_calls(&calls, &texts, caches.as_deref(), &metrics, stop)).await?;
+        with_caches(self.caches.clone(), Caches::settle).await?;
         self.metrics.ran(started.elapsed());
         self.metrics.rows.add(group.num_rows());
         let mut columns = group.columns().to_vec();
@@ -349,18 +383,31 @@ impl InferRun {
     }
 }
 
+/// Does what may wait for a disk or a bucket, on a thread that may.
+async fn with_caches(caches: Option<Arc<Caches>>, work: impl FnOnce(&Caches) + Send + 'static) -> Result<()> {
+    let Some(caches) = caches else { return Ok(()) };
+    let done = tokio::task::spawn_blocking(move || work(&caches)).await;
+    done.map_err(|error| DataFusionError::Internal(format!("the inference cache: {error}")))
+}
+
 /// Returns the results of the calls on their texts, one encoder pass a body.
 fn run_calls(
     calls: &[Arc<BoundCall>],
     texts: &[CallTexts],
+    caches: Option<&Caches>,
     metrics: &InferMetrics,
     stop: &Stop,
 ) -> Result<Vec<ArrayRef>> {
     let mut results = vec![None; calls.len()];
-    for (encoder, members) in bodies(calls, metrics)? {
+    for (encoder_key, members) in bodies(calls) {
         let of_body: Vec<&CallTexts> = members.iter().map(|&call| &texts[call]).collect();
-        let mut pass = EncodePass::new(encoder, &of_body);
-        metrics.begin(pass.job());
+        let cache = caches.and_then(|caches| caches.of(&encoder_key));
+        let mut pass = EncodePass::new(&of_body, cache, || {
+            let (encoder, load_time) = calls[members[0]].encoder()?;
+            metrics.load_time.add_duration(load_time);
+            Ok(encoder)
+        })?;
+        metrics.begin(pass.texts());
         let whole = pass.encode(|job, micro_batch| {
             metrics.encoded(job, micro_batch);
             stop.check()
@@ -377,15 +424,14 @@ fn run_calls(
 }
 
 /// Returns each distinct body with the calls over it, so that one encoder pass serves them all.
-fn bodies(calls: &[Arc<BoundCall>], metrics: &InferMetrics) -> Result<Vec<(Arc<TextEncoder>, Vec<usize>)>> {
-    let mut bodies: Vec<(Arc<TextEncoder>, Vec<usize>)> = Vec::new();
+fn bodies(calls: &[Arc<BoundCall>]) -> Vec<(EncoderKey, Vec<usize>)> {
+    let mut bodies: Vec<(EncoderKey, Vec<usize>)> = Vec::new();
     for (index, call) in calls.iter().enumerate() {
-        let (encoder, load_time) = call.encoder()?;
-        metrics.load_time.add_duration(load_time);
-        match bodies.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &encoder)) {
+        let encoder_key = call.encoder_key();
+        match bodies.iter_mut().find(|(known, _)| *known == encoder_key) {
             Some((_, members)) => members.push(index),
-            None => bodies.push((encoder, vec![index])),
+            None => bodies.push((encoder_key, vec![index])),
         }
     }
-    Ok(bodies)
+    bodies
 }

@@ -9,6 +9,7 @@
 //! [`LiftModelCalls`] rewrites logical plans, [`InferNode`] is the logical operator, [`InferPlanner`] turns it
 //! into [`InferExec`], which runs it; [`InferLogicalCodec`] and `PhysicalCodec` carry both to another process.
 
+mod caches;
 mod codec;
 mod exec;
 mod expose;

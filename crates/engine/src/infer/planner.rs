@@ -72,7 +72,9 @@ impl ExtensionPlanner for InferPlanner {
             false => {
                 let operator = InferExec::try_new(Arc::clone(physical), calls)?;
                 let options = session.config_options().extensions.get::<NightjarOptions>();
-                Arc::new(operator.with_shuffled_texts(options.is_some_and(NightjarOptions::shuffles_texts)))
+                let operator =
+                    operator.with_shuffled_texts(options.is_some_and(NightjarOptions::shuffles_texts));
+                Arc::new(operator.with_cache(options.and_then(NightjarOptions::cache_bytes)))
             }
         };
         if simplified.is_empty() {

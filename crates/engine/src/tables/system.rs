@@ -47,6 +47,7 @@ static TABLES: &[SystemTable] = &[
     SystemTable { name: "job_run_statements", read: Origin::Catalog(job_run_statements) },
     SystemTable { name: "job_skips", read: Origin::Catalog(job_skips) },
     SystemTable { name: "materialized_views", read: Origin::Catalog(materialized_views) },
+    SystemTable { name: "cache", read: Origin::Catalog(cache) },
     SystemTable { name: "executors", read: Origin::Executors },
 ];
 
@@ -196,6 +197,27 @@ fn materialized_views(store: &Store) -> Result<Columns, CatalogError> {
         ("on_model_change", texts(views.iter().map(|view| Some(view.on_model_change)))),
         ("refreshed_at", times(views.iter().map(|view| Some(view.refreshed_at)))),
         ("definition", texts(views.iter().map(|view| Some(&view.sql)))),
+    ])
+}
+
+fn cache(store: &Store) -> Result<Columns, CatalogError> {
+    let bodies = store.files().cached_bodies()?;
+    let versions = store.catalog().all_versions()?;
+    // The catalog's names of a body: a head on a base leaves its body as it is.
+    let models = bodies.iter().map(|body| {
+        let of_body = versions.iter().filter(|version| version.card.body == body.key.body);
+        let names: Vec<String> =
+            of_body.map(|version| format!("{}@{}", version.name, version.version)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    });
+    Ok(vec![
+        ("body", texts(bodies.iter().map(|body| Some(body.key.body)))),
+        ("models", texts(models)),
+        ("precision", texts(bodies.iter().map(|body| Some(&body.key.precision)))),
+        ("instruction_set", texts(bodies.iter().map(|body| Some(&body.key.instruction_set)))),
+        ("entries", Arc::new(bodies.iter().map(|body| Some(body.entries)).collect::<UInt64Array>())),
+        ("bytes", Arc::new(bodies.iter().map(|body| Some(body.bytes)).collect::<UInt64Array>())),
+        ("last_used", times(bodies.iter().map(|body| Some(body.last_used)))),
     ])
 }
 

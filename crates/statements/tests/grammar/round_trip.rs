@@ -148,6 +148,8 @@ fn each_query_prints_back() {
     }
     prints_back(&ShowModels);
     prints_back(&ShowMaterializedViews);
+    prints_back(&ShowCache);
+    prints_back(&ClearCache);
 }
 
 proptest! {
