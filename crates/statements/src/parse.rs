@@ -58,7 +58,9 @@ fn parse_all(sql: &str) -> Result<Vec<ParsedStatement>> {
         let parsed = parse_statement(&mut parser)?;
         expect_end(&parser.parser, &[])?;
         let start = offset(sql, &lines, first.span.start);
-        let end = offset(sql, &lines, parser.parser.get_current_token().span.end);
+        // Some of the parser's rules read beyond the last token, which has no place.
+        let last = parser.parser.get_current_token();
+        let end = if last.token == Token::EOF { sql.len() } else { offset(sql, &lines, last.span.end) };
         let text = sql.get(start..end).unwrap_or_default().trim().to_string();
         statements.push(ParsedStatement { parsed, sql: text });
     }

@@ -84,6 +84,12 @@ fn check(sql: &str) {
     }
 }
 
+#[test]
+fn a_statement_that_is_read_to_the_end_of_the_script_has_its_text() {
+    let statements = parse_statements("SELECT 1; FROM @").unwrap();
+    assert_eq!(statements[1].sql, "FROM @");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1024, ..ProptestConfig::default() })]
 
