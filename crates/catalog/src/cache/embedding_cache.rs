@@ -52,8 +52,11 @@ struct Shared {
     opening: Mutex<()>,
 }
 
-/// What is open in this process, by the folder and the key.
-static OPEN: LazyLock<Mutex<HashMap<(PathBuf, CacheKey), Weak<Shared>>>> = LazyLock::new(Mutex::default);
+/// By the folder and the key.
+type Opened = HashMap<(PathBuf, CacheKey), Weak<Shared>>;
+
+/// What is open in this process.
+static OPEN: LazyLock<Mutex<Opened>> = LazyLock::new(Mutex::default);
 
 // Nothing here is left half-changed, so a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

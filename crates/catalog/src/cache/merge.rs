@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::folder::{CacheFolder, Stored};
-use super::key::CacheKey;
-use super::segment::{Segment, SegmentError, SegmentWriter};
+use super::key::{CacheKey, TextDigest};
+use super::segment::{Entry, Segment, SegmentError, SegmentWriter};
 use crate::error::{CatalogError, Result};
 
 /// So many segments of like size are merged into one.
@@ -60,9 +60,9 @@ pub(super) fn merge_small(folder: &CacheFolder, key: &CacheKey, max_bytes: u64) 
         let staged = folder.stage()?;
         merge(&segments, key, staged.as_file()).map_err(|error| match error {
             SegmentError::Io(error) => CatalogError::io("merge segments in", folder.path())(error),
-            SegmentError::Damaged => CatalogError::io("merge segments in", folder.path())(
-                std::io::Error::other("one of them is cut off"),
-            ),
+            SegmentError::Damaged => CatalogError::io("merge segments in", folder.path())(io::Error::other(
+                "one of them is cut off",
+            )),
         })?;
         // As old as the youngest of them.
         let used = chosen.iter().map(|stored| stored.used).max().unwrap_or_else(SystemTime::now);
@@ -92,12 +92,12 @@ fn merge(segments: &[Segment], key: &CacheKey, out: impl Write) -> Result<(), Se
     Ok(writer.finish()?)
 }
 
-type Next = Reverse<(super::key::TextDigest, usize, Vec<u8>)>;
+type Next = Reverse<(TextDigest, usize, Vec<u8>)>;
 
 /// Puts an input's next sound entry into the heap.
-fn advance<I>(inputs: &mut [I], input: usize, heap: &mut BinaryHeap<Next>) -> std::io::Result<()>
+fn advance<I>(inputs: &mut [I], input: usize, heap: &mut BinaryHeap<Next>) -> io::Result<()>
 where
-    I: Iterator<Item = std::io::Result<Option<(super::key::TextDigest, Vec<u8>)>>>,
+    I: Iterator<Item = io::Result<Option<Entry>>>,
 {
     for entry in inputs[input].by_ref() {
         if let Some((digest, record)) = entry? {

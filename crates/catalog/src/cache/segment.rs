@@ -90,6 +90,9 @@ impl SegmentHead {
     }
 }
 
+/// An entry as bytes, and its digest.
+pub(super) type Entry = (TextDigest, Vec<u8>);
+
 /// A segment that is open for reading. Stays readable when its file is removed.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -158,9 +161,7 @@ impl Segment {
     }
 
     /// Returns its entries as bytes, in their order, None for those that are damaged.
-    pub(super) fn records(
-        &self,
-    ) -> Result<impl Iterator<Item = io::Result<Option<(TextDigest, Vec<u8>)>>>, SegmentError> {
+    pub(super) fn records(&self) -> Result<impl Iterator<Item = io::Result<Option<Entry>>>, SegmentError> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(self.records_at))?;
         let mut reader = BufReader::with_capacity(256 << 10, file);
