@@ -192,11 +192,14 @@ impl Holder {
     fn recover(&self) -> Result<()> {
         self.change(|ledger, fence| {
             for name in ledger.jobs_at_work()? {
-                for run in ledger.open_runs(&name)? {
+                for mut run in ledger.open_runs(&name)? {
                     let at_work = matches!(run.status.as_str(), "running" | "stopping");
                     if at_work && run.fence.is_some_and(|other| other != fence) {
                         let line = "the daemon ended in the middle of this attempt";
                         ledger.log(run.run_id, run.attempt, now().timestamp_micros(), line)?;
+                        // What is said of the run should this have been its last attempt.
+                        run.error = Some(line.to_owned());
+                        ledger.put_run(&run)?;
                         decide(ledger, &name, Event::Interrupted { run: run.run_id }, now())?;
                     }
                 }
