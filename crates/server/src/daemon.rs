@@ -123,7 +123,7 @@ impl Daemon {
             };
             tokio::select! {
                 () = &mut stop => break,
-                Some(ended) = holder.ended.recv() => blocking(|| holder.end(ended))?,
+                Some(ended) = holder.ended.recv() => drop(blocking(|| holder.end(ended))?),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -131,7 +131,7 @@ impl Daemon {
         while !holder.at_work.is_empty() {
             tokio::select! {
                 () = &mut abort => break,
-                Some(ended) = holder.ended.recv() => blocking(|| holder.end(ended))?,
+                Some(ended) = holder.ended.recv() => drop(blocking(|| holder.end(ended))?),
                 // Someone may cancel what is waited for.
                 () = tokio::time::sleep(LOOK_EVERY) => blocking(|| holder.stop_what_stops())?,
             }
@@ -159,9 +159,11 @@ impl Daemon {
                 break;
             }
             if let Ok(Some(ended)) = tokio::time::timeout(LOOK_EVERY, holder.ended.recv()).await {
-                let run = ended.run;
-                blocking(|| holder.end(ended))?;
-                runs.push(blocking(|| holder.daemon.store.catalog().read_jobs(|ledger| ledger.run(run)))?);
+                for run in blocking(|| holder.end(ended))? {
+                    runs.push(blocking(|| {
+                        holder.daemon.store.catalog().read_jobs(|ledger| ledger.run(run))
+                    })?);
+                }
             }
         }
         holder.notices.settle().await;
@@ -192,11 +194,14 @@ impl Holder {
     fn recover(&self) -> Result<()> {
         self.change(|ledger, fence| {
             for name in ledger.jobs_at_work()? {
-                for run in ledger.open_runs(&name)? {
+                for mut run in ledger.open_runs(&name)? {
                     let at_work = matches!(run.status.as_str(), "running" | "stopping");
                     if at_work && run.fence.is_some_and(|other| other != fence) {
                         let line = "the daemon ended in the middle of this attempt";
                         ledger.log(run.run_id, run.attempt, now().timestamp_micros(), line)?;
+                        // What is said of the run should this have been its last attempt.
+                        run.error = Some(line.to_owned());
+                        ledger.put_run(&run)?;
                         decide(ledger, &name, Event::Interrupted { run: run.run_id }, now())?;
                     }
                 }
@@ -330,35 +335,47 @@ impl Holder {
         Ok(())
     }
 
-    /// Writes down how an attempt ended, and what follows.
-    fn end(&mut self, ended: Ended) -> Result<()> {
+    /// Writes down how attempts ended, and what follows: this one, and those that have ended by now, in one transaction. Each would wait for
+    /// the disk otherwise, and time waits with them. Returns their runs.
+    fn end(&mut self, first: Ended) -> Result<Vec<i64>> {
         self.look = true;
-        if self.at_work.get(&ended.run).is_none_or(|at_work| at_work.attempt != ended.attempt) {
-            return Ok(());
+        let mut ended = vec![first];
+        while ended.len() < JOBS_AT_A_TIME
+            && let Ok(other) = self.ended.try_recv()
+        {
+            ended.push(other);
         }
-        self.at_work.remove(&ended.run);
-        self.change(|ledger, _| {
-            let mut run = ledger.run(ended.run)?;
-            if run.finished_at.is_some() {
-                return Ok(());
-            }
-            let at = now();
-            let (succeeded, line) = match &ended.outcome {
-                Ok(rows) => {
-                    run.rows = Some(*rows);
-                    (true, format!("attempt {} succeeded", run.attempt))
-                }
-                Err(error) => {
-                    run.error = Some(error.clone());
-                    (false, format!("attempt {} failed: {error}", run.attempt))
-                }
-            };
-            ledger.put_run(&run)?;
-            ledger.log(run.run_id, run.attempt, at.timestamp_micros(), &line)?;
-            decide(ledger, &run.job, Event::Ended { run: run.run_id, succeeded }, at)?;
-            Ok(())
-        })
+        ended.retain(|ended| {
+            self.at_work.get(&ended.run).is_some_and(|at_work| at_work.attempt == ended.attempt)
+        });
+        for ended in &ended {
+            self.at_work.remove(&ended.run);
+        }
+        self.change(|ledger, _| ended.iter().try_for_each(|ended| close_attempt(ledger, ended)))?;
+        Ok(ended.iter().map(|ended| ended.run).collect())
     }
+}
+
+fn close_attempt(ledger: &JobLedger<'_>, ended: &Ended) -> Result<()> {
+    let mut run = ledger.run(ended.run)?;
+    if run.finished_at.is_some() {
+        return Ok(());
+    }
+    let at = now();
+    let (succeeded, line) = match &ended.outcome {
+        Ok(rows) => {
+            run.rows = Some(*rows);
+            (true, format!("attempt {} succeeded", run.attempt))
+        }
+        Err(error) => {
+            run.error = Some(error.clone());
+            (false, format!("attempt {} failed: {error}", run.attempt))
+        }
+    };
+    ledger.put_run(&run)?;
+    ledger.log(run.run_id, run.attempt, at.timestamp_micros(), &line)?;
+    decide(ledger, &run.job, Event::Ended { run: run.run_id, succeeded }, at)?;
+    Ok(())
 }
 
 /// Lets time go by for one job. One whose record can't be read is suspended, so that the others go on.
