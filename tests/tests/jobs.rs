@@ -244,9 +244,9 @@ fn a_run_that_published_before_its_daemon_was_killed_replaces_its_output() {
     }
     std::fs::write(place.path().join("rows.csv"), "a\n4\n5\n").unwrap();
     run_due();
-    for index in 0..3 {
+    for (index, first) in due.iter().enumerate() {
         let runs = place.runs();
-        let run = runs.iter().find(|run| run.run_id == due[index].run_id).unwrap();
+        let run = runs.iter().find(|run| run.run_id == first.run_id).unwrap();
         assert_eq!((run.status.as_str(), run.attempt, run.interruptions), ("succeeded", 2, 1));
         let sql =
             format!("SELECT count(*) AS n, min(a) AS least FROM 'out{index}/' WHERE run = {}", run.run_id);

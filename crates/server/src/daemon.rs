@@ -319,8 +319,16 @@ impl Holder {
 
     /// Stops the attempts of runs that are to stop, or that are over although this daemon is at them.
     fn stop_what_stops(&mut self) -> Result<()> {
-        for (run, at_work) in &mut self.at_work {
-            let run = self.daemon.store.catalog().read_jobs(|ledger| ledger.run(*run))?;
+        if self.at_work.is_empty() {
+            return Ok(());
+        }
+        // In one transaction: each would wait for what attempts are writing.
+        let ids: Vec<_> = self.at_work.keys().copied().collect();
+        let runs = self
+            .catalog()
+            .read_jobs(|ledger| ids.iter().map(|run| ledger.run(*run)).collect::<Result<Vec<_>, _>>())?;
+        for run in runs {
+            let Some(at_work) = self.at_work.get_mut(&run.run_id) else { continue };
             let reason = match (run.status.as_str(), run.reason.as_deref()) {
                 ("stopping", Some("timeout")) => "it took longer than the job's timeout",
                 ("stopping", _) => "it was cancelled",
