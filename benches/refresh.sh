@@ -7,13 +7,14 @@ nightjar="$(realpath "${1:?usage: benches/refresh.sh target/release/nightjar [RO
 rounds="${2:-5}"
 rows="${3:-1000}"
 sample="$(cd "$(dirname "$0")/.." && pwd)/crates/cli/data/reviews.csv"
-weights="$(find "${NIGHTJAR_STORE:?names the store with the base model}/artifacts" -name model.safetensors | head -n 1)"
+digest="$("$nightjar" sql --quiet --format csv -c "SELECT digest FROM nightjar.model_versions WHERE model = 'all-MiniLM-L6-v2' AND version = 1" | tail -n +2)"
+weights="${NIGHTJAR_STORE:?names the store with the base model}/artifacts/$digest"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 export NIGHTJAR_STORE="$work/store"
 sql() { "$nightjar" sql --quiet --format csv -c "$1"; }
-"$nightjar" model pull all-MiniLM-L6-v2 --from "$(dirname "$weights")" > /dev/null
+"$nightjar" model pull all-MiniLM-L6-v2 --from "$weights" > /dev/null
 
 # A text is distinct in each file: nothing is known from another one.
 file() { echo "COPY (SELECT r.id, concat(r.review, ' $1-', n.value) AS review FROM '$sample' r, generate_series(1, 10) n ORDER BY n.value, r.id LIMIT $2) TO 'in/$1.parquet' STORED AS PARQUET;"; }

@@ -12,9 +12,14 @@ work="$(mktemp -d)"
 trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 
 # A store of its own, so that nothing of this stays.
-weights="$(find "${NIGHTJAR_STORE:-/nowhere}/artifacts" -name model.safetensors 2>/dev/null | head -n 1)"
+digest="$("$nightjar" sql --quiet --format csv -c "SELECT digest FROM nightjar.model_versions WHERE model = 'all-MiniLM-L6-v2' AND version = 1" | tail -n +2)"
+weights="${NIGHTJAR_STORE:-/nowhere}/artifacts/$digest/"
 export NIGHTJAR_STORE="$work/store"
-"$nightjar" model pull all-MiniLM-L6-v2 ${weights:+--from "$(dirname "$weights")"}
+if [ -n "$digest" ] && [ -d "$weights" ]; then
+    "$nightjar" model pull all-MiniLM-L6-v2 --from "$weights"
+else
+    "$nightjar" model pull all-MiniLM-L6-v2
+fi
 cd "$work"
 
 # arrive NUMBER [LABEL]: the files of a day, with its labels as they should be, or as something else.
