@@ -239,7 +239,7 @@ fn a_statement_that_is_given_up_ends_on_the_cluster() {
 #[test]
 fn a_training_that_is_given_up_ends_on_the_cluster() {
     block_on(async {
-        let (store, texts) = store_with_texts(22, MANY / 4).await;
+        let (store, texts) = store_with_texts(22, MANY / 2).await;
         let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
         // A round of all rows: by itself it would take longer than the test waits.
