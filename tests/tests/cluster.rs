@@ -242,10 +242,10 @@ fn a_training_that_is_given_up_ends_on_the_cluster() {
         let (store, texts) = store_with_texts(22, MANY / 2).await;
         let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
-        // A round of all rows: by itself it would take longer than the test waits.
+        // A round of all rows, a step each: by itself it would take far longer than the test waits, and an executor looks every two seconds.
         let train = format!(
             "CREATE MODEL long FROM tiny FINE_TUNE ON (SELECT repeat(text || ' ', 30) AS text, label FROM '{texts}') \
-             WITH (epochs = 9, rounds_per_epoch = 1)"
+             WITH (epochs = 9, rounds_per_epoch = 1, batch_size = 1)"
         );
         let training = tokio::spawn(async move { session.sql(&train).await.map(|_| ()) });
         let trains = || {
