@@ -82,6 +82,31 @@ fn a_clock_that_was_far_ahead_does_not_silence_a_job() {
     assert_eq!(case.tick(10), "open 1 for 10 Schedule, start 1.1");
 }
 
+/// A zone gets other rules: the same job, decided until a moment, with a schedule that means other moments from then on.
+#[test]
+fn a_zone_with_new_rules_loses_no_day_and_repeats_no_moment() {
+    let daily = |zone: &str| Schedule::cron("0 2 * * *", Some(zone)).unwrap();
+    let of = |zone: &str| Case { job: Job::new(daily(zone), Policy::default(), minute(0)), last_id: 0 };
+    let hours = |hours: i64| hours * 60;
+    // From an hour before UTC to three: two in the morning comes two hours earlier, from the next day on.
+    let mut case = of("Etc/GMT-1");
+    assert_eq!(case.tick(hours(1)), "open 1 for 60 Schedule, start 1.1");
+    case.at(hours(1), DONE(1));
+    case.job.schedule = daily("Etc/GMT-3");
+    assert_eq!(case.job.wakes_at(), Some(minute(hours(23))));
+    // A daemon that first looks at the hour that the old rules gave has missed it, and catches up.
+    assert_eq!(case.tick(hours(25)), "open 2 for 1380 CatchUp, start 2.1");
+    assert_eq!(case.at(hours(25), DONE(2)), "close 2 Succeeded");
+    assert_eq!(case.tick(hours(47)), "open 3 for 2820 Schedule, start 3.1");
+    // And the other way: a moment that was decided stays so, and the next one comes two hours later.
+    let mut case = of("Etc/GMT-3");
+    case.tick(hours(23));
+    case.at(hours(23), DONE(1));
+    case.job.schedule = daily("Etc/GMT-1");
+    assert_eq!(case.tick(hours(24)), "");
+    assert_eq!(case.tick(hours(25)), "open 2 for 1500 Schedule, start 2.1");
+}
+
 #[test]
 fn what_overlaps_is_left_out_or_waits_or_runs_beside() {
     for (overlap, second, after) in [
