@@ -9,8 +9,8 @@ use nightjar_catalog::{JobRun, JobSkip, Store};
 
 use crate::{Process, binary};
 
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long anything may take that is waited for, where the test does not say.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with a store, in which `nightjar` runs as a process.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl JobPlace {
         Process::start(self.command(&["serve", "--no-http"]).stderr(Stdio::null()))
     }
 
-    fn store(&self) -> Store {
+    /// Opens the store, as another process would.
+    pub fn store(&self) -> Store {
         Store::open(self.path().join("store").to_str()).expect("the store opens")
     }
 
@@ -87,21 +88,30 @@ impl JobPlace {
         times.into_iter().map(time_text).collect()
     }
 
-    /// Returns what was left out of a job's times.
-    pub fn skips(&self, job: &str) -> Vec<JobSkip> {
-        let skips = self.store().catalog().read_jobs(|ledger| ledger.skips(None)).expect("the skips");
-        skips.into_iter().filter(|skip| skip.job == job).collect()
+    /// Returns what was left out of the jobs' times.
+    pub fn skips(&self) -> Vec<JobSkip> {
+        self.store().catalog().read_jobs(|ledger| ledger.skips(None)).expect("the skips")
     }
 
-    /// Waits until the runs are as asked, and returns them. Fails the test after three minutes.
+    /// Waits until the runs are as asked, and returns them. Fails the test after a minute.
     pub fn wait_for(&self, what: &str, found: impl Fn(&[JobRun]) -> bool) -> Vec<JobRun> {
+        self.wait_within(PATIENCE, what, found)
+    }
+
+    /// As [`JobPlace::wait_for`], with another patience.
+    pub fn wait_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        found: impl Fn(&[JobRun]) -> bool,
+    ) -> Vec<JobRun> {
         let began = Instant::now();
         loop {
             let runs = self.runs();
             if found(&runs) {
                 return runs;
             }
-            assert!(began.elapsed() < PATIENCE, "not {what}: {runs:#?}");
+            assert!(began.elapsed() < patience, "not {what}: {runs:#?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

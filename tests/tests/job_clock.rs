@@ -49,12 +49,12 @@ fn a_clock_that_is_put_forward_misses_times_which_their_policies_catch_up() {
     assert_eq!(place.times("last")[1..], ["2028-03-15T00:00:00Z"]);
     assert_eq!(place.times("none"), Vec::<String>::new());
     let skipped = |job: &str| {
-        let skips = place.skips(job);
+        let skips: Vec<_> = place.skips().into_iter().filter(|skip| skip.job == job).collect();
         (skips.len(), skips.iter().map(|skip| skip.times).sum::<u64>(), time_text(skips[0].first_at))
     };
     assert_eq!(skipped("last"), (1, 789, "2026-01-16T00:00:00Z".to_owned()));
     assert_eq!(skipped("none"), (1, 790, "2026-01-16T00:00:00Z".to_owned()));
-    assert!(place.skips("last_days").is_empty());
+    assert!(place.skips().iter().all(|skip| skip.job != "last_days"));
 }
 
 #[test]

@@ -7,74 +7,18 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use nightjar_catalog::{JobRun, JobSkip, Store};
-use nightjar_tests::{Process, binary};
+use nightjar_catalog::JobRun;
+use nightjar_tests::{JobPlace, Process};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with a store, and the command on it.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.args(args).current_dir(self.path()).env("NIGHTJAR_STORE", self.path().join("store"));
-        command.env_remove("NIGHTJAR_CLUSTER").env_remove("NIGHTJAR_TOKEN");
-        command
-    }
-
-    fn sql(&self, sql: &str) -> String {
-        let output = self.command(&["sql", "--format", "csv", "-c", sql]).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{sql}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    fn daemon(&self) -> Child {
-        self.command(&["serve", "--no-http"]).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    fn store(&self) -> Store {
-        Store::open(self.path().join("store").to_str()).unwrap()
-    }
-
-    fn runs(&self) -> Vec<JobRun> {
-        let mut runs = self.store().catalog().read_jobs(|ledger| ledger.runs(None, 100_000)).unwrap();
-        runs.reverse();
-        runs
-    }
-
-    fn skips(&self) -> Vec<JobSkip> {
-        self.store().catalog().read_jobs(|ledger| ledger.skips(None)).unwrap()
-    }
-
-    /// Waits until the runs are as asked.
-    fn wait_for(&self, what: &str, found: impl Fn(&[JobRun]) -> bool) -> Vec<JobRun> {
-        let began = Instant::now();
-        loop {
-            let runs = self.runs();
-            if found(&runs) {
-                return runs;
-            }
-            assert!(began.elapsed() < PATIENCE, "not {what}: {runs:#?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
+/// Starts a daemon that the test ends itself.
+fn start(place: &JobPlace) -> Child {
+    place.command(&["serve", "--no-http"]).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn terminate(mut daemon: Child) {
@@ -99,7 +43,7 @@ fn number(variable: &str, default: usize) -> usize {
 }
 
 /// Makes a job for each second whose runs write three rows, or six in two statements, each with the run's number; returns how many.
-fn job_that_adds(place: &Place, index: usize, overlap: &str, catch_up: &str) -> usize {
+fn job_that_adds(place: &JobPlace, index: usize, overlap: &str, catch_up: &str) -> usize {
     let rows = "SELECT a, :run_id AS run FROM 'rows.csv'";
     let copy = format!("COPY ({rows}) TO 'out{index}/' STORED AS PARQUET");
     let (body, written) = match index % 3 {
@@ -128,7 +72,7 @@ fn job_that_adds(place: &Place, index: usize, overlap: &str, catch_up: &str) -> 
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
     let (kills, jobs) = (number("NIGHTJAR_TEST_KILLS", 12), number("NIGHTJAR_TEST_JOBS", 3));
-    let place = Place::new();
+    let place = JobPlace::new();
     std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
     // Each body meets each policy where there are jobs enough.
     let overlap = |index: usize| if index % 4 == 3 { "skip" } else { "queue" };
@@ -137,14 +81,14 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
     let written: Vec<_> = (0..jobs).map(made).collect();
     // Kills at moments that no two runs of the test share would tell nothing when it fails: these are always the same.
     for kill in 0..kills as u64 {
-        let mut daemon = place.daemon();
+        let mut daemon = start(&place);
         std::thread::sleep(Duration::from_millis(250 + kill * 317 % 1_100));
         daemon.kill().unwrap();
         daemon.wait().unwrap();
     }
     let away = number("NIGHTJAR_TEST_AWAY_SECONDS", 0);
     std::thread::sleep(Duration::from_secs(away as u64));
-    let daemon = place.daemon();
+    let daemon = start(&place);
     std::thread::sleep(Duration::from_secs(2));
     for index in 0..jobs {
         place.sql(&format!("PAUSE JOB j{index}"));
@@ -219,7 +163,7 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
 /// A daemon is killed after a body has published, and before the ledger knows.
 #[test]
 fn a_run_that_published_before_its_daemon_was_killed_replaces_its_output() {
-    let place = Place::new();
+    let place = JobPlace::new();
     std::fs::write(place.path().join("rows.csv"), "a\n1\n2\n3\n").unwrap();
     for index in 0..3 {
         job_that_adds(&place, index, "queue", "last");
@@ -265,7 +209,7 @@ fn a_run_that_published_before_its_daemon_was_killed_replaces_its_output() {
 
 #[test]
 fn a_run_that_ends_each_daemon_is_given_up_with_a_reason() {
-    let place = Place::new();
+    let place = JobPlace::new();
     place.sql(
         "CREATE JOB j SCHEDULE CRON '@yearly' WITH (on_failure = 'cat > told.json') AS SELECT 1; RUN JOB j",
     );
@@ -289,11 +233,11 @@ fn a_run_that_ends_each_daemon_is_given_up_with_a_reason() {
 
 #[test]
 fn one_daemon_works_and_the_other_waits() {
-    let place = Place::new();
+    let place = JobPlace::new();
     place.sql("CREATE JOB j SCHEDULE EVERY INTERVAL '1 second' AS SELECT 1");
-    let mut first = place.daemon();
+    let mut first = start(&place);
     place.wait_for("run by the first", |runs| runs.iter().any(|run| run.status == "succeeded"));
-    let second = place.daemon();
+    let second = start(&place);
     let output = place.command(&["jobs", "run-due"]).output().unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("a daemon is at the jobs"), "{output:?}");
@@ -306,7 +250,7 @@ fn one_daemon_works_and_the_other_waits() {
 
 #[test]
 fn runs_are_cancelled_timed_out_retried_and_told() {
-    let place = Place::new();
+    let place = JobPlace::new();
     std::fs::write(place.path().join("in.csv"), "a\n1\n").unwrap();
     let told = place.path().join("told.json");
     place.sql(&format!("CREATE JOB long SCHEDULE CRON '@yearly' WITH (retries = 0) AS {LONG}"));
@@ -353,7 +297,7 @@ fn runs_are_cancelled_timed_out_retried_and_told() {
 
 #[test]
 fn a_daemon_drains_and_one_pass_runs_what_is_due() {
-    let place = Place::new();
+    let place = JobPlace::new();
     std::fs::write(place.path().join("rows.csv"), "a\n1\n").unwrap();
     place.sql("CREATE JOB j SCHEDULE CRON '@yearly' WITH (retries = 0) AS COPY (SELECT a FROM 'rows.csv') TO 'out/' STORED AS CSV");
     place.sql("CREATE JOB k SCHEDULE AFTER JOB j WITH (retries = 0) AS SELECT * FROM 'rows.csv'");
@@ -374,7 +318,7 @@ fn a_daemon_drains_and_one_pass_runs_what_is_due() {
     // SIGTERM: what is at work ends first.
     let seconds = "SELECT count(*) FROM generate_series(1, 30000) a(x), generate_series(1, 3000) b(y) WHERE x * y % 7 = 3";
     place.sql(&format!("CREATE JOB long SCHEDULE CRON '@yearly' AS {seconds}"));
-    let daemon = place.daemon();
+    let daemon = start(&place);
     place.sql("RUN JOB long");
     place.wait_for("at work", |runs| runs.iter().any(|run| run.job == "long" && run.fence.is_some()));
     terminate(daemon);
@@ -432,7 +376,7 @@ fn listener(answers: Vec<Option<u16>>) -> (String, Receiver<serde_json::Value>) 
 const HOSTILE: &str = "$(touch pwned)`touch pwned`'; touch pwned; \"\\ {} \u{202e}é";
 
 /// Makes a job that fails with [`HOSTILE`] in its error, and asks for a run.
-fn failing_job(place: &Place, name: &str, on_failure: &str) {
+fn failing_job(place: &JobPlace, name: &str, on_failure: &str) {
     std::fs::write(place.path().join("hostile.csv"), format!("a\n\"{}\"\n", HOSTILE.replace('"', "\"\"")))
         .unwrap();
     let name = format!("\"{}\"", name.replace('"', "\"\""));
@@ -456,16 +400,16 @@ fn assert_failed(document: &serde_json::Value, job: &str) {
     }
 }
 
-fn nobody_is_to_be_told(place: &Place) -> bool {
+fn nobody_is_to_be_told(place: &JobPlace) -> bool {
     place.store().catalog().read_jobs(|ledger| ledger.notices()).unwrap().is_empty()
 }
 
 #[test]
 fn a_url_is_told_again_until_it_answers() {
-    let place = Place::new();
+    let place = JobPlace::new();
     let (address, told) = listener(vec![Some(500), Some(503)]);
     failing_job(&place, HOSTILE, &format!("http://{address}/hooks/secret"));
-    let daemon = place.daemon();
+    let daemon = start(&place);
     for _ in 0..3 {
         assert_failed(&told.recv_timeout(PATIENCE).unwrap(), HOSTILE);
     }
@@ -486,16 +430,16 @@ fn a_url_is_told_again_until_it_answers() {
 
 #[test]
 fn who_is_to_be_told_is_told_by_the_next_daemon_too() {
-    let place = Place::new();
+    let place = JobPlace::new();
     let (address, told) = listener(vec![None]);
     failing_job(&place, "j", &format!("http://{address}/hooks/secret"));
-    let mut daemon = place.daemon();
+    let mut daemon = start(&place);
     told.recv_timeout(PATIENCE).unwrap();
     // It was asked, and has not said that it heard.
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert!(!nobody_is_to_be_told(&place));
-    let daemon = place.daemon();
+    let daemon = start(&place);
     assert_failed(&told.recv_timeout(PATIENCE).unwrap(), "j");
     place.wait_for("told", |_| nobody_is_to_be_told(&place));
     terminate(daemon);
@@ -504,14 +448,14 @@ fn who_is_to_be_told_is_told_by_the_next_daemon_too() {
 
 #[test]
 fn a_command_gets_what_failed_as_a_text() {
-    let place = Place::new();
+    let place = JobPlace::new();
     // The first time it fails after it has read all.
     failing_job(
         &place,
         HOSTILE,
         "cat >> told.json && echo >> told.json && test -e again || { touch again; echo no >&2; exit 3; }",
     );
-    let daemon = place.daemon();
+    let daemon = start(&place);
     place.wait_for("told", |runs| {
         runs.iter().all(|run| run.status == "failed") && nobody_is_to_be_told(&place)
     });

@@ -7,6 +7,7 @@
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nightjar_models::testing::write_tiny_model;
 use nightjar_tests::JobPlace;
@@ -83,7 +84,7 @@ fn two_weeks_of_nights() {
         let since = since.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros();
         runs.iter().any(|run| run.job == job && run.scheduled_at >= since && run.finished_at.is_some())
     };
-    place.wait_for("two weeks later", |runs| {
+    place.wait_within(Duration::from_secs(180), "two weeks later", |runs| {
         ["nightly_report", "weekly_tuning"].iter().all(|job| ended(runs, job, "2026-04-06T00:00:00Z"))
     });
     place.sql("PAUSE JOB weekly_tuning; PAUSE JOB nightly_labels");
@@ -92,7 +93,7 @@ fn two_weeks_of_nights() {
     assert!(place.runs().iter().all(|run| run.error.is_none()), "{:#?}", place.runs());
     // Two in the morning in Paris: 1 o'clock UTC in winter, midnight in summer; on the 29th that hour was left out, and its first moment after is 3.
     let nights = place.times("nightly_labels");
-    let skipped = place.skips("nightly_labels");
+    let skipped = place.skips().into_iter().filter(|skip| skip.job == "nightly_labels").collect::<Vec<_>>();
     let expected = |day: usize| match day {
         ..=29 => format!("2026-03-{day}T01:00:00Z"),
         30..=31 => format!("2026-03-{day}T00:00:00Z"),
