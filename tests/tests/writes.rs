@@ -260,16 +260,37 @@ fn objects(bucket: &Path) -> Vec<String> {
     objects
 }
 
-#[test]
-fn a_bucket_gets_all_or_nothing() {
-    block_on(async {
-        let (store, texts) = store_with_texts(49, 2_000).await;
-        let mut server = S3Server::start();
+/// A bucket, a store with texts beside it, and sessions that write from this process and from a cluster.
+struct Lake {
+    store: TestStore,
+    texts: PathBuf,
+    server: S3Server,
+    /// The bucket's folder.
+    lake: PathBuf,
+    /// Runs as long as the value is there.
+    _cluster: Cluster,
+    local: Session,
+    remote: Session,
+}
+
+impl Lake {
+    async fn new(seed: u64, rows: usize) -> Self {
+        let (store, texts) = store_with_texts(seed, rows).await;
+        let server = S3Server::start();
         let lake = server.bucket("lake");
         let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
         let open = || store.open_with(server.object_stores()).unwrap();
         let local = Session::new(open(), session_config().with_target_partitions(2));
         let remote = cluster.session_on(open()).await;
+        Self { store, texts, server, lake, _cluster: cluster, local, remote }
+    }
+}
+
+#[test]
+fn a_bucket_gets_all_or_nothing() {
+    block_on(async {
+        let Lake { store: _store, texts, mut server, lake, _cluster, local, remote } =
+            Lake::new(49, 2_000).await;
         let from = texts.display();
         for (place, session) in [("here", &local), ("there", &remote)] {
             let rows = format!("SELECT id, text, embed(text, 'tiny') AS e FROM '{from}/'");
@@ -430,13 +451,8 @@ fn an_overwrite_is_killed_at_any_time() {
 #[test]
 fn an_overwrite_in_a_bucket_replaces_what_is_there() {
     block_on(async {
-        let (store, texts) = store_with_texts(53, 400).await;
-        let server = S3Server::start();
-        let lake = server.bucket("lake");
-        let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
-        let open = || store.open_with(server.object_stores()).unwrap();
-        let local = Session::new(open(), session_config().with_target_partitions(2));
-        let remote = cluster.session_on(open()).await;
+        let place = Lake::new(53, 400).await;
+        let Lake { texts, lake, local, remote, .. } = &place;
         let from = texts.display();
         for (name, session) in [("here", &local), ("there", &remote)] {
             let columns = "(id BIGINT, text VARCHAR, half BIGINT) STORED AS PARQUET PARTITIONED BY (half)";
@@ -466,13 +482,8 @@ async fn run_as(session: &Session, sql: &str, key: &str, again: bool) -> Vec<Vec
 #[test]
 fn a_statement_that_runs_again_replaces_its_own_output() {
     block_on(async {
-        let (store, texts) = store_with_texts(54, 400).await;
-        let server = S3Server::start();
-        let lake = server.bucket("lake");
-        let cluster = Cluster::start_with(&store.root(), server.environment(), 2).await;
-        let open = || store.open_with(server.object_stores()).unwrap();
-        let local = Session::new(open(), session_config().with_target_partitions(2));
-        let remote = cluster.session_on(open()).await;
+        let place = Lake::new(54, 400).await;
+        let Lake { store, texts, lake, local, remote, .. } = &place;
         let (from, scratch) = (texts.display(), store.scratch());
         for (place, session) in [
             (format!("{}/here", scratch.display()), &local),
