@@ -454,7 +454,7 @@ fn an_overwrite_in_a_bucket_replaces_what_is_there() {
         let place = Lake::new(53, 400).await;
         let Lake { texts, lake, local, remote, .. } = &place;
         let from = texts.display();
-        for (name, session) in [("here", &local), ("there", &remote)] {
+        for (name, session) in [("here", local), ("there", remote)] {
             let columns = "(id BIGINT, text VARCHAR, half BIGINT) STORED AS PARQUET PARTITIONED BY (half)";
             let ddl = format!("CREATE EXTERNAL TABLE {name} {columns} LOCATION 's3://lake/{name}/'");
             session.sql(&ddl).await.unwrap();
@@ -467,7 +467,7 @@ fn an_overwrite_in_a_bucket_replaces_what_is_there() {
             let sums = format!("SELECT half, count(*), sum(id) FROM {name} GROUP BY half ORDER BY half");
             assert_eq!(values(session, &sums).await, [["0", "200", "40200"], ["1", "5", "25"]]);
         }
-        assert!(objects(&lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(&lake));
+        assert!(objects(lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(lake));
     });
 }
 
@@ -486,10 +486,10 @@ fn a_statement_that_runs_again_replaces_its_own_output() {
         let Lake { store, texts, lake, local, remote, .. } = &place;
         let (from, scratch) = (texts.display(), store.scratch());
         for (place, session) in [
-            (format!("{}/here", scratch.display()), &local),
-            (format!("{}/there", scratch.display()), &remote),
-            ("s3://lake/here".to_owned(), &local),
-            ("s3://lake/there".to_owned(), &remote),
+            (format!("{}/here", scratch.display()), local),
+            (format!("{}/there", scratch.display()), remote),
+            ("s3://lake/here".to_owned(), local),
+            ("s3://lake/there".to_owned(), remote),
         ] {
             let copy = |rows: &str, out: &str| {
                 format!(
@@ -531,6 +531,6 @@ fn a_statement_that_runs_again_replaces_its_own_output() {
             assert_eq!(run_as(session, &insert("false"), "run1s1-a", true).await, [["0"]]);
             assert_eq!(values(session, &count).await, [["10"]]);
         }
-        assert!(objects(&lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(&lake));
+        assert!(objects(lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(lake));
     });
 }
