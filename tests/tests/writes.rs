@@ -113,13 +113,20 @@ fn a_folder_is_written_by_tasks() {
             values(&store.session(), &rows(&remote)).await,
             values(&store.session(), &rows(&local)).await
         );
-        for format in ["CSV", "JSON"] {
+        for (format, options) in [
+            ("CSV", " OPTIONS (format.compression 'gzip')"),
+            ("JSON", " OPTIONS (format.compression 'gzip')"),
+            ("ARROW", ""),
+        ] {
             let out = store.scratch().join(format);
             let sql = format!(
-                "COPY (SELECT id, text FROM '{}/') TO '{}/' STORED AS {format} OPTIONS (format.compression 'gzip')",
+                "COPY (SELECT id, text FROM '{}/') TO '{}/' STORED AS {format}{options}",
                 texts.display(),
                 out.display()
             );
+            let plan = values(&session, &format!("EXPLAIN {sql}")).await.concat().concat();
+            let (leaves, writes) = (plan.find("ClusterExec").unwrap(), plan.find("WriteFilesExec").unwrap());
+            assert!(leaves < writes, "{plan}");
             assert_eq!(values(&session, &sql).await, [["400"]]);
             let sum = format!("SELECT sum(id) FROM '{}/'", out.display());
             assert_eq!(values(&session, &sum).await, [["80200"]], "{:?}", names(&out));
@@ -485,15 +492,16 @@ fn a_statement_that_runs_again_replaces_its_own_output() {
         let place = Lake::new(54, 400).await;
         let Lake { store, texts, lake, local, remote, .. } = &place;
         let (from, scratch) = (texts.display(), store.scratch());
-        for (place, session) in [
-            (format!("{}/here", scratch.display()), local),
-            (format!("{}/there", scratch.display()), remote),
-            ("s3://lake/here".to_owned(), local),
-            ("s3://lake/there".to_owned(), remote),
+        for (place, session, format) in [
+            (format!("{}/here", scratch.display()), local, "PARQUET"),
+            (format!("{}/there", scratch.display()), remote, "ARROW"),
+            ("s3://lake/here".to_owned(), local, "ARROW"),
+            ("s3://lake/there".to_owned(), remote, "PARQUET"),
+            (format!("{}/json", scratch.display()), local, "JSON"),
         ] {
             let copy = |rows: &str, out: &str| {
                 format!(
-                    "COPY (SELECT id, id % 2 AS half FROM '{from}/' WHERE {rows}) TO '{place}/{out}/' STORED AS PARQUET"
+                    "COPY (SELECT id, id % 2 AS half FROM '{from}/' WHERE {rows}) TO '{place}/{out}/' STORED AS {format}"
                 )
             };
             let held = async |out: &str| {
@@ -516,10 +524,26 @@ fn a_statement_that_runs_again_replaces_its_own_output() {
             assert_eq!(run_as(session, &halves("true"), "run1s1-a", false).await, [["400"]]);
             assert_eq!(run_as(session, &halves("id % 2 = 1"), "run1s1-a", true).await, [["200"]]);
             assert_eq!(held("halves").await, ["200", "200"]);
+            // And where a statement overwrites partitions, and its next attempt has rows of others.
+            let table = format!("h{}", place.replace([':', '/', '.', '-'], "_").to_lowercase());
+            let ddl = format!(
+                "CREATE EXTERNAL TABLE {table} (id BIGINT, half BIGINT) STORED AS {format} \
+                 PARTITIONED BY (half) LOCATION '{place}/overwritten/'"
+            );
+            session.sql(&ddl).await.unwrap();
+            let overwrite = |rows: &str| {
+                format!("INSERT OVERWRITE {table} SELECT id, id % 2 FROM '{from}/' WHERE {rows}")
+            };
+            assert_eq!(run_as(session, &overwrite("id % 2 = 0"), "run3s1-a", false).await, [["200"]]);
+            assert_eq!(run_as(session, &overwrite("id % 2 = 1"), "run1s1-a", false).await, [["200"]]);
+            let halves = format!("SELECT half, count(*) FROM {table} GROUP BY half ORDER BY half");
+            assert_eq!(values(session, &halves).await, [["0", "200"], ["1", "200"]]);
+            assert_eq!(run_as(session, &overwrite("id IN (2, 4, 6)"), "run1s1-a", true).await, [["3"]]);
+            assert_eq!(values(session, &halves).await, [["0", "3"]]);
             // A table, at last without any rows.
             let table = format!("t{}", place.replace([':', '/', '.', '-'], "_").to_lowercase());
             let ddl = format!(
-                "CREATE EXTERNAL TABLE {table} (id BIGINT) STORED AS PARQUET LOCATION '{place}/table/'"
+                "CREATE EXTERNAL TABLE {table} (id BIGINT) STORED AS {format} LOCATION '{place}/table/'"
             );
             session.sql(&ddl).await.unwrap();
             let insert = |rows: &str| format!("INSERT INTO {table} SELECT id FROM '{from}/' WHERE {rows}");

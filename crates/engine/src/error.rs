@@ -91,6 +91,12 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
+    /// An option of the format for files in Arrow's format, which has none.
+    #[error("files in Arrow's format have no option '{option}'")]
+    ArrowOption {
+        /// The option.
+        option: String,
+    },
     /// A materialized view whose query has two columns of one name.
     #[error("the materialized view '{name}' would have two columns called '{column}'")]
     ViewColumnTwice {
@@ -216,6 +222,7 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => "engine.unwritable",
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
+            Self::ArrowOption { .. } => "engine.arrow_option",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
             Self::SystemSchema => "engine.system_schema",
@@ -246,7 +253,7 @@ impl Failure for EngineError {
                 Some("a relative path starts at the folder that nightjar was started in".to_owned())
             }
             Self::UnknownFormat { .. } => Some(
-                "endings that are read: parquet, csv, tsv, json, jsonl, ndjson, avro, arrow, each also with .gz, \
+                "endings that are read: parquet, avro, arrow; csv, tsv, json, jsonl, ndjson, these also with .gz, \
                  .bz2, .xz or .zst; otherwise: CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '…'"
                     .to_owned(),
             ),
@@ -265,7 +272,11 @@ impl Failure for EngineError {
                 Some("the statement has happened, don't run it again: mend the place, and whoever reads or writes there next finishes it".to_owned())
             }
             Self::NotOverwritable { .. } => Some(
-                "what can be replaced is a table of Parquet, CSV or JSON files whose LOCATION is one folder, which ends with '/', or one file"
+                "what can be replaced is a table of Parquet, CSV, JSON or Arrow files whose LOCATION is one folder, which ends with '/', or one file"
+                    .to_owned(),
+            ),
+            Self::ArrowOption { .. } => Some(
+                "leave it out: batches are compressed by LZ4 as it is; other compressions are for STORED AS PARQUET, CSV and JSON"
                     .to_owned(),
             ),
             Self::LocationGlob { location } => Some(format!(

@@ -9,6 +9,7 @@
 pub mod infer;
 pub mod write;
 
+mod arrow_files;
 mod dataframe;
 mod definitions;
 mod error;

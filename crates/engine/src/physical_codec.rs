@@ -10,6 +10,7 @@ use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprE
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
+use crate::arrow_files::{self, ArrowSink};
 use crate::infer::{self, InferExec};
 use crate::write::{self, WriteFilesExec};
 
@@ -40,6 +41,9 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         if let Some(message) = buf.strip_prefix(write::TAG) {
             return write::decode(message, inputs, ctx, self, converter);
         }
+        if let Some(message) = buf.strip_prefix(arrow_files::TAG) {
+            return ArrowSink::decode(message, inputs);
+        }
         self.inner.try_decode(buf, inputs, ctx, converter)
     }
 
@@ -53,6 +57,8 @@ impl PhysicalExtensionCodec for PhysicalCodec {
             (infer::TAG, infer::encode(operator, self, converter)?)
         } else if let Some(operator) = node.downcast_ref::<WriteFilesExec>() {
             (write::TAG, write::encode(operator, self, converter)?)
+        } else if let Some(sink) = ArrowSink::of(node.as_ref()) {
+            (arrow_files::TAG, sink.encode()?)
         } else {
             return self.inner.try_encode(node, buf, converter);
         };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerRule};
@@ -13,6 +14,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
+use crate::arrow_files::ArrowFilesFactory;
 use crate::executors::{Executors, OneProcess};
 use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::object_stores::runtime_env;
@@ -83,7 +85,7 @@ pub(crate) fn placed_session_state(
         .with_optimizer_rules(logical)
         .with_physical_optimizer_rules(physical_rules(placement.physical))
         .with_query_planner(Arc::new(NightjarQueryPlanner));
-    builder.build_with_functions(models)
+    builder.with_our_formats().build_with_functions(models)
 }
 
 /// Returns the codec that carries physical plans to another process, over `inner`, which carries what is not ours.
@@ -119,10 +121,20 @@ fn physical_rules(
 }
 
 trait BuildWithFunctions {
+    fn with_our_formats(self) -> Self;
     fn build_with_functions(self, models: &Models) -> SessionState;
 }
 
 impl BuildWithFunctions for SessionStateBuilder {
+    /// Puts our formats in the place of DataFusion's that have the same ending.
+    fn with_our_formats(mut self) -> Self {
+        let ours: Arc<dyn FileFormatFactory> = Arc::new(ArrowFilesFactory);
+        let formats = self.file_formats().get_or_insert_default();
+        formats.retain(|format| format.get_ext() != ours.get_ext());
+        formats.push(ours);
+        self
+    }
+
     /// Adds Spark's functions where they don't clash with DataFusion's, then ours.
     fn build_with_functions(mut self, models: &Models) -> SessionState {
         let spark = datafusion_spark::all_default_scalar_functions();

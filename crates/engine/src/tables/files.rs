@@ -82,6 +82,10 @@ fn ending(name: &str) -> Option<Ending> {
         None => (last, None, last.to_owned()),
     };
     let format = lookup(FORMATS, last)?;
+    // The others compress inside, and read their end first.
+    if compression.is_some() && !["csv", "json"].contains(&format) {
+        return None;
+    }
     Some(Ending { extension, format, compression, delimiter: (last == "tsv").then_some("\t") })
 }
 
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(of("a/b/Reviews.PARQUET"), Some(("parquet".to_owned(), "parquet", None)));
         assert_eq!(of("x.csv.gz"), Some(("csv.gz".to_owned(), "csv", Some("gzip"))));
         assert_eq!(of("x.jsonl"), Some(("jsonl".to_owned(), "json", None)));
+        assert_eq!(of("x.parquet.gz"), None);
         assert_eq!(of("x.gz"), None);
         assert_eq!(of("plain"), None);
         assert_eq!(of("x.pdf"), None);

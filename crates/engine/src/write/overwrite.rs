@@ -140,7 +140,7 @@ impl TableProvider for OverwrittenTable {
         let sink = plan.downcast_ref::<DataSinkExec>();
         match sink.and_then(|sink| Some((sink, FileWriter::of(sink)?))) {
             Some((sink, writer)) => write(sink, writer, replaced),
-            None => Err(refused("files of its format can only be added")),
+            None => Err(refused("it is of a format that is only read")),
         }
     }
 }

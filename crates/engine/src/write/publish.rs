@@ -1,5 +1,6 @@
 //! How staged files become visible.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::datasource::listing::ListingTableUrl;
@@ -134,12 +135,15 @@ async fn journal(
     // What others, or an earlier attempt, have published by now is replaced too.
     settle_in(staging.store(), target).await?;
     let new: Vec<_> = moves.iter().map(|place| place.to.clone()).collect();
-    let removals = match (replaced, again) {
-        (Some(replaced), _) => replaced.files(staging.store(), &new).await?,
-        (None, Some(key)) => key.files(staging.store(), target).await?,
-        (None, None) => Vec::new(),
-    };
-    Ok(Journal { moves, removals })
+    let mut removals = BTreeSet::new();
+    if let Some(replaced) = replaced {
+        removals.extend(replaced.files(staging.store(), &new).await?);
+    }
+    // An overwrite's too: the earlier attempt may have had rows of other partitions.
+    if let Some(key) = again {
+        removals.extend(key.files(staging.store(), target).await?);
+    }
+    Ok(Journal { moves, removals: removals.into_iter().collect() })
 }
 
 async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> Result<()> {

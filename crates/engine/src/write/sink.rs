@@ -13,13 +13,12 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use super::location::Location;
+use crate::arrow_files::ArrowSink;
 
 /// So many bytes of rows are in memory until they are a row group: what Spark and Hive write.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
-/// A writer of one of the formats that can be redirected: Parquet, CSV, JSON.
-///
-/// Arrow's has no public type and no form on the wire: DataFusion writes that format itself, from one task.
+/// A writer of one of the formats: Parquet, CSV, JSON, Arrow.
 #[derive(Debug, Clone)]
 pub(super) struct FileWriter {
     /// The writer over no rows: the form in which it travels.
@@ -74,6 +73,9 @@ impl FileWriter {
         if let Some(csv) = sink.downcast_ref::<CsvSink>() {
             return Ok(Arc::new(CsvSink::new(config, csv.writer_options().clone())));
         }
+        if sink.is::<ArrowSink>() {
+            return Ok(Arc::new(ArrowSink::new(config)));
+        }
         let json = sink.downcast_ref::<JsonSink>().ok_or_else(unknown)?;
         Ok(Arc::new(JsonSink::new(config, json.writer_options().clone())))
     }
@@ -95,6 +97,7 @@ fn config(sink: &dyn DataSink) -> Option<&FileSinkConfig> {
         .map(FileSink::config)
         .or_else(|| sink.downcast_ref::<CsvSink>().map(FileSink::config))
         .or_else(|| sink.downcast_ref::<JsonSink>().map(FileSink::config))
+        .or_else(|| sink.downcast_ref::<ArrowSink>().map(ArrowSink::config))
 }
 
 fn unknown() -> DataFusionError {

@@ -1,0 +1,12 @@
+//! Files in Arrow's format (IPC): DataFusion's, but for two things.
+//!
+//! Its writer keeps to itself where it writes, so it could neither be told to write into a staging nor leave the process;
+//! ours ([`ArrowSink`]) makes one where the rows are. And of a file in an object store it looks for the columns where the
+//! file begins, at a place where its own writer, and others that align by 64 bytes, have not put them (`schema.rs`).
+
+mod format;
+mod schema;
+mod sink;
+
+pub(crate) use format::ArrowFilesFactory;
+pub(crate) use sink::{ArrowSink, TAG};
