@@ -67,6 +67,17 @@ impl JobPlace {
         Process::start(self.command(&["serve", "--no-http"]).stderr(Stdio::null()))
     }
 
+    /// Starts a daemon and waits until it has looked at all jobs.
+    pub fn daemon_at_work(&self) -> Process {
+        let daemon = self.daemon();
+        let ended = self.runs().len();
+        self.sql("CREATE OR REPLACE JOB asked SCHEDULE CRON '0 0 29 2 *' AS SELECT 1; RUN JOB asked");
+        self.wait_for("the daemon at work", |runs| {
+            runs.len() > ended && runs.iter().all(|run| run.job != "asked" || run.finished_at.is_some())
+        });
+        daemon
+    }
+
     /// Opens the store, as another process would.
     pub fn store(&self) -> Store {
         Store::open(self.path().join("store").to_str()).expect("the store opens")

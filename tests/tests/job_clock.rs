@@ -81,6 +81,42 @@ fn a_clock_that_is_put_back_repeats_no_time() {
     assert_eq!(place.times("hourly"), expected);
 }
 
+/// A catalog that a program left behind for which Paris was an hour behind UTC, and ends in the year 2031.
+#[test]
+fn a_daemon_with_other_rules_of_zones_looks_for_the_next_times_anew() {
+    let place = JobPlace::new();
+    place.set_clock("2026-01-15T00:30:00Z", 1.0);
+    for job in ["earlier", "other"] {
+        place.sql(&format!(
+            "CREATE JOB {job} SCHEDULE CRON '0 2 * * *' AT TIME ZONE 'Europe/Paris' AS SELECT 1"
+        ));
+    }
+    drop(place.daemon_at_work());
+    let catalog = rusqlite::Connection::open(place.path().join("store/catalog.sqlite")).unwrap();
+    let wait_until = |job: &str, time: &str| {
+        let time = time.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros();
+        let sql = "UPDATE jobs SET wakes_at = ?1, next_at = ?1 WHERE name = ?2";
+        assert_eq!(catalog.execute(sql, (time, job)).unwrap(), 1);
+    };
+    let rules: String = catalog.query_row("SELECT zone_rules FROM job_lease", [], |row| row.get(0)).unwrap();
+    assert_eq!(rules, nightjar_jobs::ZONE_RULES);
+    // As they are now it comes at 1:00 UTC. Who has the same rules believes what the ledger says.
+    wait_until("other", "2031-01-15T03:00:00Z");
+    drop(place.daemon_at_work());
+    assert!(place.sql("SELECT next_run_at FROM nightjar.jobs WHERE name = 'other'").contains("2031"));
+    wait_until("earlier", "2026-01-15T03:00:00Z");
+    catalog.execute("UPDATE job_lease SET zone_rules = '1970a'", []).unwrap();
+    let daemon = place.daemon_at_work();
+    let next = place.sql("SELECT DISTINCT next_run_at FROM nightjar.jobs WHERE name <> 'asked'");
+    assert!(next.contains("2026-01-15T01:00:00") && next.lines().count() == 2, "{next}");
+    place.set_clock("2026-01-15T01:00:00Z", 1.0);
+    let scheduled = |runs: &[JobRun]| runs.iter().filter(|run| run.job != "asked").count();
+    place.wait_for("one in the morning", |runs| scheduled(runs) == 2 && all_ended(runs));
+    drop(daemon);
+    assert_eq!(place.times("earlier"), ["2026-01-15T01:00:00Z"]);
+    assert!(place.skips().is_empty(), "{:?}", place.skips());
+}
+
 #[test]
 fn hours_go_by_in_seconds() {
     let place = JobPlace::new();

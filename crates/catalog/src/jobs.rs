@@ -133,6 +133,16 @@ impl<'a> JobLedger<'a> {
         self.row("SELECT min(wakes_at) FROM jobs", [], |row| row.get(0))
     }
 
+    /// Has all jobs be decided about at this time whose times go by a schedule, if the lease was last held by a program with other rules of
+    /// time zones: what they wait for may have come to lie elsewhere.
+    pub fn heed_zone_rules(&self, rules: &str, now: i64) -> Result<()> {
+        let sql = "UPDATE job_lease SET zone_rules = ?1 WHERE zone_rules IS NOT ?1";
+        if self.execute(sql, [rules])? > 0 {
+            self.execute("UPDATE jobs SET wakes_at = min(wakes_at, ?1) WHERE wakes_at IS NOT NULL", [now])?;
+        }
+        Ok(())
+    }
+
     /// Returns the names of the jobs that come after this one.
     pub fn downstream(&self, name: &str) -> Result<Vec<String>> {
         self.rows("SELECT name FROM jobs WHERE upstream = ?1 ORDER BY name", [name], |row| row.get(0))

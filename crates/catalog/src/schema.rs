@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS, VERSION_ZONES];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -209,6 +210,9 @@ CREATE TRIGGER job_run_put_ended AFTER INSERT ON job_runs WHEN NEW.finished_at I
 END;
 CREATE INDEX job_runs_succeeded ON job_runs (job, run_id) WHERE status = 'succeeded';
 ";
+
+/// By which rules of time zones the next times of all jobs were last decided; NULL for not by any daemon that noted it.
+const VERSION_ZONES: &str = "ALTER TABLE job_lease ADD COLUMN zone_rules TEXT;";
 
 /// What [`migrate`] found that it can't work with.
 #[derive(Debug)]

@@ -29,4 +29,4 @@ pub use decide::{Action, Event, Skipped};
 pub use interval::Interval;
 pub use job::{Cause, Closed, Job, OpenRun, RunId, Stage, Status, StopReason};
 pub use policy::{CatchUp, Overlap, Policy};
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::{Schedule, ScheduleError, ZONE_RULES};

@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use crate::Interval;
 
+/// The rules of time zones that this program was built with: the release of the IANA's database, such as `2026b`.
+pub const ZONE_RULES: &str = chrono_tz::IANA_TZDB_VERSION;
+
 /// When a job runs.
 ///
 /// **CRON** is a Vixie cron expression: minute, hour, day of the month, month, day of the week; names, lists, ranges, steps,
