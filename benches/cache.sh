@@ -23,7 +23,7 @@ run() { # NAME FILE CACHE [EXPRESSION]
     TIMEFORMAT='%R %U %S'
     { time "$nightjar" sql -q --format csv -c "SET nightjar.cache = '$3'" -c \
         "SELECT count(*) AS texts, min(v), max(v), sum(CAST(v * 1e9 AS BIGINT)) AS v FROM (SELECT $expression AS v FROM '$work/$2.parquet')" \
-        > "$work/$1.csv"; } 2>&1 | awk '{ print $1, $2 + $3 }'
+        > "$work/$1.csv" 2> "$work/$1.notes"; } 2>&1 | awk '{ print $1, $2 + $3 }'
 }
 tell() { # ROUND NAME SECONDS CPU OF_SECONDS OF_CPU
     awk "BEGIN { printf \"round %d: %-12s %7.2f s  %7.2f s CPU  %5.1f %%  %5.1f %% CPU\n\", $1, \"$2\", $3, $4, 100 * $3 / $5, 100 * $4 / $6 }"

@@ -1,7 +1,7 @@
 //! A folder with a store in it, the command on it, and a clock for its jobs.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -65,6 +65,31 @@ impl JobPlace {
     /// Starts a daemon, which is killed when the value goes.
     pub fn daemon(&self) -> Process {
         Process::start(self.command(&["serve", "--no-http"]).stderr(Stdio::null()))
+    }
+
+    /// Starts a daemon that the test ends itself.
+    pub fn serve(&self) -> Child {
+        self.command(&["serve", "--no-http"]).stderr(Stdio::null()).spawn().expect("a daemon")
+    }
+
+    /// Has a daemon drain, by SIGTERM, and waits until it has ended. Fails the test if it ends otherwise than well.
+    pub fn terminate(&self, mut daemon: Child) {
+        let told = Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = daemon.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the daemon does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(status.success(), "{status}");
+    }
+
+    /// Whether everybody has heard who is to be told of a failed run.
+    pub fn all_are_told(&self) -> bool {
+        self.store().catalog().read_jobs(|ledger| ledger.notices()).expect("the notices").is_empty()
     }
 
     /// Starts a daemon and waits until it has looked at all jobs.

@@ -304,7 +304,7 @@ fn a_full_disk_costs_no_statement() {
             "SELECT max(embed(text || ' ' || n, 'tiny')[1]) AS most FROM $texts, generate_series(1, 4) AS s(n)",
         );
         let whole = nightjar(&place, &sql).output().unwrap();
-        assert!(whole.status.success() && !place.segments().is_empty());
+        assert!(whole.status.success() && whole.stderr.is_empty() && !place.segments().is_empty());
         values(&place.session(&[]).await, "CLEAR CACHE").await;
         let command = nightjar(&place, &sql);
         let mut shell = Command::new("sh");
@@ -314,6 +314,11 @@ fn a_full_disk_costs_no_statement() {
         let full = shell.env_remove("NIGHTJAR_CLUSTER").output().unwrap();
         assert!(full.status.success(), "{}", String::from_utf8_lossy(&full.stderr));
         assert_eq!(full.stdout, whole.stdout);
+        let said = String::from_utf8_lossy(&full.stderr);
+        assert!(
+            said.starts_with("warn: the inference cache does without: ") && said.lines().count() == 1,
+            "{said}"
+        );
         assert!(place.segments().is_empty());
         let left = fs::read_dir(place.store.root().join("cache")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();

@@ -1,38 +1,16 @@
-//! Jobs with the very binary: a daemon that is killed at any moment, one that waits, one that drains; runs that fail, are cancelled, take too long;
-//! who is told.
+//! Jobs with the very binary: a daemon that is killed at any moment, one that waits, one that drains; runs that fail, are cancelled, take too long.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nightjar_catalog::JobRun;
 use nightjar_tests::{JobPlace, Process};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Starts a daemon that the test ends itself.
-fn start(place: &JobPlace) -> Child {
-    place.command(&["serve", "--no-http"]).stderr(Stdio::null()).spawn().unwrap()
-}
-
-fn terminate(mut daemon: Child) {
-    assert!(Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status().unwrap().success());
-    let began = Instant::now();
-    loop {
-        if let Some(status) = daemon.try_wait().unwrap() {
-            assert!(status.success(), "{status}");
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "the daemon does not end");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A query that takes minutes, and hears that it is to stop.
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 100000000000) t(x) WHERE x % 7 = 3";
@@ -81,19 +59,19 @@ fn a_daemon_that_is_killed_at_any_moment_loses_no_time_and_doubles_none() {
     let written: Vec<_> = (0..jobs).map(made).collect();
     // Kills at moments that no two runs of the test share would tell nothing when it fails: these are always the same.
     for kill in 0..kills as u64 {
-        let mut daemon = start(&place);
+        let mut daemon = place.serve();
         std::thread::sleep(Duration::from_millis(250 + kill * 317 % 1_100));
         daemon.kill().unwrap();
         daemon.wait().unwrap();
     }
     let away = number("NIGHTJAR_TEST_AWAY_SECONDS", 0);
     std::thread::sleep(Duration::from_secs(away as u64));
-    let daemon = start(&place);
+    let daemon = place.serve();
     std::thread::sleep(Duration::from_secs(2));
     for index in 0..jobs {
         place.sql(&format!("PAUSE JOB j{index}"));
     }
-    terminate(daemon);
+    place.terminate(daemon);
     let (runs, skips) = (place.runs(), place.skips());
     let interrupted = |error: &String| error == "the daemon ended in the middle of this attempt";
     let failed = runs.iter().find(|run| !run.error.as_ref().is_none_or(interrupted));
@@ -228,16 +206,16 @@ fn a_run_that_ends_each_daemon_is_given_up_with_a_reason() {
     let reason = "the daemon ended in the middle of this attempt";
     assert_eq!((run.status.as_str(), run.error.as_deref()), ("failed", Some(reason)));
     let told = std::fs::read_to_string(place.path().join("told.json")).unwrap();
-    assert!(told.contains(reason) && nobody_is_to_be_told(&place), "{told}");
+    assert!(told.contains(reason) && place.all_are_told(), "{told}");
 }
 
 #[test]
 fn one_daemon_works_and_the_other_waits() {
     let place = JobPlace::new();
     place.sql("CREATE JOB j SCHEDULE EVERY INTERVAL '1 second' AS SELECT 1");
-    let mut first = start(&place);
+    let mut first = place.serve();
     place.wait_for("run by the first", |runs| runs.iter().any(|run| run.status == "succeeded"));
-    let second = start(&place);
+    let second = place.serve();
     let output = place.command(&["jobs", "run-due"]).output().unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("a daemon is at the jobs"), "{output:?}");
@@ -245,7 +223,7 @@ fn one_daemon_works_and_the_other_waits() {
     first.wait().unwrap();
     let before = place.runs().len();
     place.wait_for("run by the second", |runs| runs[before..].iter().any(|run| run.status == "succeeded"));
-    terminate(second);
+    place.terminate(second);
 }
 
 #[test]
@@ -318,154 +296,10 @@ fn a_daemon_drains_and_one_pass_runs_what_is_due() {
     // SIGTERM: what is at work ends first.
     let seconds = "SELECT count(*) FROM generate_series(1, 30000) a(x), generate_series(1, 3000) b(y) WHERE x * y % 7 = 3";
     place.sql(&format!("CREATE JOB long SCHEDULE CRON '@yearly' AS {seconds}"));
-    let daemon = start(&place);
+    let daemon = place.serve();
     place.sql("RUN JOB long");
     place.wait_for("at work", |runs| runs.iter().any(|run| run.job == "long" && run.fence.is_some()));
-    terminate(daemon);
+    place.terminate(daemon);
     let long = place.runs().into_iter().find(|run| run.job == "long").unwrap();
     assert_eq!(long.status, "succeeded", "{long:?}");
-}
-
-/// A server on a port of its own that answers each request in turn with one of the statuses, or not at all, and tells of each what was
-/// posted; after the last one it answers 204. Returns its address.
-fn listener(answers: Vec<Option<u16>>) -> (String, Receiver<serde_json::Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut answers = answers.into_iter();
-        let mut silent = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
-            let body = loop {
-                let text = String::from_utf8_lossy(&read);
-                if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                    let head = head.to_ascii_lowercase();
-                    assert!(
-                        head.starts_with("post /hooks/secret http/1.1") && head.contains("application/json"),
-                        "{head}"
-                    );
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-                    if body.len() >= length.parse().unwrap() {
-                        break body.to_owned();
-                    }
-                }
-                let count = stream.read(&mut buffer).unwrap();
-                assert!(count > 0, "half a request: {text}");
-                read.extend_from_slice(&buffer[..count]);
-            };
-            match answers.next().unwrap_or(Some(204)) {
-                Some(status) => {
-                    let answer = format!(
-                        "HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                    );
-                    stream.write_all(answer.as_bytes()).unwrap();
-                }
-                None => silent.push(stream),
-            }
-            if sender.send(serde_json::from_str(&body).unwrap()).is_err() {
-                return;
-            }
-        }
-    });
-    (address, receiver)
-}
-
-/// What would run or break something if it were ever taken for more than a text.
-const HOSTILE: &str = "$(touch pwned)`touch pwned`'; touch pwned; \"\\ {} \u{202e}é";
-
-/// Makes a job that fails with [`HOSTILE`] in its error, and asks for a run.
-fn failing_job(place: &JobPlace, name: &str, on_failure: &str) {
-    std::fs::write(place.path().join("hostile.csv"), format!("a\n\"{}\"\n", HOSTILE.replace('"', "\"\"")))
-        .unwrap();
-    let name = format!("\"{}\"", name.replace('"', "\"\""));
-    place.sql(&format!(
-        "CREATE JOB {name} SCHEDULE CRON '@yearly' WITH (retries = 0, on_failure = '{}') AS \
-         SELECT CAST(a AS INT) FROM 'hostile.csv'; RUN JOB {name}",
-        on_failure.replace('\'', "''")
-    ));
-}
-
-fn assert_failed(document: &serde_json::Value, job: &str) {
-    assert_eq!(
-        (document["job"].as_str(), document["status"].as_str()),
-        (Some(job), Some("failed")),
-        "{document}"
-    );
-    assert_eq!((document["run_id"].as_i64(), document["attempts"].as_i64()), (Some(1), Some(1)));
-    assert!(document["error"].as_str().unwrap().contains(HOSTILE), "{document}");
-    for time in ["scheduled_at", "started_at", "finished_at"] {
-        assert!(document[time].as_str().unwrap().ends_with("+00:00"), "{document}");
-    }
-}
-
-fn nobody_is_to_be_told(place: &JobPlace) -> bool {
-    place.store().catalog().read_jobs(|ledger| ledger.notices()).unwrap().is_empty()
-}
-
-#[test]
-fn a_url_is_told_again_until_it_answers() {
-    let place = JobPlace::new();
-    let (address, told) = listener(vec![Some(500), Some(503)]);
-    failing_job(&place, HOSTILE, &format!("http://{address}/hooks/secret"));
-    let daemon = start(&place);
-    for _ in 0..3 {
-        assert_failed(&told.recv_timeout(PATIENCE).unwrap(), HOSTILE);
-    }
-    place.wait_for("told", |_| nobody_is_to_be_told(&place));
-    let log = place.sql("SHOW LOG OF RUN 1");
-    assert_eq!((log.matches("could not be told").count(), log.matches("was told").count()), (2, 1), "{log}");
-    assert!(log.contains("500") && !log.contains("secret"), "{log}");
-    // What one pass could not tell, the next one does.
-    terminate(daemon);
-    let (address, told) = listener(vec![Some(500)]);
-    failing_job(&place, "other", &format!("http://{address}/hooks/secret"));
-    for _ in 0..2 {
-        place.command(&["jobs", "run-due"]).output().unwrap();
-        assert_eq!(told.recv_timeout(PATIENCE).unwrap()["job"], "other");
-    }
-    assert!(nobody_is_to_be_told(&place) && !place.path().join("pwned").exists());
-}
-
-#[test]
-fn who_is_to_be_told_is_told_by_the_next_daemon_too() {
-    let place = JobPlace::new();
-    let (address, told) = listener(vec![None]);
-    failing_job(&place, "j", &format!("http://{address}/hooks/secret"));
-    let mut daemon = start(&place);
-    told.recv_timeout(PATIENCE).unwrap();
-    // It was asked, and has not said that it heard.
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    assert!(!nobody_is_to_be_told(&place));
-    let daemon = start(&place);
-    assert_failed(&told.recv_timeout(PATIENCE).unwrap(), "j");
-    place.wait_for("told", |_| nobody_is_to_be_told(&place));
-    terminate(daemon);
-    assert!(told.try_recv().is_err(), "once it has heard it is left alone");
-}
-
-#[test]
-fn a_command_gets_what_failed_as_a_text() {
-    let place = JobPlace::new();
-    // The first time it fails after it has read all.
-    failing_job(
-        &place,
-        HOSTILE,
-        "cat >> told.json && echo >> told.json && test -e again || { touch again; echo no >&2; exit 3; }",
-    );
-    let daemon = start(&place);
-    place.wait_for("told", |runs| {
-        runs.iter().all(|run| run.status == "failed") && nobody_is_to_be_told(&place)
-    });
-    terminate(daemon);
-    let told = std::fs::read_to_string(place.path().join("told.json")).unwrap();
-    assert_eq!(told.lines().count(), 2, "{told}");
-    for document in told.lines() {
-        assert_failed(&serde_json::from_str(document).unwrap(), HOSTILE);
-    }
-    let log = place.sql("SHOW LOG OF RUN 1");
-    assert!(log.contains("exit status: 3: no") && log.contains("was told"), "{log}");
-    assert!(!place.path().join("pwned").exists());
 }

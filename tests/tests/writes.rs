@@ -456,6 +456,48 @@ fn an_overwrite_is_killed_at_any_time() {
 }
 
 #[test]
+fn overwrites_at_the_same_time_leave_the_rows_of_one() {
+    block_on(async {
+        let place = Lake::new(55, 4).await;
+        let store = &place.store;
+        let folder = store.scratch().join("table");
+        table_of(&store.session(), &folder, 3).await;
+        let sessions: Vec<_> = (0..4).map(|_| store.session()).collect();
+        let bucket =
+            "CREATE EXTERNAL TABLE b (id BIGINT, text VARCHAR) STORED AS PARQUET LOCATION 's3://lake/b/'";
+        place.local.sql(bucket).await.unwrap();
+        let overwrite = |table: &str, who: usize| {
+            format!("INSERT OVERWRITE {table} SELECT {who}, 'new' FROM generate_series(0, {who})")
+        };
+        let assert_one = async |table: &str| {
+            let sql = format!("SELECT count(*) - max(id), count(DISTINCT id), min(text) FROM {table}");
+            assert_eq!(values(&place.local, &sql).await, [["1", "1", "new"]], "{table}");
+        };
+        for _ in 0..5 {
+            // Of several processes, and of sessions in this one.
+            let command = |who: usize| {
+                let mut command = std::process::Command::new(nightjar_tests::binary());
+                command.args(["sql", "-q", "-c", &overwrite("t", who)]).env("NIGHTJAR_STORE", store.root());
+                command.stdout(std::process::Stdio::null()).spawn().unwrap()
+            };
+            let processes: Vec<_> = (0..3).map(command).collect();
+            let here = sessions.iter().enumerate().map(async |(who, session)| {
+                assert_eq!(values(session, &overwrite("t", 10 + who)).await, [[(11 + who).to_string()]]);
+            });
+            futures::future::join_all(here).await;
+            for mut process in processes {
+                assert!(process.wait().unwrap().success());
+            }
+            assert_one("t").await;
+            let there = (0..4).map(async |who: usize| values(&place.local, &overwrite("b", who)).await);
+            futures::future::join_all(there).await;
+            assert_one("b").await;
+        }
+        assert_nothing_new(&folder, &table_files(&folder)).await;
+    });
+}
+
+#[test]
 fn an_overwrite_in_a_bucket_replaces_what_is_there() {
     block_on(async {
         let place = Lake::new(53, 400).await;

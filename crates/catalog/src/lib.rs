@@ -60,6 +60,7 @@ mod schema;
 mod sources;
 mod staging;
 mod store;
+mod store_folder;
 mod tables;
 mod view_files;
 mod view_folder;

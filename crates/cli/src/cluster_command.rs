@@ -8,11 +8,11 @@ use nightjar_cluster::{Address, Executor, Scheduler};
 use crate::args::{Args, ExecutorArgs, HealthArgs, SchedulerArgs};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
-use crate::log_lines;
+use crate::log_lines::{self, Voices};
 
 /// Serves as a scheduler until it is told to stop.
 pub(crate) async fn schedule(args: &Args, scheduler: &SchedulerArgs) -> Result<()> {
-    log_lines::begin();
+    log_lines::begin(Voices::All);
     let files = StoreFiles::open(args.store())?;
     let scheduler = Scheduler::bind(&scheduler.bind, scheduler.advertise.clone(), files).await?;
     announce(&scheduler.address().to_string())?;
@@ -23,7 +23,7 @@ pub(crate) async fn schedule(args: &Args, scheduler: &SchedulerArgs) -> Result<(
 
 /// Serves as an executor until it is told to stop.
 pub(crate) async fn execute(args: &Args, executor: &ExecutorArgs) -> Result<()> {
-    log_lines::begin();
+    log_lines::begin(Voices::All);
     let executor = Executor {
         scheduler: executor.scheduler.clone(),
         bind: executor.bind.clone(),

@@ -1,15 +1,27 @@
-//! What scheduler and executor say while they serve, a line each on stderr. Whoever runs them adds the time.
+//! What is logged, a line each on stderr. Whoever runs a server adds the time.
 
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::console::say;
 
-/// Says warnings and errors; with NIGHTJAR_LOG=info (or debug, error, off) more or less.
-struct Lines;
+/// Whose warnings and errors are said where NIGHTJAR_LOG asks for nothing else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voices {
+    /// Those of all libraries: a server's only way to say what goes wrong.
+    All,
+    /// Nightjar's: who runs a statement sees what fails of it, and what it does without.
+    Ours,
+}
+
+/// Says what is logged; with NIGHTJAR_LOG=info (or debug, error, off) more or less, and of everybody.
+struct Lines {
+    voices: Voices,
+}
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        let heard = self.voices == Voices::All || metadata.target().starts_with("nightjar");
+        heard && metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -21,10 +33,11 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// Begins to say what libraries log.
-pub(crate) fn begin() {
+/// Begins to say what is logged.
+pub(crate) fn begin(voices: Voices) {
     let asked = std::env::var("NIGHTJAR_LOG").ok().and_then(|level| level.parse().ok());
+    let voices = if asked.is_some() { Voices::All } else { voices };
     log::set_max_level(asked.unwrap_or(LevelFilter::Warn));
     // Refused where somebody has begun already.
-    let _ = log::set_logger(&Lines);
+    let _ = log::set_logger(Box::leak(Box::new(Lines { voices })));
 }

@@ -18,6 +18,7 @@ use crate::console;
 use crate::error::{CliError, Result};
 use crate::interrupt::Interrupt;
 use crate::launch;
+use crate::log_lines::{self, Voices};
 use crate::output::{self, Format, Printer};
 use crate::progress::Progress;
 use crate::script::Script;
@@ -51,6 +52,7 @@ struct Finished {
 impl Runner {
     /// Returns a runner on the store, and on the cluster, of the command line.
     pub(crate) async fn open(args: &Args) -> Result<Self> {
+        log_lines::begin(Voices::Ours);
         let progress = Arc::new(Progress::new(args.quiet));
         let session = match args.cluster()? {
             Some(scheduler) => nightjar_cluster::connect(&scheduler, Store::open(args.store())?).await?,

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::args::{Args, ServeArgs};
 use crate::console::say;
 use crate::error::{CliError, Result};
-use crate::log_lines;
+use crate::log_lines::{self, Voices};
 
 /// The stack of the daemon's threads, which read schedules and options.
 const STACK_BYTES: usize = 8 << 20;
@@ -27,7 +27,7 @@ const RUNS_AT_ONCE: usize = 4;
 
 /// Runs the jobs of the store until it is told to stop.
 pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
-    log_lines::begin();
+    log_lines::begin(Voices::All);
     tell_clock()?;
     let store = Store::open(args.store())?;
     let cluster = args.cluster()?;
@@ -53,7 +53,7 @@ pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
 
 /// Runs what is due, once.
 pub(crate) async fn run_due(args: &Args) -> Result<()> {
-    log_lines::begin();
+    log_lines::begin(Voices::All);
     tell_clock()?;
     let store = Store::open(args.store())?;
     let daemon = Daemon::new(store, place(args.cluster()?), Handle::current(), RUNS_AT_ONCE);

@@ -200,8 +200,17 @@ fn hint(error: &DataFusionError) -> Option<String> {
         None if is_unknown_table(&message(error)) => {
             Some("SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned())
         }
+        None if is_gone(error) => Some(
+            "it was there when the query was planned, and another statement may have replaced it since: run the query again"
+                .to_owned(),
+        ),
         None => None,
     }
+}
+
+/// Whether a file was not there when it was read.
+fn is_gone(error: &DataFusionError) -> bool {
+    matches!(find_failure::<object_store::Error>(error), Some(object_store::Error::NotFound { .. }))
 }
 
 fn is_unknown_table(message: &str) -> bool {
@@ -288,5 +297,23 @@ impl Failure for EngineError {
             Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat | Self::SystemSchema => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_went_while_it_was_read_has_a_hint() {
+        let gone = || object_store::Error::NotFound { path: "t/a.parquet".to_owned(), source: "no".into() };
+        let of_parquet = ParquetError::External(Box::new(gone()));
+        for error in [DataFusionError::from(gone()), DataFusionError::ParquetError(Box::new(of_parquet))] {
+            assert!(hint(&error).unwrap().ends_with("run the query again"), "{error}");
+        }
+        let other = object_store::Error::NotImplemented { operation: "x".into(), implementer: "y".into() };
+        assert_eq!(hint(&DataFusionError::from(other)), None);
     }
 }

@@ -91,6 +91,11 @@ impl<'a> Weights<'a> {
                 found: view.shape().to_vec(),
             });
         }
+        // Nearly all weights are: without candle's two copies of them.
+        if DType::try_from(view.dtype()).is_ok_and(|found| found == DType::F32) {
+            let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            return Ok(view.data().chunks_exact(4).map(value).collect());
+        }
         let tensor = self.tensors.load(&full, &Device::Cpu).map_err(ModelError::compute("load"))?;
         if !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
             let found = tensor.dtype().as_str().to_owned();

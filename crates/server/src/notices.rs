@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt, stream};
@@ -10,6 +11,8 @@ use nightjar_statements::time;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
+use ureq::config::Config;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// How long whoever is told may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +25,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// How many are told at once: one that does not answer keeps few others waiting.
 const AT_ONCE: usize = 8;
+
+/// Trusts the certificates that this machine trusts, or that `SSL_CERT_FILE` and `SSL_CERT_DIR` name: an alert manager of one's own has one that
+/// only they vouch for. On a machine without any, those of Mozilla's programme.
+static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    let roots = match trusted.is_empty() {
+        true => RootCerts::WebPki,
+        false => trusted.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into(),
+    };
+    let tls = TlsConfig::builder().root_certs(roots).build();
+    Config::builder().timeout_global(Some(PATIENCE)).tls_config(tls).build().new_agent()
+});
 
 /// Who tells.
 pub(crate) struct Notices {
@@ -147,8 +162,7 @@ async fn tell(run: &JobRun, target: &str) -> Result<(), String> {
     if is_url(target) {
         let target = target.to_owned();
         let posted = tokio::task::spawn_blocking(move || {
-            let config = ureq::config::Config::builder().timeout_global(Some(PATIENCE)).build();
-            let request = config.new_agent().post(&target).header("Content-Type", "application/json");
+            let request = AGENT.post(&target).header("Content-Type", "application/json");
             request.send(document).map(drop).map_err(|error| error.to_string())
         });
         return posted.await.map_err(|error| error.to_string())?;

@@ -118,9 +118,9 @@ pub static JOB_OPTIONS: &[JobOption] = &[
     },
     JobOption {
         name: "on_failure",
-        summary: "Who is told when a run has failed for good: an http:// or https:// URL gets the run as JSON by POST, any other text is \
-            a command for the shell of the daemon, which gets it on its standard input. What can't be told is tried again until it \
-            is, also by a daemon that is started later.",
+        summary: "Who is told when a run has failed for good: an http:// or https:// URL gets the run as JSON by POST, if its \
+            certificate is one that the machine trusts or SSL_CERT_FILE names; any other text is a command for the shell of the daemon, which \
+            gets it on its standard input. What can't be told is tried again until it is, also by a daemon that is started later.",
         takes: "a URL or a command; '' for nobody",
         default: "'', nobody",
         set: |options, value| {

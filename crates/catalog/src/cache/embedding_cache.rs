@@ -103,9 +103,9 @@ impl EmbeddingCache {
     pub fn look_up(&self, texts: &[Sequence<'_>], out: &mut [f32]) -> Vec<(TextDigest, Option<bool>)> {
         let segments = read(&self.shared.segments).clone();
         let rows = texts.par_iter().zip(out.par_chunks_exact_mut(self.dim().max(1)));
-        rows.map(|(text, out)| {
+        rows.map_init(Vec::new, |record, (text, out)| {
             let digest = TextDigest::of(*text);
-            (digest, self.shared.find(&segments, &digest, out))
+            (digest, self.shared.find(&segments, &digest, record, out))
         })
         .collect()
     }
@@ -169,13 +169,14 @@ impl Shared {
         &self,
         segments: &[(String, Arc<Segment>)],
         digest: &TextDigest,
+        record: &mut Vec<u8>,
         out: &mut [f32],
     ) -> Option<bool> {
-        if let Some(record) = read(&self.new).get(digest) {
-            return Some(read_record(record, out));
+        if let Some(new) = read(&self.new).get(digest) {
+            return Some(read_record(new, out));
         }
         for (name, segment) in segments {
-            match segment.find(digest, out) {
+            match segment.find(digest, record, out) {
                 Ok(Some(truncated)) => return Some(truncated),
                 Ok(None) => {}
                 Err(error) => self.put_aside(name, error),

@@ -15,7 +15,7 @@ use super::key::{CacheKey, TextDigest};
 use super::record::{digest_of, read_record, record_bytes};
 
 /// What a segment begins and ends with; the last byte is the version of the format.
-const MAGIC: &[u8; 8] = b"njcache\x01";
+const MAGIC: &[u8; 8] = b"njcache\x02";
 
 /// Bytes behind the digests' beginnings: how many entries there are, the checksum, the magic.
 pub(super) const TAIL_BYTES: u64 = 8 + 8 + 8;
@@ -131,20 +131,26 @@ impl Segment {
         Ok(Self { file, dim: key.dim, records_at, prefixes, used: AtomicBool::new(false) })
     }
 
-    /// Writes the embedding of a text to `out` (`[dim]`) and returns whether the text was cut, if it has that text.
-    pub(super) fn find(&self, digest: &TextDigest, out: &mut [f32]) -> Result<Option<bool>, SegmentError> {
+    /// Writes the embedding of a text to `out` (`[dim]`) and returns whether the text was cut, if it has that text. `record` is
+    /// memory to work with, used again from text to text.
+    pub(super) fn find(
+        &self,
+        digest: &TextDigest,
+        record: &mut Vec<u8>,
+        out: &mut [f32],
+    ) -> Result<Option<bool>, SegmentError> {
         let prefix = digest.prefix();
         let first = lower_bound(&self.prefixes, prefix);
         let same = self.prefixes[first..].iter().take_while(|&&known| known == prefix).count();
         for position in first..first + same {
             let bytes = record_bytes(self.dim);
-            let mut record = vec![0; bytes];
-            read_exact_at(&self.file, &mut record, self.records_at + (position * bytes) as u64)?;
-            match digest_of(&record) {
+            record.resize(bytes, 0);
+            read_exact_at(&self.file, record, self.records_at + (position * bytes) as u64)?;
+            match digest_of(record) {
                 None => return Err(SegmentError::Damaged),
                 Some(found) if found == *digest => {
                     self.mark_used();
-                    return Ok(Some(read_record(&record, out)));
+                    return Ok(Some(read_record(record, out)));
                 }
                 Some(_) => {}
             }

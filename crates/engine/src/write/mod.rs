@@ -26,6 +26,7 @@ mod rule;
 mod sink;
 mod staged;
 mod staging;
+mod turn;
 mod write_files_exec;
 
 pub(crate) use codec::{TAG, decode, encode};

@@ -17,6 +17,7 @@ use super::output_key::{OutputKey, file_name, run_name};
 use super::replaced::Replaced;
 use super::staged::StagedFile;
 use super::staging::{STAGING, Staging, remove};
+use super::turn::Turn;
 
 /// Moves a statement's files to where they belong, in the order of their partitions.
 ///
@@ -48,6 +49,8 @@ pub(super) async fn publish(
                     return Ok(());
                 }
             }
+            let replaces = replaced.is_some() || key.is_some_and(OutputKey::is_again);
+            let _turn = if replaces { Some(Turn::wait(target).await) } else { None };
             let journal = journal(staging, target, replaced, key, &files).await.map_err(failed)?;
             check()?;
             to_folder(staging, target, &journal).await
@@ -83,7 +86,7 @@ async fn to_file(staging: &Staging, target: &Location, files: &[StagedFile]) -> 
         return Err(DataFusionError::Internal(format!("{} files for one", files.len())));
     };
     staging.store().rename(&staged(staging.place(), file)?, target.path()).await?;
-    sync_folder(&target.parent()?)
+    sync_place(&target.parent()?)
 }
 
 /// Renames the whole folder into place. Returns false where somebody has made the folder meanwhile.
@@ -106,9 +109,9 @@ fn to_new_folder(
         }
         std::fs::rename(local_file(staging.place(), file), &place)?;
     }
-    sync_folder(&whole)?;
+    sync_place(&whole)?;
     if std::fs::rename(&from, &to).is_ok() {
-        sync_folder(&target.parent()?)?;
+        sync_place(&target.parent()?)?;
         return Ok(true);
     }
     // Back to where they were, to be moved one by one.
@@ -155,7 +158,7 @@ async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> R
     if let ([only], []) = (&journal.moves[..], &journal.removals[..]) {
         let moved = store.rename(&only.from, &only.to).await;
         moved.map_err(|error| failed(error.into()))?;
-        return sync_folder(target).map_err(failed);
+        return sync_place(target).map_err(failed);
     }
     let id = staging.place().path().filename().unwrap_or_default();
     let folder = target.folder(&[STAGING, id])?;
@@ -176,12 +179,15 @@ async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> R
     Ok(())
 }
 
-/// Writes a journal so that a power cut does not take it back.
+/// Writes a journal so that a power cut does not take it back. Whoever looks there may carry it out and remove it at once: that it is gone is no
+/// failure, the statement has happened.
 async fn keep_journal(store: &Arc<dyn ObjectStore>, place: &Location, journal: &Journal) -> Result<()> {
     store.put(place.path(), journal.write().into()).await?;
-    if let Some(path) = place.local() {
-        std::fs::File::open(path)?.sync_all()?;
-        sync_folder(&place.folder(&[])?)?;
+    for kept in [place.clone(), place.folder(&[])?] {
+        match sync_place(&kept) {
+            Err(_) if is_gone(store, place.path()).await => return Ok(()),
+            synced => synced?,
+        }
     }
     Ok(())
 }
@@ -236,8 +242,9 @@ fn sync(staging: &Location, files: &[StagedFile]) -> Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Location) -> Result<()> {
-    if let Some(path) = folder.local() {
+/// Has the disk keep a file, or the names of the files in a folder.
+fn sync_place(place: &Location) -> Result<()> {
+    if let Some(path) = place.local() {
         std::fs::File::open(path)?.sync_all()?;
     }
     Ok(())
