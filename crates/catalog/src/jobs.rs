@@ -133,14 +133,17 @@ impl<'a> JobLedger<'a> {
         self.row("SELECT min(wakes_at) FROM jobs", [], |row| row.get(0))
     }
 
-    /// Has all jobs be decided about at this time whose times go by a schedule, if the lease was last held by a program with other rules of
-    /// time zones: what they wait for may have come to lie elsewhere.
+    /// Has all jobs be decided about at this time that wait for one, if the lease was last held by a program with other rules of time zones:
+    /// what they wait for may have come to lie elsewhere.
     pub fn heed_zone_rules(&self, rules: &str, now: i64) -> Result<()> {
-        let sql = "UPDATE job_lease SET zone_rules = ?1 WHERE zone_rules IS NOT ?1";
-        if self.execute(sql, [rules])? > 0 {
+        let before: Option<String> = self.row("SELECT zone_rules FROM job_lease", [], |row| row.get(0))?;
+        if before.as_deref() == Some(rules) {
+            return Ok(());
+        }
+        if before.is_some() {
             self.execute("UPDATE jobs SET wakes_at = min(wakes_at, ?1) WHERE wakes_at IS NOT NULL", [now])?;
         }
-        Ok(())
+        self.execute("UPDATE job_lease SET zone_rules = ?1", [rules]).map(drop)
     }
 
     /// Returns the names of the jobs that come after this one.

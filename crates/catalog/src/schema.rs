@@ -211,7 +211,7 @@ END;
 CREATE INDEX job_runs_succeeded ON job_runs (job, run_id) WHERE status = 'succeeded';
 ";
 
-/// By which rules of time zones the next times of all jobs were last decided; NULL for not by any daemon that noted it.
+/// The rules of time zones that the last holder of the lease went by; NULL where nobody has had it.
 const VERSION_ZONES: &str = "ALTER TABLE job_lease ADD COLUMN zone_rules TEXT;";
 
 /// What [`migrate`] found that it can't work with.

@@ -65,6 +65,11 @@ pub fn session_state(config: SessionConfig, models: &Models) -> SessionState {
     placed_session_state(config, models, Placement::default())
 }
 
+/// Returns a session state that knows nothing, for what asks for one and does not look at it.
+pub(crate) fn bare_session_state() -> SessionState {
+    SessionStateBuilder::new().build()
+}
+
 /// Returns a session state whose plans may leave the process.
 pub(crate) fn placed_session_state(
     config: SessionConfig,

@@ -13,7 +13,6 @@ use datafusion::datasource::physical_plan::FileSinkConfig;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, SendableRecordBatchStream};
@@ -22,6 +21,7 @@ use futures::TryStreamExt;
 use prost::Message;
 
 use crate::infer::broken;
+use crate::registration::bare_session_state;
 
 /// What the bytes of the writer begin with; the last one is the version of the message, DataFusion's of a file sink.
 pub(crate) const TAG: &[u8] = b"nightjar-arrow\x01";
@@ -84,7 +84,7 @@ impl DataSink for ArrowSink {
         let schema = plain(self.config.output_schema());
         let config = FileSinkConfig { output_schema: Arc::clone(&schema), ..self.config.clone() };
         // DataFusion's sink is private: its format makes one, for a session that it doesn't look at.
-        let session = SessionStateBuilder::new().build();
+        let session = bare_session_state();
         let input = Arc::new(EmptyExec::new(Arc::clone(&schema)));
         let plan = ArrowFormat.create_writer_physical_plan(input, &session, config, None).await?;
         let sink = plan.downcast_ref::<DataSinkExec>();
