@@ -226,6 +226,25 @@ fn many_add_to_one_table_at_once() {
         }
         let count = "SELECT count(*), count(DISTINCT id) FROM t";
         assert_eq!(values(&session, count).await, [["8000", "1000"]]);
+        // Small statements of several processes: the folder of their stagings comes and goes all the time.
+        let root = store.root();
+        let writers = (0..6).map(|_| {
+            let root = root.clone();
+            std::thread::spawn(move || {
+                for _ in 0..5 {
+                    let mut insert = std::process::Command::new(nightjar_tests::binary());
+                    insert
+                        .args(["sql", "-q", "-c", "INSERT INTO t VALUES (0, 'small')"])
+                        .env("NIGHTJAR_STORE", &root);
+                    let output = insert.output().unwrap();
+                    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.join().unwrap();
+        }
+        assert_eq!(values(&session, count).await, [["8030", "1001"]]);
         assert!(names(&out).iter().all(|name| name.ends_with(".parquet")), "{:?}", names(&out));
     });
 }

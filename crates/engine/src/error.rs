@@ -97,6 +97,12 @@ pub enum EngineError {
         /// The option.
         option: String,
     },
+    /// Rows without a value in a column that names the folders that they are written to.
+    #[error("the partition column '{column}' has NULLs, and no folder is named by them")]
+    UnnamedPartition {
+        /// The column.
+        column: String,
+    },
     /// A materialized view whose query has two columns of one name.
     #[error("the materialized view '{name}' would have two columns called '{column}'")]
     ViewColumnTwice {
@@ -232,6 +238,7 @@ impl Failure for EngineError {
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
             Self::ArrowOption { .. } => "engine.arrow_option",
+            Self::UnnamedPartition { .. } => "engine.unnamed_partition",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
             Self::SystemSchema => "engine.system_schema",
@@ -284,6 +291,9 @@ impl Failure for EngineError {
                 "what can be replaced is a table of Parquet, CSV, JSON or Arrow files whose LOCATION is one folder, which ends with '/', or one file"
                     .to_owned(),
             ),
+            Self::UnnamedPartition { column } => {
+                Some(format!("give them a value, COALESCE({column}, …), or leave them out, WHERE {column} IS NOT NULL"))
+            }
             Self::ArrowOption { .. } => Some(
                 "leave it out: batches are compressed by LZ4 as it is; other compressions are for STORED AS PARQUET, CSV and JSON"
                     .to_owned(),

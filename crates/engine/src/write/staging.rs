@@ -26,9 +26,19 @@ const HEARTBEAT: Duration = Duration::from_secs(600);
 /// A staging whose statement has not been heard of for so long is removed by the next one.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When it is looked once more whether a statement that was given up has written since.
-const LATE_WRITES: [Duration; 3] =
-    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(3)];
+/// On a file system a folder is there before the marker in it: one without is a statement's that begins, until it is so old.
+const BEGINNING: Duration = Duration::from_secs(60);
+
+/// How often a folder is made anew that another statement, the last one in it, has removed meanwhile.
+const MOST_FOLDERS: usize = 100;
+
+/// When it is looked once more whether a statement that was given up has written since. A process that ends waits a fifth of a second.
+const LATE_WRITES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(3),
+];
 
 /// A statement's staging, held open. Dropping it removes all that is in it, unless a journal says where it goes.
 #[derive(Debug)]
@@ -45,6 +55,9 @@ impl Staging {
     /// Opens a staging, and removes those beside it that dead statements left a day ago.
     pub(super) async fn open(place: &Location, runtime: &RuntimeEnv) -> Result<Self> {
         let store = place.store(runtime)?;
+        if let Some(path) = place.local() {
+            make_folder(&path).await?;
+        }
         sweep(&store, place).await;
         let marker = place.file(OPEN)?.path().clone();
         store.put(&marker, PutPayload::new()).await?;
@@ -97,9 +110,9 @@ impl Drop for Staging {
             remove_local(&path);
             // A write that a thread had begun goes on although its task is gone, and makes its folder anew.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move {
+                runtime.spawn_blocking(move || {
                     for pause in LATE_WRITES {
-                        tokio::time::sleep(pause).await;
+                        std::thread::sleep(pause);
                         remove_local(&path);
                     }
                 });
@@ -146,6 +159,17 @@ fn remove_local(path: &std::path::Path) {
     }
 }
 
+/// Makes a staging's folder. The folder of all stagings goes with the last of them, perhaps right now.
+async fn make_folder(path: &std::path::Path) -> Result<()> {
+    for _ in 0..MOST_FOLDERS {
+        match std::fs::create_dir_all(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => tokio::task::yield_now().await,
+            made => return Ok(made?),
+        }
+    }
+    Ok(std::fs::create_dir_all(path)?)
+}
+
 /// Removes the stagings beside `place` that nobody holds open.
 async fn sweep(store: &Arc<dyn ObjectStore>, place: &Location) {
     let Ok(all) = place.parent() else { return };
@@ -167,9 +191,18 @@ async fn is_dead(store: &dyn ObjectStore, place: &Location) -> bool {
             age > STALE_AFTER.as_secs() as i64 && !is_publishing(store, place).await
         }
         // Its statement is done, and has left something behind.
-        Err(object_store::Error::NotFound { .. }) => !is_publishing(store, place).await,
+        Err(object_store::Error::NotFound { .. }) => {
+            !is_beginning(place) && !is_publishing(store, place).await
+        }
         Err(_) => false,
     }
+}
+
+/// Returns whether a folder without a marker may be one whose marker comes.
+fn is_beginning(place: &Location) -> bool {
+    let Some(path) = place.local() else { return false };
+    let made = path.metadata().and_then(|found| found.modified());
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < BEGINNING))
 }
 
 /// Returns whether a staging's files are on their way: what is left of it then is not to be lost.
@@ -209,9 +242,15 @@ mod tests {
         let late = at("late").local().unwrap();
         fs::create_dir_all(late.join("0-x")).unwrap();
         fs::write(late.join("0-x/a.parquet"), "rows").unwrap();
+        let old = std::time::SystemTime::now() - 2 * BEGINNING;
+        fs::File::open(&late).unwrap().set_modified(old).unwrap();
+        // What another one has just made.
+        let beginning = at("beginning").local().unwrap();
+        fs::create_dir(&beginning).unwrap();
         let staging = Staging::open(&at("mine"), &runtime).await.unwrap();
         fs::write(staging.place().local().unwrap().join("half"), "x").unwrap();
-        assert!(!late.exists());
+        assert!(!late.exists() && beginning.exists());
+        fs::remove_dir(beginning).unwrap();
         assert!(is_open(staging.store().as_ref(), staging.place()).await.unwrap());
         drop(staging);
         assert!(!at("mine").local().unwrap().exists());
