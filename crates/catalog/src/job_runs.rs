@@ -44,6 +44,16 @@ pub struct JobRun {
     pub fence: Option<i64>,
 }
 
+impl JobRun {
+    /// Returns how it stands, as people are told: one whose turn has come, and that no daemon is at yet, is queued.
+    pub fn shown_status(&self) -> &str {
+        match self.status.as_str() {
+            "running" if self.fence.is_none() => "queued",
+            status => status,
+        }
+    }
+}
+
 /// A statement of an attempt of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobRunStatement {
@@ -182,6 +192,30 @@ impl JobLedger<'_> {
             run.fence,
         ];
         self.execute(sql, parameters).map(drop)
+    }
+
+    /// Returns the statements that an open run began with, a JSON list of texts; those of its job, from then on, where it has begun with none yet.
+    /// They are the same for all its attempts, whatever becomes of the job meanwhile.
+    pub fn keep_body(&self, run: &JobRun) -> Result<String> {
+        let kept = "SELECT body FROM job_runs WHERE run_id = ?1";
+        if let Some(body) = self.row(kept, [run.run_id], |row| row.get(0))? {
+            return Ok(body);
+        }
+        let body = self.job(&run.job)?.body;
+        self.execute("UPDATE job_runs SET body = ?2 WHERE run_id = ?1", (run.run_id, &body))?;
+        Ok(body)
+    }
+
+    /// Forgets the statements of a run that is over.
+    pub fn forget_body(&self, run: i64) -> Result<()> {
+        self.execute("UPDATE job_runs SET body = NULL WHERE run_id = ?1", [run]).map(drop)
+    }
+
+    /// Ends the statements of a run that nobody is at any more.
+    pub fn end_statements(&self, run: i64, at: i64, error: &str) -> Result<()> {
+        let sql = "UPDATE job_run_statements SET status = 'failed', finished_at = ?2, error = ?3 \
+            WHERE run_id = ?1 AND status = 'running'";
+        self.execute(sql, (run, at, error)).map(drop)
     }
 
     /// Writes a statement of a run, a new one or one that is there.

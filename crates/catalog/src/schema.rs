@@ -7,7 +7,7 @@ pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
 pub(crate) const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS, VERSION_ZONES];
+    &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS, VERSION_ZONES, VERSION_BODIES];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -213,6 +213,9 @@ CREATE INDEX job_runs_succeeded ON job_runs (job, run_id) WHERE status = 'succee
 
 /// The rules of time zones that the last holder of the lease went by; NULL where nobody has had it.
 const VERSION_ZONES: &str = "ALTER TABLE job_lease ADD COLUMN zone_rules TEXT;";
+
+/// The statements that an open run began with: its job may be given others before the next attempt.
+const VERSION_BODIES: &str = "ALTER TABLE job_runs ADD COLUMN body TEXT;";
 
 /// What [`migrate`] found that it can't work with.
 #[derive(Debug)]

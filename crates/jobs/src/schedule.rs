@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -13,13 +13,15 @@ use crate::Interval;
 /// The rules of time zones that this program was built with: the release of the IANA's database, such as `2026b`.
 pub const ZONE_RULES: &str = chrono_tz::IANA_TZDB_VERSION;
 
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 /// When a job runs.
 ///
 /// **CRON** is a Vixie cron expression: minute, hour, day of the month, month, day of the week; names, lists, ranges, steps,
 /// `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. Days of the month and of the week that are both restricted match if either
-/// does. The times are the wall clock's in the zone. When the clock is put forward, a fixed time in the hour that is not there
-/// runs at the first moment after it, once; when it is put back, a fixed time in the hour that is there twice runs the first
-/// time only. Expressions with `*` or a step in hours follow the clock as it goes: the repeated hour counts twice.
+/// does. The times are the wall clock's in the zone. When the clock is put forward, fixed times in the hour that is not there
+/// run at the first moment after it, once; when it is put back, fixed times in the hour that is there twice run the first
+/// time only. Expressions with `*` or a step in minutes or hours follow the clock as it goes: the repeated hour counts twice.
 /// The 31st, or the 29th of February, comes in the months and years that have one; `L` is the last day of each.
 ///
 /// **EVERY** is anchored to the wall clock, not to the job's creation or its last run: 15 minutes are the quarters of every hour,
@@ -126,6 +128,9 @@ impl Schedule {
     /// Returns the first time after `after`; None for AFTER, which no time brings.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
+            Self::Cron { cron, zone, expression } if has_fixed_times(expression) => {
+                next_on_the_wall(cron, *zone, after)
+            }
             Self::Cron { cron, zone, .. } => {
                 let next = cron.find_next_occurrence(&after.with_timezone(zone), false).ok()?;
                 Some(next.with_timezone(&Utc))
@@ -155,6 +160,49 @@ impl Schedule {
             }
         }
         times
+    }
+}
+
+/// Whether an expression names each of its times of the day, as Vixie cron has it, by lists and ranges too.
+fn has_fixed_times(expression: &str) -> bool {
+    if expression.starts_with('@') {
+        return !expression.eq_ignore_ascii_case("@hourly");
+    }
+    let mut fields = expression.split_whitespace();
+    let is_fixed = |field: Option<&str>| field.is_some_and(|field| !field.contains(['*', '/', '?']));
+    is_fixed(fields.next()) && is_fixed(fields.next())
+}
+
+/// Returns the first moment after `after` that a time on the wall clock stands for. The library knows that of single times only.
+fn next_on_the_wall(cron: &Cron, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    // The wall clock's time, as if it were UTC. Later times on it never stand for earlier moments.
+    let mut wall = after.with_timezone(&zone).naive_local().and_utc();
+    loop {
+        wall = cron.find_next_occurrence(&wall, false).ok()?;
+        let moment = moment_of(wall.naive_utc(), zone)?;
+        if moment > after {
+            return Some(moment);
+        }
+    }
+}
+
+/// Returns the moment that a time on the wall clock stands for: of two the first, and for none the first one after the gap.
+fn moment_of(wall: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+    match zone.from_local_datetime(&wall) {
+        LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => Some(moment.with_timezone(&Utc)),
+        LocalResult::None => {
+            let shows = |moment: i64| {
+                Some(zone.from_utc_datetime(&DateTime::from_timestamp(moment, 0)?.naive_utc()).naive_local())
+            };
+            // No zone is further from UTC, and none has left out more, than a day and some hours.
+            let (mut before, mut from) =
+                (wall.and_utc().timestamp() - 2 * DAY_SECONDS, wall.and_utc().timestamp() + 2 * DAY_SECONDS);
+            while from - before > 1 {
+                let middle = before + (from - before) / 2;
+                if shows(middle)? < wall { before = middle } else { from = middle }
+            }
+            DateTime::from_timestamp(from, 0)
+        }
     }
 }
 

@@ -39,6 +39,48 @@ fn a_fixed_time_that_comes_twice_runs_once() {
 }
 
 #[test]
+fn lists_and_ranges_of_fixed_times_are_fixed_times() {
+    let spring = "2026-03-28T12:00:00Z";
+    for (expression, expected) in [
+        (
+            "0 2,14 * * *",
+            ["2026-03-28T13:00Z", "2026-03-29T01:00Z", "2026-03-29T12:00Z", "2026-03-30T00:00Z"],
+        ),
+        // Two times of the gap are one moment.
+        (
+            "0,30 2 * * *",
+            ["2026-03-29T01:00Z", "2026-03-30T00:00Z", "2026-03-30T00:30Z", "2026-03-31T00:00Z"],
+        ),
+        (
+            "15,45 2 * * SUN",
+            ["2026-03-29T01:00Z", "2026-04-05T00:15Z", "2026-04-05T00:45Z", "2026-04-12T00:15Z"],
+        ),
+        (
+            "30 2-3 * * *",
+            ["2026-03-29T01:00Z", "2026-03-29T01:30Z", "2026-03-30T00:30Z", "2026-03-30T01:30Z"],
+        ),
+    ] {
+        assert_eq!(next(&cron(expression, "Europe/Paris"), spring, 4), expected, "{expression}");
+    }
+    let autumn = "2026-10-24T22:00:00Z";
+    for (expression, expected) in [
+        ("0 2,14 * * *", ["2026-10-25T00:00Z", "2026-10-25T13:00Z", "2026-10-26T01:00Z"]),
+        ("0,30 2 * * *", ["2026-10-25T00:00Z", "2026-10-25T00:30Z", "2026-10-26T01:00Z"]),
+        // What has a step follows the clock.
+        ("*/30 2 * * *", ["2026-10-25T00:00Z", "2026-10-25T00:30Z", "2026-10-25T01:00Z"]),
+    ] {
+        assert_eq!(next(&cron(expression, "Europe/Paris"), autumn, 3), expected, "{expression}");
+    }
+    // Asked from within the hour that comes twice, in its second turn.
+    let paris = cron("30 2,3 * * *", "Europe/Paris");
+    assert_eq!(next(&paris, "2026-10-25T01:10:00Z", 2), ["2026-10-25T02:30Z", "2026-10-26T01:30Z"]);
+    // Samoa left a whole day out.
+    let apia = cron("0 9,10 * * *", "Pacific/Apia");
+    let times = next(&apia, "2011-12-29T19:30:00Z", 3);
+    assert_eq!(times, ["2011-12-29T20:00Z", "2011-12-30T10:00Z", "2011-12-30T19:00Z"]);
+}
+
+#[test]
 fn every_hour_follows_the_clock() {
     let hourly = cron("0 * * * *", "Europe/Paris");
     // 25 hours in the day on which the clock is put back, 23 in the one on which it is put forward.

@@ -203,6 +203,7 @@ impl Holder {
                         // What is said of the run should this have been its last attempt.
                         run.error = Some(line.to_owned());
                         ledger.put_run(&run)?;
+                        ledger.end_statements(run.run_id, now().timestamp_micros(), line)?;
                         decide(ledger, &name, Event::Interrupted { run: run.run_id }, now())?;
                     }
                 }
@@ -290,8 +291,9 @@ impl Holder {
                     decide(ledger, &run.job, Event::Ended { run: run.run_id, succeeded: false }, at)?;
                     continue;
                 }
-                let body = ledger.job(&run.job)?.body;
+                let body = ledger.keep_body(&run)?;
                 (run.fence, run.since, run.error) = (Some(fence), Some(at.timestamp_micros()), None);
+                run.started_at = run.started_at.or(run.since);
                 ledger.put_run(&run)?;
                 ledger.log(
                     run.run_id,
@@ -377,6 +379,7 @@ fn close_attempt(ledger: &JobLedger<'_>, ended: &Ended) -> Result<()> {
             (true, format!("attempt {} succeeded", run.attempt))
         }
         Err(error) => {
+            log::warn!("run {} of job {}: attempt {} failed: {error}", run.run_id, run.job, run.attempt);
             run.error = Some(error.clone());
             (false, format!("attempt {} failed: {error}", run.attempt))
         }

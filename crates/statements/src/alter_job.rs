@@ -11,7 +11,7 @@ use nightjar_jobs::Schedule;
 use crate::StatementContext;
 use crate::clock::now;
 use crate::context::done;
-use crate::create_job::{body_json, check_upstream, upstream, write_body};
+use crate::create_job::{CreateJob, body_json, body_of_json, check_upstream, upstream, write_body};
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::job_body::{absolute_body, check_body, parse_body};
@@ -116,7 +116,16 @@ impl Statement for AlterJob {
             if let Some(body) = &body {
                 record.body = body_json(body)?;
             }
-            record.statement = context.sql.clone();
+            // What would make the job as it is now.
+            record.statement = CreateJob {
+                or_replace: false,
+                if_not_exists: false,
+                name: self.name.clone(),
+                schedule: job.schedule.clone(),
+                options,
+                body: body_of_json(&record.body)?,
+            }
+            .to_string();
             record.updated_at = now.timestamp_micros();
             record_job(&mut record, &job);
             Ok(ledger.put(&record)?)

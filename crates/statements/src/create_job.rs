@@ -138,6 +138,11 @@ pub(crate) fn body_json(body: &[String]) -> Result<String> {
     serde_json::to_string(body).map_err(|error| StatementError::Internal(error.to_string()))
 }
 
+/// Returns the body that the catalog keeps as this text.
+pub(crate) fn body_of_json(json: &str) -> Result<Vec<String>> {
+    serde_json::from_str(json).map_err(|error| StatementError::Internal(error.to_string()))
+}
+
 impl fmt::Display for CreateJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_replace = if self.or_replace { " OR REPLACE" } else { "" };
@@ -176,7 +181,7 @@ impl Statement for CreateJob {
                 None => Job::new(self.schedule.clone(), JobOptions::default().policy, now),
             };
             job.reschedule(self.schedule.clone(), now);
-            job.policy = JobOptions::read(&self.options)?.policy;
+            job.policy = JobOptions::policy_of(&self.options, &self.schedule)?;
             job.failures = 0;
             if job.status == Status::Suspended {
                 job.status = Status::Active;

@@ -33,8 +33,8 @@ pub fn job_of(record: &JobRecord, open: &[JobRun]) -> Result<Job> {
     };
     let schedule = schedule_of_text(&record.schedule).map_err(|error| unreadable("schedule")(&error))?;
     let options = options_of_text(&record.options).map_err(|error| unreadable("option")(&error))?;
-    let options = JobOptions::read(&options).map_err(|error| unreadable("option")(&error))?;
-    let mut job = Job::new(schedule, options.policy, time(record.decided_until));
+    let policy = JobOptions::policy_of(&options, &schedule).map_err(|error| unreadable("option")(&error))?;
+    let mut job = Job::new(schedule, policy, time(record.decided_until));
     job.status = match record.status.as_str() {
         PAUSED => Status::Paused,
         SUSPENDED => Status::Suspended,
@@ -48,6 +48,8 @@ pub fn job_of(record: &JobRecord, open: &[JobRun]) -> Result<Job> {
 fn open_run(run: &JobRun) -> OpenRun {
     let attempt = run.attempt;
     let stage = match run.status.as_str() {
+        // Its time begins when somebody is at it.
+        "running" if run.fence.is_none() => Stage::Running { attempt, since: DateTime::<Utc>::MAX_UTC },
         "running" => Stage::Running { attempt, since: time(run.since.unwrap_or(run.created_at)) },
         "stopping" => Stage::Stopping {
             attempt,
@@ -187,7 +189,6 @@ fn write_action(
                 let run = &mut runs[index];
                 // Nobody is at this attempt yet.
                 (run.fence, run.attempt) = (None, attempt);
-                run.started_at = run.started_at.or(Some(at));
             }
         }
         Action::Stop { run, reason } => {
@@ -211,6 +212,7 @@ fn write_action(
                 ended.error = None;
             }
             ledger.put_run(&ended)?;
+            ledger.forget_body(run)?;
             runs.retain(|open| open.run_id != run);
             if closed == Closed::Failed {
                 let options = JobOptions::read(&options_of_text(&job.options)?)?;

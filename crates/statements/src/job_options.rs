@@ -2,7 +2,7 @@
 
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::ast::Value;
-use nightjar_jobs::{Interval, Policy};
+use nightjar_jobs::{CatchUp, Interval, Overlap, Policy, Schedule};
 use nightjar_models::nearest;
 
 use crate::error::Result;
@@ -88,7 +88,8 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         summary: "What a scheduled time does while an earlier run of the job is not over: 'skip' leaves it out and says so in \
             nightjar.job_skips, 'queue' runs it afterwards, 'allow' runs it beside the other.",
         takes: "'skip', 'queue' or 'allow'",
-        default: "'skip', because two runs over the same rows seldom do what was meant",
+        default: "'skip', because two runs over the same rows seldom do what was meant; 'queue' for a job that comes AFTER another, and with \
+            catch_up = 'all', where no time is to be lost",
         set: |options, value| {
             options.policy.overlap = text(value)?.parse().ok()?;
             Some(())
@@ -196,6 +197,19 @@ impl JobOptions {
             })?;
         }
         Ok(options)
+    }
+
+    /// Returns what becomes of the runs of a job with such options and this schedule.
+    ///
+    /// # Errors
+    /// Those of [`JobOptions::read`].
+    pub(crate) fn policy_of(given: &[(String, Value)], schedule: &Schedule) -> Result<Policy, JobError> {
+        let mut policy = Self::read(given)?.policy;
+        let loses_nothing = matches!(schedule, Schedule::After(_)) || policy.catch_up == CatchUp::All;
+        if loses_nothing && !given.iter().any(|(name, _)| name == "overlap") {
+            policy.overlap = Overlap::Queue;
+        }
+        Ok(policy)
     }
 }
 

@@ -115,7 +115,7 @@ fn row(ledger: &JobLedger<'_>, job: &JobRecord, now: i64) -> Result<[Html; 6]> {
     let mut last = Html::default();
     match runs.first() {
         Some(run) => {
-            last.add(&Html::status(&run.status)).raw(" ").add(&Html::run(run.run_id)).raw("<br>");
+            last.add(&Html::status(run.shown_status())).raw(" ").add(&Html::run(run.run_id)).raw("<br>");
             last.add(&Html::time(run.finished_at.or(run.started_at).or(Some(run.created_at)), now));
         }
         None => drop(last.text("never")),
@@ -138,7 +138,7 @@ pub(super) fn runs(body: &mut Html, runs: &[JobRun], with_job: bool, now: i64) {
         if with_job {
             name.raw(" ").add(&Html::job(&run.job));
         }
-        let mut status = Html::status(&run.status);
+        let mut status = Html::status(run.shown_status());
         status.raw(" <small>").text(run.cause.replace('_', " ")).raw("</small>");
         [
             name,

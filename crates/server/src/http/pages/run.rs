@@ -40,7 +40,7 @@ fn about(body: &mut Html, run: &JobRun, now: i64) {
     if let Some(before) = run.after_run {
         cause.raw(" ").add(&Html::run(before));
     }
-    let mut status = Html::status(&run.status);
+    let mut status = Html::status(run.shown_status());
     if let Some(reason) = &run.reason {
         status.raw(" ").text(reason);
     }
