@@ -58,6 +58,22 @@ fn a_clock_that_is_put_forward_misses_times_which_their_policies_catch_up() {
 }
 
 #[test]
+fn where_no_time_is_to_be_lost_none_is_left_out() {
+    let place = JobPlace::new();
+    place.set_clock("2026-06-01T00:00:00Z", 1.0);
+    place.sql(
+        "CREATE JOB first SCHEDULE CRON '0 2 * * *' WITH (catch_up = 'all') AS SELECT 1; \
+         CREATE JOB second SCHEDULE AFTER JOB first AS SELECT 2",
+    );
+    // Away for two weeks, and there again right after a time has come.
+    place.set_clock("2026-06-15T02:00:20Z", 1.0);
+    let daemon = place.daemon();
+    place.wait_for("both", |runs| runs.len() == 30 && all_ended(runs));
+    drop(daemon);
+    assert!(place.times("first") == place.times("second") && place.skips().is_empty(), "{:?}", place.skips());
+}
+
+#[test]
 fn a_clock_that_is_put_back_repeats_no_time() {
     let place = JobPlace::new();
     place.set_clock("2026-11-29T10:30:00Z", 1.0);

@@ -303,3 +303,61 @@ fn a_daemon_drains_and_one_pass_runs_what_is_due() {
     let long = place.runs().into_iter().find(|run| run.job == "long").unwrap();
     assert_eq!(long.status, "succeeded", "{long:?}");
 }
+
+#[test]
+fn time_that_a_run_waits_for_a_daemon_is_none_of_its_own() {
+    let place = JobPlace::new();
+    place.sql("CREATE JOB quick SCHEDULE CRON '@yearly' WITH (timeout = '1 second', retries = 0) AS SELECT 1; RUN JOB quick");
+    std::thread::sleep(Duration::from_millis(1_500));
+    let waits = place.sql("SELECT status, started_at FROM nightjar.job_runs");
+    assert!(waits.ends_with("queued,\n"), "{waits}");
+    let output = place.command(&["jobs", "run-due"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\tquick\tsucceeded\n", "{output:?}");
+}
+
+#[test]
+fn a_run_keeps_the_body_that_it_began_with_and_reads_nothing_that_it_has_added() {
+    let place = JobPlace::new();
+    std::fs::write(place.path().join("in.csv"), "id\n1\n2\n").unwrap();
+    place.sql(&format!(
+        "CREATE EXTERNAL TABLE t (id BIGINT) STORED AS PARQUET LOCATION '{}/t/'; \
+         CREATE JOB adds SCHEDULE CRON '@yearly' WITH (retries = 3, retry_delay = '1 second') AS \
+         BEGIN INSERT INTO t SELECT id FROM 'in.csv' WHERE id NOT IN (SELECT id FROM t); SELECT * FROM 'in.csv'; END",
+        place.path().display()
+    ));
+    let daemon = place.serve();
+    // The second statement fails until the file is there again, after the first has added its rows.
+    place.sql("RUN JOB adds");
+    place.wait_for("over", |runs| runs.iter().all(|run| run.finished_at.is_some()) && !runs.is_empty());
+    assert_eq!(place.sql("SELECT count(*) FROM t"), "count(*)\n2\n");
+    std::fs::write(place.path().join("more.csv"), "id\n3\n").unwrap();
+    place.sql(
+        "ALTER JOB adds AS BEGIN INSERT INTO t SELECT id FROM 'in.csv' WHERE id > (SELECT max(id) - 1 FROM t); \
+         SELECT * FROM 'more.csv'; END",
+    );
+    std::fs::remove_file(place.path().join("more.csv")).unwrap();
+    place.sql("RUN JOB adds");
+    place.wait_for("a failed attempt", |runs| {
+        runs.last().unwrap().attempt >= 1 && runs.last().unwrap().status == "waiting"
+    });
+    assert_eq!(
+        place.sql("SELECT count(*), count(DISTINCT id) FROM t"),
+        "count(*),count(DISTINCT t.id)\n3,2\n"
+    );
+    place.sql("ALTER JOB adds AS BEGIN SELECT 1; INSERT INTO t VALUES (9); END");
+    let shown = place.sql("SELECT statement FROM nightjar.jobs");
+    assert!(
+        shown.contains("CREATE JOB adds SCHEDULE CRON '@yearly' WITH") && shown.contains("VALUES (9)"),
+        "{shown}"
+    );
+    std::fs::write(place.path().join("more.csv"), "id\n3\n").unwrap();
+    place.wait_for("over", |runs| runs.iter().all(|run| run.finished_at.is_some()));
+    place.terminate(daemon);
+    assert!(place.runs().iter().all(|run| run.status == "succeeded"), "{:?}", place.runs());
+    assert_eq!(
+        place.sql("SELECT count(*), count(DISTINCT id) FROM t"),
+        "count(*),count(DISTINCT t.id)\n3,2\n"
+    );
+    let failed = place.sql("SELECT count(*) FROM nightjar.job_run_statements WHERE status = 'running'");
+    assert_eq!(failed, "count(*)\n0\n");
+}

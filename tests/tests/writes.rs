@@ -619,3 +619,52 @@ fn a_statement_that_runs_again_replaces_its_own_output() {
         assert!(objects(lake).iter().all(|name| name.starts_with("part-")), "{:?}", objects(lake));
     });
 }
+
+#[test]
+fn a_statement_that_runs_again_does_not_read_what_it_has_added() {
+    block_on(async {
+        let place = Lake::new(56, 400).await;
+        let Lake { store, texts, local, remote, .. } = &place;
+        let from = texts.display();
+        let here = |name: &str| format!("{}/{name}", store.scratch().display());
+        for (name, root, session) in [
+            ("a", here("here"), local),
+            ("b", here("there"), remote),
+            ("c", "s3://lake/here".to_owned(), local),
+            ("d", "s3://lake/there".to_owned(), remote),
+        ] {
+            for table in ["t", "counts", "n"] {
+                let ddl = format!(
+                    "CREATE EXTERNAL TABLE {table}{name} (id BIGINT) STORED AS PARQUET LOCATION '{root}/{table}/'"
+                );
+                session.sql(&ddl).await.unwrap();
+            }
+            let rows = async |table: &str| {
+                let sql = format!("SELECT count(*), sum(id) FROM {table}{name}");
+                values(session, &sql).await.concat()
+            };
+            // Only what is new.
+            let add = format!(
+                "INSERT INTO t{name} SELECT id FROM '{from}/' WHERE id NOT IN (SELECT id FROM t{name})"
+            );
+            values(session, &format!("INSERT INTO t{name} VALUES (1), (2)")).await;
+            assert_eq!(run_as(session, &add, "run1s1-a", false).await, [["398"]]);
+            assert_eq!(run_as(session, &add, "run1s1-a", true).await, [["398"]]);
+            assert_eq!(rows("t").await, ["400", "80200"]);
+            // Rows are counted as they are read, and those of an earlier statement are.
+            let count = format!("INSERT INTO counts{name} SELECT count(*) FROM t{name}");
+            assert_eq!(run_as(session, &count, "run1s0-a", true).await, [["1"]]);
+            assert_eq!(rows("counts").await, ["1", "2"]);
+            assert_eq!(run_as(session, &count, "run1s2-a", true).await, [["1"]]);
+            assert_eq!(rows("counts").await, ["2", "402"]);
+            // What it was made from is gone: it is done once.
+            values(session, &format!("INSERT INTO n{name} VALUES (1)")).await;
+            let next = format!("INSERT OVERWRITE n{name} SELECT id + 1 FROM n{name}");
+            assert_eq!(run_as(session, &next, "run2s1-a", true).await, [["1"]]);
+            assert_eq!(run_as(session, &next, "run2s1-a", true).await, [["0"]], "{name}");
+            assert_eq!(rows("n").await, ["1", "2"]);
+            assert_eq!(run_as(session, &next, "run3s1-a", true).await, [["1"]]);
+            assert_eq!(rows("n").await, ["1", "3"]);
+        }
+    });
+}

@@ -93,6 +93,15 @@ pub(crate) fn placed_session_state(
     builder.with_our_formats().build_with_functions(models)
 }
 
+/// Returns a session state with one more physical rule, before all others.
+pub(crate) fn with_first_rule(
+    state: SessionState,
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+) -> SessionState {
+    let rules = [&[rule][..], state.physical_optimizers()].concat();
+    SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rules(rules).build()
+}
+
 /// Returns the codec that carries physical plans to another process, over `inner`, which carries what is not ours.
 pub fn physical_codec(inner: Arc<dyn PhysicalExtensionCodec>) -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(PhysicalCodec::new(inner))

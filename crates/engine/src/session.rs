@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::materialized::Refresher;
 use crate::registration::{self, CATALOG, Placement, SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
-use crate::write::OutputKey;
+use crate::write::{HideOutput, OutputKey};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
 ///
@@ -163,12 +163,16 @@ impl Session {
     async fn begin(&self, statement: ParsedStatement, key: Option<OutputKey>) -> Result<Running> {
         let rows = self.plan(statement).await?;
         let mut context = rows.task_ctx();
+        let (mut state, plan) = rows.into_parts();
         if let Some(key) = key {
+            if key.is_again() {
+                state = registration::with_first_rule(state, Arc::new(HideOutput::new(key.clone())));
+            }
             let settings = context.session_config().clone().with_extension(Arc::new(key));
             context = context.with_session_config(settings);
         }
         let context = Arc::new(context);
-        let plan = rows.create_physical_plan().await?;
+        let plan = state.create_physical_plan(&plan).await?;
         let (rows, watched) = execute_watched(Arc::clone(&plan), context, Arc::clone(&self.watch))?;
         Ok(Running { plan, rows, _watched: watched })
     }

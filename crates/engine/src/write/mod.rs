@@ -15,6 +15,7 @@
 
 mod codec;
 mod destination;
+mod hide_output;
 mod journal;
 mod location;
 mod output_key;
@@ -30,6 +31,7 @@ mod turn;
 mod write_files_exec;
 
 pub(crate) use codec::{TAG, decode, encode};
+pub(crate) use hide_output::HideOutput;
 pub use output_key::OutputKey;
 pub use overwrite::OverwriteFiles;
 pub(crate) use publish::settle;

@@ -44,7 +44,7 @@ impl OutputKey {
     }
 
     /// Whether the statement may have published before.
-    pub(super) fn is_again(&self) -> bool {
+    pub(crate) fn is_again(&self) -> bool {
         self.again
     }
 
@@ -63,6 +63,19 @@ impl OutputKey {
         Ok(files)
     }
 
+    /// Whether a file's name bears the key, or that of a later statement of the same run. Keys of runs are `run7s2-mark`: the second statement.
+    pub(super) fn is_of_run(&self, file: &str) -> bool {
+        let of_file = file.strip_prefix(PART).and_then(|rest| rest.split_once('-'));
+        let Some((_, of_file)) = of_file else { return false };
+        match (parts(&self.name), parts(of_file)) {
+            (Some((run, statement, mark)), Some((other, later, rest))) => {
+                let same = rest.strip_prefix(mark).is_some_and(|rest| rest.starts_with('-'));
+                run == other && later >= statement && same
+            }
+            _ => self.is_in(file),
+        }
+    }
+
     /// Whether a file's name bears the key.
     fn is_in(&self, file: &str) -> bool {
         let place = file.strip_prefix(PART).and_then(|rest| rest.split_once('-'));
@@ -71,6 +84,13 @@ impl OutputKey {
                 && rest.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('-'))
         })
     }
+}
+
+/// Returns the run of a key, the number of the statement, and what follows.
+fn parts(key: &str) -> Option<(&str, u32, &str)> {
+    let (head, mark) = key.split_once('-')?;
+    let (run, statement) = head.strip_prefix("run")?.split_once('s')?;
+    Some((run, statement.parse().ok()?, mark))
 }
 
 impl fmt::Debug for OutputKey {
@@ -121,5 +141,16 @@ mod tests {
         }
         let other = run_name(None);
         assert!(!key.is_in(&file_name(3, &other, "0-x/a.csv")));
+        for (file, hidden) in [
+            ("part-00003-run7s1-0a-1.csv", true),
+            ("part-00000-run7s12-0a-1.csv", true),
+            ("part-00000-run7s0-0a-1.csv", false),
+            ("part-00000-run7s2-0b-1.csv", false),
+            ("part-00000-run71s2-0a-1.csv", false),
+            ("part-00000-run7s2-0ab-1.csv", false),
+            ("part-00003-0123456789ab.csv", false),
+        ] {
+            assert_eq!(key.is_of_run(file), hidden, "{file}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::datasource::physical_plan::FileOutputMode;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::{FileGroup, FileOutputMode, FileScanConfig};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning};
@@ -18,6 +19,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 use nightjar_functions::readable;
+use object_store::path::Path;
 
 use super::destination::{Destination, Kind, unwritable};
 use super::output_key::OutputKey;
@@ -41,6 +43,8 @@ pub struct PublishExec {
     insert: bool,
     /// The files of the table that go when the new ones come.
     replaced: Option<Replaced>,
+    /// Whether the rows come from what they replace.
+    reads_target: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -58,13 +62,36 @@ impl PublishExec {
             EmissionType::Final,
             input.boundedness(),
         );
-        Self { input, writer, destination, insert, replaced, properties: Arc::new(properties) }
+        let reads_target = replaced.is_some() && reads(&input, destination.target.path());
+        let properties = Arc::new(properties);
+        Self { input, writer, destination, insert, replaced, reads_target, properties }
+    }
+}
+
+impl PublishExec {
+    /// Whether files of a table go when the new ones come.
+    pub(super) fn overwrites(&self) -> bool {
+        self.replaced.is_some()
     }
 }
 
 /// As DataFusion's own writers have it.
 fn count_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+/// Returns whether a plan reads files of a folder.
+fn reads(plan: &Arc<dyn ExecutionPlan>, folder: &Path) -> bool {
+    let of_folder = |node: &Arc<dyn ExecutionPlan>| {
+        let scan = node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+        let mut files = scan.file_groups.iter().flat_map(FileGroup::iter);
+        files.any(|file| file.object_meta.location.prefix_matches(folder)).then_some(())
+    };
+    plan.exists(|node| Ok(of_folder(node).is_some())).unwrap_or(false)
+}
+
+fn count(rows: u64) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(UInt64Array::from(vec![rows]))])?)
 }
 
 impl DisplayAs for PublishExec {
@@ -106,7 +133,9 @@ impl ExecutionPlan for PublishExec {
             (Some(input), true) => {
                 let (writer, destination) = (self.writer.clone(), self.destination.clone());
                 let replaced = self.replaced.clone();
-                Ok(Arc::new(Self::new(input, writer, destination, self.insert, replaced)))
+                let new = Self::new(input, writer, destination, self.insert, replaced);
+                // What has left for the cluster shows its files no more.
+                Ok(Arc::new(Self { reads_target: self.reads_target, ..new }))
             }
             _ => Err(DataFusionError::Internal("PublishExec has one child".to_owned())),
         }
@@ -136,6 +165,14 @@ impl PublishExec {
         if destination.kind == Kind::Folder {
             settle(&runtime, &destination.target.listing()?).await?;
         }
+        let key = context.session_config().get_extension::<OutputKey>();
+        if let Some(key) = key.as_ref().filter(|key| key.is_again() && self.overwrites())
+            && self.reads_target
+            && !key.files(&destination.target.store(&runtime)?, &destination.target).await?.is_empty()
+        {
+            // An earlier attempt has done it: the rows that it was made from are gone.
+            return count(0);
+        }
         let staging = Staging::open(&destination.staging, &runtime).await;
         let staging = staging.map_err(|error| unwritable(&destination.target, &readable(&error)))?;
         let (mut files, mut rows) = (Vec::new(), 0);
@@ -147,15 +184,13 @@ impl PublishExec {
         if files.is_empty() && (!self.insert || self.replaced.is_some()) {
             files.extend(self.write_none(&context).await?);
         }
-        let key = context.session_config().get_extension::<OutputKey>();
         // What it has added before goes, also where there is nothing new.
         let is_again = destination.kind != Kind::File && key.as_ref().is_some_and(|key| key.is_again());
         if !files.is_empty() || is_again {
             publish(&staging, destination, self.replaced.as_ref(), key.as_deref(), files).await?;
         }
         staging.end().await;
-        let count = UInt64Array::from(vec![rows]);
-        Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(count)])?)
+        count(rows)
     }
 
     /// Writes a file without rows, so that who reads it sees the columns. There is none where the values of columns would
