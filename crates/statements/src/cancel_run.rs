@@ -81,7 +81,13 @@ impl Statement for CancelRun {
             if run.finished_at.is_some() {
                 return Err(JobError::RunEnded { run: self.run, job: run.job, status: run.status }.into());
             }
-            decide(ledger, &run.job, Event::Cancel { run: self.run }, now())
+            decide(ledger, &run.job, Event::Cancel { run: self.run }, now())?;
+            let told = ledger.run(self.run)?;
+            if told.status == "stopping" && told.fence.is_none() {
+                // There is nobody at it who could stop.
+                decide(ledger, &run.job, Event::Ended { run: self.run, succeeded: false }, now())?;
+            }
+            Ok(())
         })?;
         done(context)
     }

@@ -16,7 +16,8 @@ use crate::statement::{Statement, StatementKind};
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP MATERIALIZED VIEW",
     syntax: "DROP MATERIALIZED VIEW [IF EXISTS] name",
-    summary: "Removes a materialized view with its rows. The files that its query reads stay.",
+    summary: "Removes a materialized view with its rows, whose files go when views are written next, an hour later or more: a query that was begun \
+        before may read them. The files that its query reads stay.",
     example: "DROP MATERIALIZED VIEW IF EXISTS labelled",
     starts: |parser| at(parser, &["DROP", "MATERIALIZED", "VIEW"]),
     parse: |parser| Ok(Box::new(DropMaterializedView::parse(parser)?)),

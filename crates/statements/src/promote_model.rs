@@ -153,7 +153,13 @@ impl Statement for PromoteModel {
                 Some(compare(context, &challenger, current.as_ref(), data, target, measure).await?)
             }
         };
-        let promoted = match verdict.as_ref().is_none_or(|verdict| verdict.is_better) {
+        // Twice is as once: no version, and nobody who watches versions has anything to do again.
+        let is_there = current.as_ref().is_some_and(|current| current.digest == challenger.digest);
+        if is_there {
+            let (model, to) = (challenger.reference(), &self.to);
+            context.watch.note(&format!("{model} is what {to} is already; nothing was done"));
+        }
+        let promoted = match !is_there && verdict.as_ref().is_none_or(|verdict| verdict.is_better) {
             true => {
                 let than = current.as_ref().map(|current| current.version);
                 // By the version that was compared: the name may mean another by now.

@@ -18,6 +18,12 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Returns what a refresh did that found none of the files that the rows had come from.
+    pub(super) fn without_files(files_removed: usize) -> Self {
+        let mode = if files_removed == 0 { "nothing" } else { "incremental" };
+        Self { mode, files_removed, ..Self::default() }
+    }
+
     pub(super) fn batch(&self) -> Result<RecordBatch> {
         let text = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
         let number = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };

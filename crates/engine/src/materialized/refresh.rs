@@ -14,6 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use nightjar_catalog::{
     CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, ViewFile, ViewFolder,
 };
+use nightjar_functions::find_failure;
 use nightjar_statements::{
     CreateMaterializedView, MaterializedViews, Parsed, RefreshMaterializedView, Result, StatementContext,
     parse_statements,
@@ -104,9 +105,19 @@ impl MaterializedViews for Refresher {
             name: name.clone(),
             reason: "it is no CREATE MATERIALIZED VIEW".to_owned(),
         })?;
-        let plan = plan(context, &query).await.map_err(|error| broken(name, error))?;
-        check_columns(name, &plan)?;
         let work = Work { context, state: context.session.state(), folder: &folder };
+        let plan = match plan(context, &query).await {
+            Err(error) if has_no_files(&error, &view) => {
+                let outcome = Outcome::without_files(view.files.len());
+                if !view.files.is_empty() {
+                    catalog.commit_refresh(&MaterializedView { files: Vec::new(), ..view })?;
+                }
+                work.sweep();
+                return Ok(context.session.read_batch(outcome.batch()?)?);
+            }
+            planned => planned.map_err(|error| broken(name, error))?,
+        };
+        check_columns(name, &plan)?;
         let asked = statement.full.then(|| "it was asked for".to_owned());
         let filled = work.refill(&view, plan, asked).await?;
         if let Some((view, data)) = filled.changed {
@@ -132,6 +143,13 @@ fn stored(context: &StatementContext, statement: &CreateMaterializedView) -> Res
 async fn plan(context: &StatementContext, query: &Query) -> DataFusionResult<LogicalPlan> {
     let statement = SqlStatement::Query(Box::new(query.clone()));
     context.session.state().statement_to_plan(DataFusionStatement::Statement(Box::new(statement))).await
+}
+
+/// Whether a query can't be planned because the folder that it reads, and that a view's rows come from file by file, is empty: that has no columns, the view has. A
+/// folder that is not there is another matter, and perhaps only not mounted.
+fn has_no_files(error: &DataFusionError, view: &MaterializedView) -> bool {
+    let is_empty = matches!(find_failure::<EngineError>(error), Some(EngineError::NoFiles { .. }));
+    is_empty && !view.fingerprint.is_empty() && view.files.iter().all(|file| file.source.is_some())
 }
 
 fn broken(name: &str, source: DataFusionError) -> DataFusionError {
