@@ -668,3 +668,37 @@ fn a_statement_that_runs_again_does_not_read_what_it_has_added() {
         }
     });
 }
+
+#[test]
+fn who_reads_while_others_publish_sees_whole_statements() {
+    block_on(async {
+        let store = TestStore::new(57);
+        let session = store.session();
+        let ddl = format!(
+            "CREATE EXTERNAL TABLE t (id BIGINT, g BIGINT, p BIGINT) STORED AS PARQUET PARTITIONED BY (p) LOCATION '{}/t/'",
+            store.scratch().display()
+        );
+        session.sql(&ddl).await.unwrap();
+        let rows = |g: usize| format!("SELECT value, {g}, value % 60 FROM generate_series(1, 600)");
+        values(&session, &format!("INSERT INTO t {}", rows(0))).await;
+        let (writer, reader) = (store.session(), store.session());
+        let writing = tokio::spawn(async move {
+            for g in 1..4 {
+                values(&writer, &format!("INSERT INTO t {}", rows(g))).await;
+            }
+            values(&writer, &format!("INSERT OVERWRITE t {}", rows(4))).await;
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        while !writing.is_finished() {
+            // The files of a plan may be replaced before it has read them.
+            let read = async { reader.sql("SELECT count(*) FROM t").await?.collect().await };
+            match read.await {
+                Ok(rows) => seen.extend(cells(&rows)[0][0].parse::<usize>()),
+                Err(error) => assert!(error.to_string().contains("not found"), "{error}"),
+            }
+        }
+        writing.await.unwrap();
+        assert!(seen.iter().all(|count| count % 600 == 0), "{seen:?}");
+        assert_eq!(values(&reader, "SELECT count(*), min(g) FROM t").await, [["600", "4"]]);
+    });
+}

@@ -15,6 +15,8 @@ use nightjar_catalog::{Digest, SourceFile};
 use object_store::ObjectMeta;
 use url::Url;
 
+use crate::tables::listing;
+
 /// A query that maps the rows of one table of files.
 pub(super) struct FileQuery {
     plan: LogicalPlan,
@@ -61,7 +63,7 @@ impl FileQuery {
         };
         let table = source_as_provider(&scan.source)?;
         let plain = scan.projection.is_none() && scan.filters.is_empty() && scan.fetch.is_none();
-        if !plain || table.downcast_ref::<ListingTable>().is_none() {
+        if !plain || listing(table.as_ref()).is_none() {
             return Ok(Err(format!("{} is not a table of files", scan.table_name)));
         }
         Ok(Ok(Self { plan: plan.clone(), table }))
@@ -156,8 +158,8 @@ impl FileQuery {
     }
 
     fn listing(&self) -> Result<&ListingTable> {
-        let table = self.table.downcast_ref::<ListingTable>();
-        table.ok_or_else(|| DataFusionError::Internal("a table of files is none any more".to_owned()))
+        listing(self.table.as_ref())
+            .ok_or_else(|| DataFusionError::Internal("a table of files is none any more".to_owned()))
     }
 }
 

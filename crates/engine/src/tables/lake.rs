@@ -15,6 +15,7 @@ use nightjar_functions::into_datafusion;
 use parking_lot::RwLock;
 
 use super::files::FileTables;
+use super::settled::settled;
 use crate::error::EngineError;
 use crate::materialized::view_table;
 use crate::write::settle;
@@ -135,9 +136,11 @@ impl SchemaProvider for LakeSchema {
         if building.iter().any(|open| open == name) {
             return Ok(None);
         }
-        let Some(definition) = self.definition(name)? else { return self.files.table(name).await };
+        let Some(definition) = self.definition(name)? else {
+            return Ok(self.files.table(name).await?.map(settled));
+        };
         building.push(name.to_owned());
-        Ok(Some(BUILDING.scope(building, self.build(&definition)).await?))
+        Ok(Some(settled(BUILDING.scope(building, self.build(&definition)).await?)))
     }
 
     /// Answers from the definition, so that one table whose files are gone does not spoil SHOW TABLES.

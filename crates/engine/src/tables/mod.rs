@@ -3,11 +3,13 @@
 
 mod files;
 mod lake;
+mod settled;
 mod system;
 mod system_jobs;
 mod views;
 
 pub(crate) use files::glob_in_url;
 pub(crate) use lake::{LakeSchema, SessionHandle, keep_external_table};
+pub(crate) use settled::listing;
 pub(crate) use system::SystemSchema;
 pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};

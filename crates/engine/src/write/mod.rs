@@ -13,6 +13,7 @@
 //! For INSERT OVERWRITE, [`OverwriteFiles`] has the same two operators planned, and what the new files replace goes with the moves;
 //! so does, for a statement that runs again under its [`OutputKey`], what it has published before.
 
+mod activity;
 mod codec;
 mod destination;
 mod hide_output;
@@ -30,6 +31,7 @@ mod staging;
 mod turn;
 mod write_files_exec;
 
+pub(crate) use activity::Activity;
 pub(crate) use codec::{TAG, decode, encode};
 pub(crate) use hide_output::HideOutput;
 pub use output_key::OutputKey;

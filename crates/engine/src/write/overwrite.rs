@@ -8,7 +8,6 @@ use datafusion::catalog::Session;
 use datafusion::common::SchemaExt;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
-use datafusion::datasource::listing::ListingTable;
 use datafusion::datasource::physical_plan::{FileOutputMode, FileSinkConfig};
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::datasource::{TableProvider, TableType, provider_as_source, source_as_provider};
@@ -22,6 +21,7 @@ use super::replaced::Replaced;
 use super::rule::write;
 use super::sink::FileWriter;
 use crate::error::EngineError;
+use crate::tables::listing;
 
 /// Gives INSERT OVERWRITE tables that can do it: DataFusion's writers of files only add.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ fn overwriting(statement: DmlStatement) -> Result<DmlStatement> {
         return Ok(statement);
     }
     let table = statement.table_name.to_string();
-    if !provider.is::<ListingTable>() {
+    if listing(provider.as_ref()).is_none() {
         return Err(not_overwritable(table, "it is not made of files"));
     }
     let target = provider_as_source(Arc::new(OverwrittenTable { table, files: provider }));
@@ -100,7 +100,7 @@ impl TableProvider for OverwrittenTable {
         _: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let refused = |reason: &str| not_overwritable(self.table.clone(), reason);
-        let files = self.files.downcast_ref::<ListingTable>();
+        let files = listing(self.files.as_ref());
         let files = files.ok_or_else(|| refused("it is not made of files"))?;
         self.schema().logically_equivalent_names_and_types(&input.schema())?;
         let [place] = files.table_paths().as_slice() else {
