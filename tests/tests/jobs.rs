@@ -361,3 +361,32 @@ fn a_run_keeps_the_body_that_it_began_with_and_reads_nothing_that_it_has_added()
     let failed = place.sql("SELECT count(*) FROM nightjar.job_run_statements WHERE status = 'running'");
     assert_eq!(failed, "count(*)\n0\n");
 }
+
+#[test]
+fn a_daemon_that_drains_is_seen_to() {
+    let place = JobPlace::new();
+    place.sql(&format!("CREATE JOB long SCHEDULE CRON '@yearly' WITH (retries = 0) AS {LONG}"));
+    let mut command = place.command(&["serve", "--http", "127.0.0.1:0"]);
+    let mut daemon = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut url = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(daemon.stdout.take().unwrap()), &mut url)
+        .unwrap();
+    place.sql("RUN JOB long");
+    place.wait_for("at work", |runs| runs.iter().any(|run| run.fence.is_some()));
+    let kill = std::process::Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let status =
+        |page: &str| match ureq::get(format!("{}{page}", url.trim_end().trim_end_matches('/'))).call() {
+            Ok(answer) => answer.status().as_u16(),
+            Err(ureq::Error::StatusCode(status)) => status,
+            Err(error) => panic!("{page}: {error}"),
+        };
+    let began = Instant::now();
+    while status("/readyz") == 200 {
+        assert!(began.elapsed() < PATIENCE, "it takes more");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(status("/healthz"), 200);
+    place.sql("CANCEL RUN 1");
+    assert!(daemon.wait().unwrap().success());
+}

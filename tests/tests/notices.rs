@@ -179,6 +179,22 @@ fn who_is_to_be_told_is_told_by_the_next_daemon_too() {
 }
 
 #[test]
+fn who_does_not_answer_keeps_nobody_waiting() {
+    let place = JobPlace::new();
+    let (silent, asked) = listener(vec![None]);
+    failing_job(&place, "silent", &format!("http://{silent}/hooks/secret"));
+    let daemon = place.serve();
+    asked.recv_timeout(PATIENCE).unwrap();
+    let (address, told) = listener(vec![Some(500)]);
+    failing_job(&place, "other", &format!("http://{address}/hooks/secret"));
+    for _ in 0..2 {
+        // Long before whoever is silent is given up.
+        assert_eq!(told.recv_timeout(Duration::from_secs(15)).unwrap()["job"], "other");
+    }
+    place.terminate(daemon);
+}
+
+#[test]
 fn a_command_gets_what_failed_as_a_text() {
     let place = JobPlace::new();
     // The first time it fails after it has read all.

@@ -44,7 +44,8 @@ pub(crate) async fn serve(args: &Args, serve: &ServeArgs) -> Result<()> {
             let mut out = std::io::stdout().lock();
             writeln!(out, "{}", server.url())?;
             out.flush()?;
-            tokio::spawn(server.run(nth(signals.clone(), 1)));
+            // While runs end, who watches is told of them: the first signal is the daemon's only.
+            tokio::spawn(server.run(nth(signals.clone(), 2)));
         }
         Ok(daemon.serve(nth(signals.clone(), 1), nth(signals, 2)).await?)
     })

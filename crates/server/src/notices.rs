@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use nightjar_catalog::{CatalogError, JobRun, Store};
 use nightjar_statements::time;
 use serde_json::json;
@@ -23,8 +23,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest time between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// How many are told at once: one that does not answer keeps few others waiting.
-const AT_ONCE: usize = 8;
+/// How many are told at once.
+const AT_ONCE: usize = 32;
 
 /// Trusts the certificates that this machine trusts, or that `SSL_CERT_FILE` and `SSL_CERT_DIR` name: an alert manager of one's own has one that
 /// only they vouch for. On a machine without any, those of Mozilla's programme.
@@ -41,66 +41,71 @@ static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
 /// Who tells.
 pub(crate) struct Notices {
     store: Store,
-    /// The runs that are being told of, and then those of them that nobody heard of.
-    telling: Option<JoinHandle<Vec<i64>>>,
+    /// The runs that are being told of; whether they were heard.
+    telling: HashMap<i64, JoinHandle<bool>>,
     /// The runs that nobody heard of so far: when the next attempt comes, and the pause after it.
     waiting: HashMap<i64, (Instant, Duration)>,
 }
 
 impl Notices {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, telling: None, waiting: HashMap::new() }
+        Self { store, telling: HashMap::new(), waiting: HashMap::new() }
     }
 
     /// Whether there was something to tell when it was last looked for: it may not have reached anybody.
     pub(crate) fn are_pending(&self) -> bool {
-        self.telling.is_some() || self.waiting.values().any(|(until, _)| *until <= Instant::now())
+        !self.telling.is_empty() || self.waiting.values().any(|(until, _)| *until <= Instant::now())
     }
 
-    /// Begins to tell what there is to tell, unless that is under way; what could not be told a moment ago is left for later.
+    /// Begins to tell what there is to tell and is not being told; what could not be told a moment ago is left for later. One that is slow to
+    /// hear keeps no other waiting, as long as there are few of them.
     pub(crate) fn look(&mut self) -> Result<(), CatalogError> {
-        if let Some(telling) = &mut self.telling {
-            let Some(ended) = telling.now_or_never() else { return Ok(()) };
-            self.telling = None;
-            self.put_off(&ended.unwrap_or_default());
+        let ended: Vec<i64> =
+            self.telling.iter().filter(|(_, telling)| telling.is_finished()).map(|(run, _)| *run).collect();
+        for run in ended {
+            let heard = self.telling.remove(&run).and_then(|telling| telling.now_or_never());
+            if !matches!(heard, Some(Ok(true))) {
+                self.put_off(run);
+            }
         }
         let mut notices = self.store.catalog().read_jobs(|ledger| ledger.notices())?;
         self.waiting.retain(|waiting, _| notices.iter().any(|(run, _)| run.run_id == *waiting));
         let now = Instant::now();
-        notices.retain(|(run, _)| self.waiting.get(&run.run_id).is_none_or(|(until, _)| *until <= now));
-        if !notices.is_empty() {
-            let store = self.store.clone();
-            self.telling = Some(tokio::spawn(async move { tell_all(&store, notices).await }));
+        notices.retain(|(run, _)| {
+            !self.telling.contains_key(&run.run_id)
+                && self.waiting.get(&run.run_id).is_none_or(|(until, _)| *until <= now)
+        });
+        let room = AT_ONCE.saturating_sub(self.telling.len());
+        for (run, target) in notices.into_iter().take(room) {
+            let (store, id) = (self.store.clone(), run.run_id);
+            self.telling.insert(id, tokio::spawn(async move { tell_one(&store, &run, &target).await }));
         }
         Ok(())
     }
 
-    fn put_off(&mut self, unheard: &[i64]) {
-        for run in unheard {
-            let pause = self.waiting.get(run).map_or(FIRST_PAUSE, |(_, pause)| *pause);
-            self.waiting.insert(*run, (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
-        }
+    fn put_off(&mut self, run: i64) {
+        let pause = self.waiting.get(&run).map_or(FIRST_PAUSE, |(_, pause)| *pause);
+        self.waiting.insert(run, (Instant::now() + pause, (pause * 2).min(LONGEST_PAUSE)));
     }
 
-    /// Tells what there is to tell, once.
+    /// Tells what there is to tell, each once.
     pub(crate) async fn settle(&mut self) {
         self.waiting.clear();
-        if let Err(error) = self.look() {
-            log::warn!("failures were not told: {error}");
-        }
-        if let Some(telling) = self.telling.take() {
-            let _ = telling.await;
+        loop {
+            if let Err(error) = self.look() {
+                log::warn!("failures were not told: {error}");
+            }
+            let Some(run) = self.telling.keys().next().copied() else { return };
+            if let Some(telling) = self.telling.get_mut(&run) {
+                let heard = telling.await;
+                self.telling.remove(&run);
+                if !matches!(heard, Ok(true)) {
+                    // For the next pass.
+                    self.waiting.insert(run, (Instant::now() + LONGEST_PAUSE, LONGEST_PAUSE));
+                }
+            }
         }
     }
-}
-
-/// Returns the runs that nobody heard of.
-async fn tell_all(store: &Store, notices: Vec<(JobRun, String)>) -> Vec<i64> {
-    let told = stream::iter(notices).map(async |(run, target)| {
-        let told = tell_one(store, &run, &target).await;
-        (!told).then_some(run.run_id)
-    });
-    told.buffer_unordered(AT_ONCE).filter_map(async |unheard| unheard).collect().await
 }
 
 /// Tells of one run, and the ledger whether it was heard. What it does not know is told again.
