@@ -146,10 +146,16 @@ impl Statement for CreateModel {
     }
 
     async fn check(&self, context: &StatementContext) -> Result<()> {
-        match &self.fine_tune {
-            Some(fine_tune) => context.rows(&fine_tune.data).await.map(drop),
-            None => Ok(()),
-        }
+        let options = OptionValues::parse(&self.options)?;
+        let Some(fine_tune) = &self.fine_tune else { return Ok(()) };
+        // One that is still to be fetched can't say what fits it.
+        let Ok(base) = find_base(context, self.base.as_deref(), false).await else {
+            return context.rows(&fine_tune.data).await.map(drop);
+        };
+        let on_conflict = OnConflict::Fail;
+        let training = Training { name: &self.name, base, fine_tune, options, on_conflict, keeps: None };
+        training.check()?;
+        training.roles(context).await.map(drop)
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

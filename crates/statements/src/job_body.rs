@@ -3,6 +3,8 @@
 use std::path::{Path, absolute};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -145,7 +147,7 @@ pub fn fill_parameters(sql: &str, run: &RunParameters) -> Result<String> {
                 out.push_str(&timestamp(run.previous_success.unwrap_or(DateTime::UNIX_EPOCH)));
             }
             "run_id" => out.push_str(&run.run_id.to_string()),
-            _ => return Err(JobError::UnknownParameter { name }.into()),
+            _ => return Err(JobError::UnknownParameter { name: format!(":{name}") }.into()),
         }
     }
     debug_assert_eq!(PARAMETERS.len(), 3);
@@ -195,13 +197,31 @@ pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> R
             Parsed::Sql(sql) => {
                 let text = sql.to_string();
                 let state = context.session.state();
-                let planned = state.statement_to_plan(*sql).await.and_then(|plan| state.optimize(&plan));
-                makes_after(&mut makes, planned.map(drop).map_err(StatementError::from), &text)
+                let planned = state.statement_to_plan(*sql).await.map_err(StatementError::from);
+                let checked = planned.and_then(|plan| check_plan(&state, &plan));
+                makes_after(&mut makes, checked, &text)
             }
         };
         checked.map_err(refused)?;
     }
     Ok(())
+}
+
+/// Checks what can be told of a plan without running it.
+fn check_plan(state: &SessionState, plan: &LogicalPlan) -> Result<()> {
+    match plan {
+        LogicalPlan::Statement(PlanStatement::Prepare(_)) => return Ok(()),
+        LogicalPlan::Statement(PlanStatement::SetVariable(set)) => {
+            let mut settings = state.config_options().as_ref().clone();
+            return Ok(settings.set(&set.variable, &set.value)?);
+        }
+        _ => {}
+    }
+    // Nobody gives them values.
+    if let Some(name) = plan.get_parameter_names()?.into_iter().min() {
+        return Err(JobError::UnknownParameter { name }.into());
+    }
+    Ok(state.optimize(plan).map(drop)?)
 }
 
 /// Returns the outcome of a check: an error passes where an earlier statement makes something. Then notes whether this one does.

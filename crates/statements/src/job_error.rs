@@ -63,9 +63,9 @@ pub enum JobError {
         statement: &'static str,
     },
     /// A parameter that jobs don't have.
-    #[error("there is no parameter :{name}")]
+    #[error("there is no parameter {name}")]
     UnknownParameter {
-        /// Its name.
+        /// Its name, with the sign before it.
         name: String,
     },
     /// Jobs that would wait for each other.

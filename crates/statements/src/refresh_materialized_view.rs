@@ -63,6 +63,14 @@ impl Statement for RefreshMaterializedView {
         &KIND
     }
 
+    async fn check(&self, context: &StatementContext) -> Result<()> {
+        let catalog = context.store.catalog();
+        match catalog.materialized_view(&self.name)? {
+            Some(_) => Ok(()),
+            None => Err(catalog.not_materialized(&self.name).into()),
+        }
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
         context.views.refresh(context, self).await
     }
