@@ -4,6 +4,7 @@ use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::ast::Value;
 use nightjar_jobs::{CatchUp, Interval, Overlap, Policy, Schedule};
 use nightjar_models::nearest;
+use url::Url;
 
 use crate::error::Result;
 use crate::job_error::JobError;
@@ -122,11 +123,11 @@ pub static JOB_OPTIONS: &[JobOption] = &[
         summary: "Who is told when a run has failed for good: an http:// or https:// URL gets the run as JSON by POST, if its \
             certificate is one that the machine trusts or SSL_CERT_FILE names; any other text is a command for the shell of the daemon, which \
             gets it on its standard input. What can't be told is tried again until it is, also by a daemon that is started later.",
-        takes: "a URL or a command; '' for nobody",
+        takes: "a URL of http or https, or a command; '' for nobody",
         default: "'', nobody",
         set: |options, value| {
             let text = text(value)?;
-            options.on_failure = (!text.trim().is_empty()).then(|| text.to_owned());
+            options.on_failure = told(text)?;
             Some(())
         },
     },
@@ -171,6 +172,21 @@ fn number(value: &Value, least: u32, most: u32) -> Option<u32> {
 
 fn interval(value: &Value) -> Option<Interval> {
     text(value)?.parse().ok()
+}
+
+/// Returns whom a text names, nobody by an empty one: a URL as it is written in full, or a command. None for the URL of something else, or of nothing:
+/// nobody should find that out from a night that failed.
+fn told(text: &str) -> Option<Option<String>> {
+    let text = text.trim();
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    if matches!(scheme.as_str(), "http" | "https") {
+        let url = Url::parse(text).ok()?;
+        return url.has_host().then(|| Some(url.into()));
+    }
+    let is_other = text.contains("://")
+        && !scheme.contains(char::is_whitespace)
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_other { None } else { Some((!text.is_empty()).then(|| text.to_owned())) }
 }
 
 impl JobOptions {
@@ -253,6 +269,10 @@ mod tests {
             "retries = 'two'",
             "timeout = '4 fortnights'",
             "overlap = 'wait'",
+            "on_failure = 'http://'",
+            "on_failure = 'https://a b/c'",
+            "on_failure = 'http://localhost:99999/x'",
+            "on_failure = 'ftp://host/x'",
             "catch_up = 1",
             "keep_runs = 0",
             "keep_for = 90",
