@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
+use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
@@ -95,6 +96,7 @@ impl Fixtures {
             ("reviews", "reviews.jsonl", "JSON", ""),
             ("reviews", "reviews.ndjson", "JSON", ""),
             ("reviews", "reviews.arrow", "ARROW", ""),
+            ("reviews", "kinds/file.arrow", "ARROW", ""),
             ("(SELECT * FROM reviews WHERE id <= 20)", "parts/part-0.parquet", "PARQUET", ""),
             ("(SELECT * FROM reviews WHERE id > 20 AND id <= 40)", "parts/part-1.parquet", "PARQUET", ""),
             ("(SELECT * FROM reviews WHERE id > 40)", "parts/part-2.parquet", "PARQUET", ""),
@@ -114,6 +116,13 @@ impl Fixtures {
             copied.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         write_avro(&at("reviews.avro"), &REVIEWS);
+        let reviews = context.table("reviews").await.expect("the table").collect().await.expect("its rows");
+        for to in ["stream.arrow", "kinds/stream.arrow"] {
+            let file = fs::File::create(at(to)).expect(to);
+            let mut stream = StreamWriter::try_new(file, &reviews[0].schema()).expect("a stream");
+            reviews.iter().for_each(|batch| stream.write(batch).expect("a batch"));
+            stream.finish().expect("the stream's end");
+        }
         fs::write(at("parts/_SUCCESS"), "").expect("_SUCCESS");
         fs::write(at("parts/.part-0.parquet.crc"), "crc").expect("a checksum");
         fs::create_dir(at("empty")).expect("the empty folder");

@@ -176,7 +176,9 @@ impl Reads {
             self.files = true;
             // The form on the wire forgets that files are compressed; and without files there would be no task to end the job.
             let compressed = files.file_compression_type != FileCompressionType::UNCOMPRESSED;
-            self.local |= compressed || files.file_groups.is_empty();
+            // Nor does it tell streams of Arrow's format from its files.
+            let streamed = files.file_source().file_type() == "arrow_stream";
+            self.local |= compressed || streamed || files.file_groups.is_empty();
         } else if let Some(rows) = source.downcast_ref::<MemorySourceConfig>() {
             let batches = rows.partitions().iter().flatten();
             self.memory += batches.map(|batch| batch.get_array_memory_size()).sum::<usize>();

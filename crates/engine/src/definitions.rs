@@ -11,7 +11,7 @@ use nightjar_catalog::{CatalogError, OnTableConflict, Store, TableKind, check_ur
 use crate::error::{EngineError, Result};
 use crate::registration::{SCHEMA, SYSTEM_SCHEMA};
 use crate::tables::{
-    absolute_location, absolute_relations, check_no_cycle, glob_in_url, keep_external_table,
+    absolute_location, absolute_relations, check_no_cycle, external_table, glob_in_url, keep_external_table,
 };
 
 /// Runs a statement that DataFusion understands. `sql` is its text.
@@ -118,6 +118,6 @@ async fn check_readable(
         known.sort_unstable();
         DataFusionError::Plan(format!("no table format is called {format}; known: {}", known.join(", ")))
     })?;
-    factory.create(&state, create).await?;
+    external_table(&state, factory.as_ref(), create).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError};
 use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable, told_failure};
@@ -49,7 +50,7 @@ pub enum EngineError {
         location: String,
     },
     /// A stored table or view can't be built.
-    #[error("{kind} '{name}' is in the catalog but can't be read: {source}")]
+    #[error("{kind} '{name}' is in the catalog but can't be read: {}", told(.source))]
     TableBroken {
         /// The table's name.
         name: String,
@@ -90,6 +91,49 @@ pub enum EngineError {
         table: String,
         /// Why not.
         reason: String,
+    },
+    /// A file that does not say what its columns are.
+    #[error("can't tell the columns of '{file}': {}", message(.source))]
+    FileColumns {
+        /// The file.
+        file: String,
+        /// Why not.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A column of a table of files whose types in two of them don't go together.
+    #[error("the column '{column}' is {found} in '{file}' and {other_found} in '{other}'")]
+    ColumnTypes {
+        /// The column.
+        column: String,
+        /// A file.
+        file: String,
+        /// The column's type there.
+        found: DataType,
+        /// Another file.
+        other: String,
+        /// The column's type there.
+        other_found: DataType,
+    },
+    /// A column of a file that can't be read as what the table has.
+    #[error("the column '{column}' is {found} in '{file}' and {wanted} in the table")]
+    ColumnUnlike {
+        /// The column.
+        column: String,
+        /// The file.
+        file: String,
+        /// Its type in the file.
+        found: DataType,
+        /// Its type in the table.
+        wanted: DataType,
+    },
+    /// A file without a column that is never NULL in the table.
+    #[error("'{file}' has no column '{column}', which is NOT NULL in the table")]
+    ColumnMissing {
+        /// The column.
+        column: String,
+        /// The file.
+        file: String,
     },
     /// An option of the format for files in Arrow's format, which has none.
     #[error("files in Arrow's format have no option '{option}'")]
@@ -145,6 +189,14 @@ impl From<DataFusionError> for EngineError {
 }
 
 impl EngineError {
+    /// Returns the failure to tell a file's columns. What is ours, or a store's, tells where already.
+    pub(crate) fn of_columns(file: &str, error: DataFusionError) -> DataFusionError {
+        if inner(&error).is_some() || is_gone(&error) {
+            return error;
+        }
+        Self::FileColumns { file: file.to_owned(), source: Box::new(error) }.into_datafusion()
+    }
+
     /// Returns the error as DataFusion carries it.
     pub(crate) fn into_datafusion(self) -> DataFusionError {
         DataFusionError::External(Box::new(self))
@@ -187,6 +239,11 @@ fn whole(error: &DataFusionError) -> Option<&dyn Failure> {
 /// Returns what a person should read: our own message where one is inside, else DataFusion's, readable.
 fn message(error: &DataFusionError) -> String {
     inner(error).map_or_else(|| readable(error), |failure| failure.to_string())
+}
+
+/// Returns our own message where one is inside, else DataFusion's with what kind of error it is.
+fn told(error: &DataFusionError) -> String {
+    inner(error).map_or_else(|| error.to_string(), |failure| failure.to_string())
 }
 
 /// Returns what a person should read of an error, and what to type next.
@@ -237,6 +294,10 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => "engine.unwritable",
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
+            Self::FileColumns { .. } => "engine.file_columns",
+            Self::ColumnTypes { .. } => "engine.column_types",
+            Self::ColumnUnlike { .. } => "engine.column_unlike",
+            Self::ColumnMissing { .. } => "engine.column_missing",
             Self::ArrowOption { .. } => "engine.arrow_option",
             Self::UnnamedPartition { .. } => "engine.unnamed_partition",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
@@ -252,7 +313,7 @@ impl Failure for EngineError {
         match self {
             Self::Statement(error) => error.retryable(),
             Self::Catalog(error) => error.retryable(),
-            Self::DataFusion(error) => may_pass(error),
+            Self::DataFusion(error) | Self::FileColumns { source: error, .. } => may_pass(error),
             _ => false,
         }
     }
@@ -294,6 +355,13 @@ impl Failure for EngineError {
             Self::UnnamedPartition { column } => {
                 Some(format!("give them a value, COALESCE({column}, …), or leave them out, WHERE {column} IS NOT NULL"))
             }
+            Self::ColumnTypes { column, .. } => Some(format!(
+                "declare what it is to be, CREATE EXTERNAL TABLE t ({column} VARCHAR, …) STORED AS …, or write the files alike, CAST({column} AS …)"
+            )),
+            Self::ColumnUnlike { column, .. } => {
+                Some(format!("declare it as the files have it, or write them with CAST({column} AS …)"))
+            }
+            Self::ColumnMissing { column, .. } => Some(format!("declare {column} without NOT NULL")),
             Self::ArrowOption { .. } => Some(
                 "leave it out: batches are compressed by LZ4 as it is; other compressions are for STORED AS PARQUET, CSV and JSON"
                     .to_owned(),
@@ -303,7 +371,7 @@ impl Failure for EngineError {
             )),
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
-            Self::DataFusion(error) => hint(error),
+            Self::DataFusion(error) | Self::FileColumns { source: error, .. } => hint(error),
             Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat | Self::SystemSchema => None,
         }

@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use nightjar_catalog::check_url;
 use nightjar_functions::into_datafusion;
 
+use super::columns::{columns, says_columns};
 use super::lake::SessionHandle;
 use crate::error::EngineError;
 use crate::write::settle;
@@ -164,8 +165,14 @@ async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>
         // A single file is read whatever the case of its ending.
         listing = listing.with_file_extension("");
     }
+    let places = [url.clone()];
     let config = ListingTableConfig::new(url).with_listing_options(listing);
-    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    let mut config = config.infer_partitions_from_path(state).await?;
+    if let (true, Some(listing)) = (says_columns(found.format), &config.options) {
+        let found = columns(state, listing, &places).await?;
+        config = config.with_schema(found);
+    }
+    let config = config.infer_schema(state).await?;
     Ok(Arc::new(ListingTable::try_new(config)?))
 }
 

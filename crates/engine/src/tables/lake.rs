@@ -14,6 +14,7 @@ use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind};
 use nightjar_functions::into_datafusion;
 use parking_lot::RwLock;
 
+use super::external::external_table;
 use super::files::FileTables;
 use super::settled::settled;
 use crate::error::EngineError;
@@ -103,7 +104,7 @@ impl LakeSchema {
                 for folder in create.locations.iter().flat_map(ListingTableUrl::parse) {
                     settle(state.runtime_env(), &folder).await.map_err(broken)?;
                 }
-                factory.create(&state, &create).await.map_err(broken)
+                external_table(&state, factory.as_ref(), &create).await.map_err(broken)
             }
             LogicalPlan::Ddl(DdlStatement::CreateView(create)) => {
                 Ok(Arc::new(ViewTable::new(create.input.as_ref().clone(), create.definition)))
