@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt;
 
 use super::journal::JOURNAL;
 use super::location::Location;
-use super::staging::STAGING;
+use super::staging::{STAGING, is_open};
 
 /// The statements that are at work in a folder at a moment.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) struct Activity {
     at_work: BTreeSet<String>,
     /// Whether one of them has written its journal and not yet carried it out.
     is_publishing: bool,
-    /// When names were last added to the folder, or went; of file systems.
-    changed: Option<SystemTime>,
+    /// When names were last added to the folder and to that of the stagings, or went; of file systems.
+    changed: [Option<SystemTime>; 2],
 }
 
 impl Activity {
@@ -34,7 +34,8 @@ impl Activity {
             return Ok(Self::default());
         };
         let all = folder.folder(&[STAGING])?;
-        let changed = folder.local().and_then(|path| path.metadata().ok()?.modified().ok());
+        let changed_at = |folder: &Location| folder.local()?.metadata().ok()?.modified().ok();
+        let changed = [changed_at(&folder), changed_at(&all)];
         if all.local().is_some_and(|path| !path.exists()) {
             return Ok(Self { changed, ..Self::default() });
         }
@@ -42,9 +43,12 @@ impl Activity {
         let mut activity = Self { changed, ..Self::default() };
         for staging in found.common_prefixes {
             let name = staging.filename().unwrap_or_default().to_owned();
-            let journal = all.folder(&[&name])?.file(JOURNAL)?;
-            activity.is_publishing |= store.head(journal.path()).await.is_ok();
-            activity.at_work.insert(name);
+            let place = all.folder(&[&name])?;
+            // In this order: the marker goes before the journal does, so one that is there still has published nothing before the first look.
+            activity.is_publishing |= store.head(place.file(JOURNAL)?.path()).await.is_ok();
+            if is_open(store.as_ref(), &place).await.unwrap_or(false) {
+                activity.at_work.insert(name);
+            }
         }
         Ok(activity)
     }
@@ -65,13 +69,13 @@ mod tests {
         let look = |at_work: &[&str], is_publishing| Activity {
             at_work: at_work.iter().map(|name| (*name).to_owned()).collect(),
             is_publishing,
-            changed: None,
+            changed: [None, None],
         };
         assert!(!look(&[], false).may_have_published(&look(&[], false)));
         assert!(!look(&["a"], false).may_have_published(&look(&["a", "b"], false)));
         assert!(look(&["a"], false).may_have_published(&look(&["b"], false)));
         assert!(look(&["a"], false).may_have_published(&look(&["a"], true)));
-        let touched = Activity { changed: Some(SystemTime::UNIX_EPOCH), ..Activity::default() };
+        let touched = Activity { changed: [None, Some(SystemTime::UNIX_EPOCH)], ..Activity::default() };
         assert!(look(&[], false).may_have_published(&touched));
     }
 }

@@ -16,7 +16,7 @@ use super::location::Location;
 use super::output_key::{OutputKey, file_name, run_name};
 use super::replaced::Replaced;
 use super::staged::StagedFile;
-use super::staging::{STAGING, Staging, remove};
+use super::staging::{STAGING, Staging, close, remove};
 use super::turn::Turn;
 
 /// Moves a statement's files to where they belong, in the order of their partitions.
@@ -174,9 +174,16 @@ async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> R
         Err(_) if is_gone(store, place.path()).await => {}
         done => done.map_err(|error| unfinished(target, &readable(&error)))?,
     }
-    let _ = store.delete(place.path()).await;
-    remove(store, &folder).await;
+    end(store, &folder, &place).await;
     Ok(())
+}
+
+/// Removes the staging of a statement whose journal has been carried out. The marker first: a staging that has one and no journal has published
+/// nothing yet, for who looks ([`super::activity`]).
+async fn end(store: &Arc<dyn ObjectStore>, staging: &Location, journal: &Location) {
+    close(store, staging).await;
+    let _ = store.delete(journal.path()).await;
+    remove(store, staging).await;
 }
 
 /// Writes a journal so that a power cut does not take it back. Whoever looks there may carry it out and remove it at once: that it is gone is no
@@ -226,8 +233,7 @@ async fn settle_in(store: &Arc<dyn ObjectStore>, folder: &Location) -> Result<()
             Err(_) if is_gone(store, journal.path()).await => continue,
             done => done.map_err(|error| unwritable(folder, &readable(&error)))?,
         }
-        let _ = store.delete(journal.path()).await;
-        remove(store, &place).await;
+        end(store, &place, &journal).await;
     }
     Ok(())
 }

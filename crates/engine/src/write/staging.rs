@@ -136,14 +136,19 @@ pub(super) async fn is_open(store: &dyn ObjectStore, place: &Location) -> Result
     }
 }
 
+/// Takes the marker away: the statement is not at work any more.
+pub(super) async fn close(store: &Arc<dyn ObjectStore>, place: &Location) {
+    if let Ok(marker) = place.file(OPEN) {
+        let _ = store.delete(marker.path()).await;
+    }
+}
+
 /// Removes all that is below a place, the marker first. What can't be removed is left for the next sweep.
 pub(super) async fn remove(store: &Arc<dyn ObjectStore>, place: &Location) {
     if let Some(path) = place.local() {
         return remove_local(&path);
     }
-    if let Ok(marker) = place.file(OPEN) {
-        let _ = store.delete(marker.path()).await;
-    }
+    close(store, place).await;
     let found = store.list(Some(place.path())).try_collect::<Vec<_>>().await.unwrap_or_default();
     for object in found {
         let _ = store.delete(&object.location).await;
