@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{ScanArgs, ScanResult, Session};
 use datafusion::common::{Constraints, Statistics};
-use datafusion::datasource::listing::ListingTable;
+use datafusion::datasource::listing::{ListingTable, ListingTableUrl};
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
@@ -45,17 +45,21 @@ pub(crate) fn listing(table: &dyn TableProvider) -> Option<&ListingTable> {
 }
 
 impl SettledTable {
+    fn folders(&self) -> &[ListingTableUrl] {
+        listing(self).map(|files| files.table_paths().as_slice()).unwrap_or_default()
+    }
+
     /// Looks at who is at work in the table's folders.
     async fn activity(&self, state: &dyn Session) -> Result<Vec<Activity>> {
         let mut all = Vec::new();
-        for folder in listing(self).map(|files| files.table_paths().as_slice()).unwrap_or_default() {
+        for folder in self.folders() {
             all.push(Activity::of(state.runtime_env(), folder).await?);
         }
         Ok(all)
     }
 
     async fn settle(&self, state: &dyn Session) -> Result<()> {
-        for folder in listing(self).map(|files| files.table_paths().as_slice()).unwrap_or_default() {
+        for folder in self.folders() {
             settle(state.runtime_env(), folder).await?;
         }
         Ok(())

@@ -32,7 +32,7 @@ impl HideOutput {
 
     /// Returns the scan without the files; None where it reads none of them.
     fn without(&self, scan: &dyn ExecutionPlan) -> Option<Arc<dyn ExecutionPlan>> {
-        let config = scan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+        let config = scanned(scan)?;
         let (mut groups, mut kept, mut hidden) = (Vec::with_capacity(config.file_groups.len()), 0, 0);
         for group in &config.file_groups {
             let mut files = group.files().to_vec();
@@ -55,6 +55,11 @@ impl HideOutput {
             config.with_file_groups(groups).with_statistics(statistics).build(),
         ))
     }
+}
+
+/// Returns what a scan of files reads; None for other operators.
+pub(super) fn scanned(plan: &dyn ExecutionPlan) -> Option<&FileScanConfig> {
+    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref()
 }
 
 impl PhysicalOptimizerRule for HideOutput {

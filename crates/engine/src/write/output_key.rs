@@ -65,8 +65,7 @@ impl OutputKey {
 
     /// Whether a file's name bears the key, or that of a later statement of the same run. Keys of runs are `run7s2-mark`: the second statement.
     pub(super) fn is_of_run(&self, file: &str) -> bool {
-        let of_file = file.strip_prefix(PART).and_then(|rest| rest.split_once('-'));
-        let Some((_, of_file)) = of_file else { return false };
+        let Some(of_file) = behind_index(file) else { return false };
         match (parts(&self.name), parts(of_file)) {
             (Some((run, statement, mark)), Some((other, later, rest))) => {
                 let same = rest.strip_prefix(mark).is_some_and(|rest| rest.starts_with('-'));
@@ -78,12 +77,16 @@ impl OutputKey {
 
     /// Whether a file's name bears the key.
     fn is_in(&self, file: &str) -> bool {
-        let place = file.strip_prefix(PART).and_then(|rest| rest.split_once('-'));
-        place.is_some_and(|(index, rest)| {
-            index.bytes().all(|byte| byte.is_ascii_digit())
-                && rest.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('-'))
-        })
+        behind_index(file)
+            .and_then(|rest| rest.strip_prefix(&self.name))
+            .is_some_and(|rest| rest.starts_with('-'))
     }
+}
+
+/// Returns what follows the number in the name of a file that was published.
+fn behind_index(file: &str) -> Option<&str> {
+    let (index, rest) = file.strip_prefix(PART)?.split_once('-')?;
+    index.bytes().all(|byte| byte.is_ascii_digit()).then_some(rest)
 }
 
 /// Returns the run of a key, the number of the statement, and what follows.

@@ -7,7 +7,6 @@ use datafusion::arrow::array::{RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::{FileGroup, FileOutputMode, FileScanConfig};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning};
@@ -22,6 +21,7 @@ use nightjar_functions::readable;
 use object_store::path::Path;
 
 use super::destination::{Destination, Kind, unwritable};
+use super::hide_output::scanned;
 use super::output_key::OutputKey;
 use super::publish::{publish, settle};
 use super::replaced::Replaced;
@@ -66,9 +66,7 @@ impl PublishExec {
         let properties = Arc::new(properties);
         Self { input, writer, destination, insert, replaced, reads_target, properties }
     }
-}
 
-impl PublishExec {
     /// Whether files of a table go when the new ones come.
     pub(super) fn overwrites(&self) -> bool {
         self.replaced.is_some()
@@ -82,12 +80,11 @@ fn count_schema() -> SchemaRef {
 
 /// Returns whether a plan reads files of a folder.
 fn reads(plan: &Arc<dyn ExecutionPlan>, folder: &Path) -> bool {
-    let of_folder = |node: &Arc<dyn ExecutionPlan>| {
-        let scan = node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref::<FileScanConfig>()?;
+    let of_folder = |scan: &FileScanConfig| {
         let mut files = scan.file_groups.iter().flat_map(FileGroup::iter);
-        files.any(|file| file.object_meta.location.prefix_matches(folder)).then_some(())
+        files.any(|file| file.object_meta.location.prefix_matches(folder))
     };
-    plan.exists(|node| Ok(of_folder(node).is_some())).unwrap_or(false)
+    plan.exists(|node| Ok(scanned(node.as_ref()).is_some_and(of_folder))).unwrap_or(false)
 }
 
 fn count(rows: u64) -> Result<RecordBatch> {
@@ -166,7 +163,7 @@ impl PublishExec {
             settle(&runtime, &destination.target.listing()?).await?;
         }
         let key = context.session_config().get_extension::<OutputKey>();
-        if let Some(key) = key.as_ref().filter(|key| key.is_again() && self.overwrites())
+        if let Some(key) = key.as_ref().filter(|key| key.is_again())
             && self.reads_target
             && !key.files(&destination.target.store(&runtime)?, &destination.target).await?.is_empty()
         {
