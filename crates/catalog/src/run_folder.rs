@@ -11,6 +11,7 @@ use crate::manifest::is_plain_relative;
 use crate::run_files::RunFiles;
 use crate::runs::TrainingStatus;
 use crate::store::Store;
+use crate::store_folder::remove_file;
 use crate::working_folder::mark;
 
 /// The file in a run's folder that its writer holds locked.
@@ -192,13 +193,7 @@ impl RunFolder {
 
     /// Removes the file `name`; that it is not there is no error.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.path(name)?;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(CatalogError::io("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        remove_file(&self.path(name)?)
     }
 
     /// Removes what only going on would need, once the run is done or failed: all but the event

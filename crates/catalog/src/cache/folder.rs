@@ -13,6 +13,7 @@ use super::segment::{START_BYTES, SegmentError, SegmentHead, TAIL_BYTES};
 use crate::bucket::Bucket;
 use crate::error::{CatalogError, Result};
 use crate::store::StoreFiles;
+use crate::store_folder::remove_file;
 
 /// What the names of segments end with.
 const ENDING: &str = ".segment";
@@ -147,15 +148,7 @@ impl CacheFolder {
         if let Some(bucket) = &self.bucket {
             bucket.remove(&names.clone().map(|name| object(name)).collect::<Vec<_>>())?;
         }
-        for path in names.map(|name| self.folder.join(name)) {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(CatalogError::io("remove", &path)(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        names.map(|name| self.folder.join(name)).try_for_each(|path| remove_file(&path))
     }
 
     /// Removes what killed processes have left, and copies of objects that are gone. What can't be removed is left for the
