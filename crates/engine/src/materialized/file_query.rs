@@ -15,7 +15,7 @@ use nightjar_catalog::{Digest, SourceFile};
 use object_store::ObjectMeta;
 use url::Url;
 
-use crate::tables::listing;
+use crate::tables::{listing, whole};
 
 /// A query that maps the rows of one table of files.
 pub(super) struct FileQuery {
@@ -99,6 +99,11 @@ impl FileQuery {
 
     /// Lists the files of now.
     pub(super) async fn files(&self, state: &SessionState) -> Result<Vec<FoundFile>> {
+        let folders = self.listing()?.table_paths();
+        whole(state.runtime_env(), folders, || self.list(state)).await
+    }
+
+    async fn list(&self, state: &SessionState) -> Result<Vec<FoundFile>> {
         let table = self.listing()?;
         let options = table.options();
         let mut found = Vec::new();

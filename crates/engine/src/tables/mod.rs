@@ -14,6 +14,6 @@ pub(crate) use columns::unify;
 pub(crate) use external::external_table;
 pub(crate) use files::glob_in_url;
 pub(crate) use lake::{LakeSchema, SessionHandle, keep_external_table};
-pub(crate) use settled::listing;
+pub(crate) use settled::{listing, whole};
 pub(crate) use system::SystemSchema;
 pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};

@@ -9,6 +9,7 @@ use datafusion::common::{Constraints, Statistics};
 use datafusion::datasource::listing::{ListingTable, ListingTableUrl};
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::error::Result;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -44,25 +45,41 @@ pub(crate) fn listing(table: &dyn TableProvider) -> Option<&ListingTable> {
     }
 }
 
+/// Lists folders as a whole: what `list` returns has all of what a statement has published into them, or nothing.
+pub(crate) async fn whole<T, F>(
+    runtime: &RuntimeEnv,
+    folders: &[ListingTableUrl],
+    list: impl Fn() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for _ in 1..MOST_LISTINGS {
+        let before = activity(runtime, folders).await?;
+        let listed = list().await?;
+        let after = activity(runtime, folders).await?;
+        if !before.iter().zip(&after).any(|(before, after)| before.may_have_published(after)) {
+            return Ok(listed);
+        }
+        for folder in folders {
+            settle(runtime, folder).await?;
+        }
+    }
+    list().await
+}
+
+/// Looks at who is at work in folders.
+async fn activity(runtime: &RuntimeEnv, folders: &[ListingTableUrl]) -> Result<Vec<Activity>> {
+    let mut all = Vec::new();
+    for folder in folders {
+        all.push(Activity::of(runtime, folder).await?);
+    }
+    Ok(all)
+}
+
 impl SettledTable {
     fn folders(&self) -> &[ListingTableUrl] {
         listing(self).map(|files| files.table_paths().as_slice()).unwrap_or_default()
-    }
-
-    /// Looks at who is at work in the table's folders.
-    async fn activity(&self, state: &dyn Session) -> Result<Vec<Activity>> {
-        let mut all = Vec::new();
-        for folder in self.folders() {
-            all.push(Activity::of(state.runtime_env(), folder).await?);
-        }
-        Ok(all)
-    }
-
-    async fn settle(&self, state: &dyn Session) -> Result<()> {
-        for folder in self.folders() {
-            settle(state.runtime_env(), folder).await?;
-        }
-        Ok(())
     }
 }
 
@@ -111,16 +128,8 @@ impl TableProvider for SettledTable {
     }
 
     async fn scan_with_args<'a>(&self, state: &dyn Session, args: ScanArgs<'a>) -> Result<ScanResult> {
-        for _ in 1..MOST_LISTINGS {
-            let before = self.activity(state).await?;
-            let scan = self.files.scan_with_args(state, args.clone()).await?;
-            let after = self.activity(state).await?;
-            if !before.iter().zip(&after).any(|(before, after)| before.may_have_published(after)) {
-                return Ok(scan);
-            }
-            self.settle(state).await?;
-        }
-        self.files.scan_with_args(state, args).await
+        let list = || self.files.scan_with_args(state, args.clone());
+        whole(state.runtime_env(), self.folders(), list).await
     }
 
     async fn insert_into(
