@@ -158,6 +158,14 @@ pub enum EngineError {
     /// A session that can't read what the rows of materialized views are kept in.
     #[error("this session has no Parquet format, in which materialized views are kept")]
     ViewFormat,
+    /// A TABLESAMPLE clause that can't be followed.
+    #[error("can't follow {clause}: {reason}")]
+    Sample {
+        /// The clause.
+        clause: String,
+        /// Why not.
+        reason: String,
+    },
     /// A write to the schema of system tables.
     #[error("the schema 'nightjar' holds system tables and is read-only")]
     SystemSchema,
@@ -302,6 +310,7 @@ impl Failure for EngineError {
             Self::UnnamedPartition { .. } => "engine.unnamed_partition",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
+            Self::Sample { .. } => "engine.sample",
             Self::SystemSchema => "engine.system_schema",
             Self::Statement(error) => error.code(),
             Self::Catalog(error) => error.code(),
@@ -372,6 +381,10 @@ impl Failure for EngineError {
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::DataFusion(error) | Self::FileColumns { source: error, .. } => hint(error),
+            Self::Sample { .. } => Some(
+                "write TABLESAMPLE (5 PERCENT) or TABLESAMPLE (100 ROWS); REPEATABLE (42) after it gives the same rows each time"
+                    .to_owned(),
+            ),
             Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat | Self::SystemSchema => None,
         }

@@ -19,6 +19,7 @@ mod object_stores;
 mod physical_codec;
 mod registration;
 mod resolve_models;
+mod sample;
 mod session;
 mod tables;
 

@@ -20,6 +20,7 @@ use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, Prun
 use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
+use crate::sample::{SampledRelations, sample_key};
 use crate::write::{OverwriteFiles, WriteInTasks};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
@@ -89,6 +90,7 @@ pub(crate) fn placed_session_state(
         .with_analyzer_rules(analyzer.rules)
         .with_optimizer_rules(logical)
         .with_physical_optimizer_rules(physical_rules(placement.physical))
+        .with_relation_planners(vec![Arc::new(SampledRelations)])
         .with_query_planner(Arc::new(NightjarQueryPlanner));
     builder.with_our_formats().build_with_functions(models)
 }
@@ -163,6 +165,7 @@ impl BuildWithFunctions for SessionStateBuilder {
         }
         scalars.extend(registry::all(models).into_iter().map(Arc::new));
         scalars.extend(nightjar_statements::plan_functions(models).into_iter().map(Arc::new));
+        scalars.push(Arc::new(sample_key()));
         let aggregates: &mut Vec<Arc<AggregateUDF>> = self.aggregate_functions().get_or_insert_default();
         for udaf in datafusion_spark::all_default_aggregate_functions() {
             if !aggregates.iter().any(|known| known.name() == udaf.name()) {

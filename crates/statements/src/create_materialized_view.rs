@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use nightjar_catalog::OnModelChange;
 
 use crate::StatementContext;
+use crate::clauses;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, error_at, expect, expect_end, word_at};
 use crate::names::{parse_identifier, quote_identifier};
@@ -75,7 +76,7 @@ impl CreateMaterializedView {
         expect(parser, &["AS"])?;
         let first = parser.peek_token();
         let query = parser.parse_query();
-        let query = query.map_err(|error| StatementError::from_parser(&error, first.span.start))?;
+        let mut query = query.map_err(|error| StatementError::from_parser(&error, first.span.start))?;
         if matches!(
             *query.body,
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
@@ -86,6 +87,7 @@ impl CreateMaterializedView {
             ));
         }
         expect_end(parser, &[])?;
+        clauses::follow_in(&mut query)?;
         Ok(Self { or_replace, if_not_exists, name, on_model_change, query })
     }
 }

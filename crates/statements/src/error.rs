@@ -84,6 +84,15 @@ pub enum StatementError {
         option: String,
     },
 
+    /// A clause of SQL that is parsed and would be ignored.
+    #[error("{clause} is not supported")]
+    Clause {
+        /// The clause.
+        clause: String,
+        /// What to write instead.
+        instead: String,
+    },
+
     /// A call for one statement got none or several.
     #[error("one statement was expected, got '{found}'")]
     NotOne {
@@ -136,6 +145,7 @@ impl Failure for StatementError {
             StatementError::OptionOfOtherMethod { .. } => "training_option_of_other_method",
             StatementError::Contradiction(error) => error.code(),
             StatementError::OptionWithoutTraining { .. } => "training_option_without_training",
+            StatementError::Clause { .. } => "statement_clause",
             StatementError::NotOne { .. } => "statement_not_one",
             StatementError::Training(error) => error.code(),
             StatementError::Job(error) => error.code(),
@@ -179,6 +189,7 @@ impl Failure for StatementError {
             StatementError::OptionWithoutTraining { .. } => {
                 Some("add FINE_TUNE ON (SELECT text, label FROM …), or leave WITH out".to_string())
             }
+            StatementError::Clause { instead, .. } => Some(instead.clone()),
             StatementError::NotOne { .. } => Some("run a script with nightjar sql -f file".to_string()),
             StatementError::Training(error) => error.hint(),
             StatementError::Job(error) => error.hint(),

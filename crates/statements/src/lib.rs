@@ -24,6 +24,7 @@ mod context;
 mod plan_progress;
 mod watch;
 
+mod clauses;
 mod grammar;
 mod names;
 mod suggest;

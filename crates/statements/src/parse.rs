@@ -10,7 +10,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, ends_at, error_at, expect_end, word_at};
 use crate::registry::STATEMENTS;
 use crate::statement::Statement;
-use crate::suggest;
+use crate::{clauses, suggest};
 
 /// A statement of ours, or one of DataFusion's.
 #[derive(Debug)]
@@ -82,8 +82,9 @@ pub(crate) fn parse_statement(parser: &mut DFParser<'_>) -> Result<Parsed> {
     refuse_nested_explain(&parser.parser)?;
     let head = suggest::head(&parser.parser);
     match parser.parse_statement() {
-        Ok(statement) => {
+        Ok(mut statement) => {
             refuse_mistyped_show(&statement, &head, first.span.start)?;
+            clauses::follow(&mut statement)?;
             Ok(Parsed::Sql(Box::new(statement)))
         }
         Err(error) => {

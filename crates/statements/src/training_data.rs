@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 
+use crate::clauses;
 use crate::error::{Result, StatementError};
 use crate::grammar::{alternatives, error_at, expect_token, unexpected};
 use crate::names::{parse_identifier, quote_identifier, quote_literal};
@@ -103,7 +104,7 @@ fn parse_query(parser: &mut Parser<'_>) -> Result<Box<Query>> {
     parser.advance_token();
     let first = parser.peek_token();
     let hint = || Some("a table's name needs no parentheses".to_string());
-    let query = parser.parse_query().map_err(|error| {
+    let mut query = parser.parse_query().map_err(|error| {
         let error = StatementError::from_parser(&error, first.span.start);
         match &first.token {
             Token::Word(word) if word.quote_style.is_some() || !QUERY_WORDS.contains(&word.keyword) => {
@@ -120,6 +121,7 @@ fn parse_query(parser: &mut Parser<'_>) -> Result<Box<Query>> {
         ));
     }
     expect_token(parser, &Token::RParen, "a closing parenthesis")?;
+    clauses::follow_in(&mut query)?;
     Ok(query)
 }
 
