@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::Value;
@@ -20,7 +19,7 @@ use crate::job_ledger::{job_of, record_job};
 use crate::job_options::{JobOptions, options_of_text, options_text};
 use crate::job_schedule::{parse_schedule, schedule_text};
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::with_clause::{accept_with, write_with};
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -83,8 +82,7 @@ impl fmt::Display for AlterJob {
     }
 }
 
-#[async_trait]
-impl Statement for AlterJob {
+impl Execute for AlterJob {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

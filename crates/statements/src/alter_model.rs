@@ -1,6 +1,5 @@
 //! `ALTER MODEL`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::OnConflict;
 use std::fmt;
@@ -19,7 +18,7 @@ use crate::error::Result;
 use crate::fine_tune::FineTune;
 use crate::grammar::{accept, at, expect, expect_end, unexpected};
 use crate::names::{parse_model_name, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::with_clause::{accept_with, write_with};
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -127,8 +126,7 @@ impl fmt::Display for AlterModel {
     }
 }
 
-#[async_trait]
-impl Statement for AlterModel {
+impl Execute for AlterModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -16,7 +15,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end, unexpected};
 use crate::job_error::JobError;
 use crate::job_ledger::decide;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "CANCEL RUN",
@@ -69,8 +68,7 @@ impl fmt::Display for CancelRun {
     }
 }
 
-#[async_trait]
-impl Statement for CancelRun {
+impl Execute for CancelRun {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

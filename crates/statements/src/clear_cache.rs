@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
@@ -10,7 +9,7 @@ use crate::StatementContext;
 use crate::context::done;
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "CLEAR CACHE",
@@ -43,8 +42,7 @@ impl fmt::Display for ClearCache {
     }
 }
 
-#[async_trait]
-impl Statement for ClearCache {
+impl Execute for ClearCache {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Value};
@@ -14,7 +13,7 @@ use crate::clauses;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, error_at, expect, expect_end, word_at};
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::with_clause::accept_with;
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -125,8 +124,7 @@ impl fmt::Display for CreateMaterializedView {
     }
 }
 
-#[async_trait]
-impl Statement for CreateMaterializedView {
+impl Execute for CreateMaterializedView {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `CREATE MODEL`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::{CatalogError, ModelCard, ModelReference, NewModel, OnConflict};
 use std::fmt;
@@ -20,7 +19,7 @@ use crate::error::{Result, StatementError};
 use crate::fine_tune::FineTune;
 use crate::grammar::{accept, at, error_at, expect, expect_end, unexpected};
 use crate::names::{parse_model_name, parse_model_reference, quote_identifier, quote_literal};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::with_clause::{accept_with, write_with};
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -139,8 +138,7 @@ impl fmt::Display for CreateModel {
     }
 }
 
-#[async_trait]
-impl Statement for CreateModel {
+impl Execute for CreateModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::DataFusionError;
 use datafusion::prelude::DataFrame;
@@ -19,7 +18,7 @@ use nightjar_catalog::ModelReference;
 use crate::error::Result;
 use crate::grammar::{accept, at, ends_at, expect, expect_end};
 use crate::names::{parse_model_reference, quote_reference};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DESCRIBE MODEL",
@@ -67,8 +66,7 @@ impl fmt::Display for DescribeModel {
     }
 }
 
-#[async_trait]
-impl Statement for DescribeModel {
+impl Execute for DescribeModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use nightjar_catalog::TrainingOutcome;
@@ -13,7 +12,7 @@ use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_name, quote_identifier};
 use crate::resume_training::newest_resumable;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DISCARD TRAINING",
@@ -52,8 +51,7 @@ impl fmt::Display for DiscardTraining {
     }
 }
 
-#[async_trait]
-impl Statement for DiscardTraining {
+impl Execute for DiscardTraining {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

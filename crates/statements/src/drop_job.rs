@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
@@ -13,7 +12,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::job_error::JobError;
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP JOB",
@@ -55,8 +54,7 @@ impl fmt::Display for DropJob {
     }
 }
 
-#[async_trait]
-impl Statement for DropJob {
+impl Execute for DropJob {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
@@ -11,7 +10,7 @@ use crate::context::done;
 use crate::error::Result;
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP MATERIALIZED VIEW",
@@ -54,8 +53,7 @@ impl fmt::Display for DropMaterializedView {
     }
 }
 
-#[async_trait]
-impl Statement for DropMaterializedView {
+impl Execute for DropMaterializedView {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

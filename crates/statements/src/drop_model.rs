@@ -1,6 +1,5 @@
 //! `DROP MODEL`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -13,7 +12,7 @@ use nightjar_catalog::ModelReference;
 use crate::error::Result;
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::names::{parse_model_reference, quote_reference};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP MODEL",
@@ -55,8 +54,7 @@ impl fmt::Display for DropModel {
     }
 }
 
-#[async_trait]
-impl Statement for DropModel {
+impl Execute for DropModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

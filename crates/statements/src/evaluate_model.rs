@@ -1,6 +1,5 @@
 //! `EVALUATE MODEL`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -14,7 +13,7 @@ use crate::error::Result;
 use crate::fine_tune::accept_target;
 use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_reference, quote_identifier, quote_reference};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::training_data::TrainingData;
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -67,8 +66,7 @@ impl fmt::Display for EvaluateModel {
     }
 }
 
-#[async_trait]
-impl Statement for EvaluateModel {
+impl Execute for EvaluateModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `EXPLAIN CREATE MODEL`.
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::DataFusionError;
 use datafusion::physical_plan::displayable;
@@ -21,7 +20,7 @@ use datafusion::sql::parser::DFParser;
 use crate::create_model::{CreateModel, is_create_model};
 use crate::error::Result;
 use crate::grammar::{at, expect};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "EXPLAIN CREATE MODEL",
@@ -56,8 +55,7 @@ impl fmt::Display for ExplainCreateModel {
     }
 }
 
-#[async_trait]
-impl Statement for ExplainCreateModel {
+impl Execute for ExplainCreateModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -154,7 +154,7 @@ pub use show_models::ShowModels;
 pub use show_runs::ShowRuns;
 pub use show_training::ShowTraining;
 pub use show_versions::ShowVersions;
-pub use statement::{Statement, StatementKind};
+pub use statement::{Execute, Statement, StatementKind};
 pub use tensorboard::EventFile;
 pub use training_data::{TableOrQuery, TrainingData};
 pub use training_error::TrainingError;

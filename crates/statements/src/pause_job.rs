@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use nightjar_jobs::Event;
@@ -14,7 +13,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end};
 use crate::job_ledger::decide;
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "PAUSE JOB",
@@ -52,8 +51,7 @@ impl fmt::Display for PauseJob {
     }
 }
 
-#[async_trait]
-impl Statement for PauseJob {
+impl Execute for PauseJob {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

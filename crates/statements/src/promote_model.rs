@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
@@ -20,7 +19,7 @@ use crate::names::{
     parse_identifier, parse_model_name, parse_model_reference, quote_identifier, quote_reference,
 };
 use crate::promotion_gate::{Measure, Verdict, compare};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 use crate::training_data::TrainingData;
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -125,8 +124,7 @@ impl fmt::Display for PromoteModel {
     }
 }
 
-#[async_trait]
-impl Statement for PromoteModel {
+impl Execute for PromoteModel {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

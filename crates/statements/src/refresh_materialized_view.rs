@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
@@ -10,7 +9,7 @@ use crate::StatementContext;
 use crate::error::Result;
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "REFRESH MATERIALIZED VIEW",
@@ -57,8 +56,7 @@ impl fmt::Display for RefreshMaterializedView {
     }
 }
 
-#[async_trait]
-impl Statement for RefreshMaterializedView {
+impl Execute for RefreshMaterializedView {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use nightjar_jobs::Event;
@@ -15,7 +14,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end};
 use crate::job_ledger::decide;
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "RESUME JOB",
@@ -53,8 +52,7 @@ impl fmt::Display for ResumeJob {
     }
 }
 
-#[async_trait]
-impl Statement for ResumeJob {
+impl Execute for ResumeJob {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

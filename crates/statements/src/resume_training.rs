@@ -1,6 +1,5 @@
 //! `RESUME TRAINING OF`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::{CatalogError, TrainingRun};
 use std::fmt;
@@ -13,7 +12,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_name, quote_identifier};
 use crate::parse::{Parsed, parse_statements};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, Statement, StatementKind};
 use crate::training_error::TrainingError;
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -106,8 +105,7 @@ impl fmt::Display for ResumeTraining {
     }
 }
 
-#[async_trait]
-impl Statement for ResumeTraining {
+impl Execute for ResumeTraining {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
@@ -17,7 +16,7 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{at, expect, expect_end};
 use crate::job_ledger::decide;
 use crate::names::{parse_identifier, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "RUN JOB",
@@ -55,8 +54,7 @@ impl fmt::Display for RunJob {
     }
 }
 
-#[async_trait]
-impl Statement for RunJob {
+impl Execute for RunJob {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `SHOW EXECUTORS`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -11,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW EXECUTORS",
@@ -48,8 +47,7 @@ impl fmt::Display for ShowExecutors {
     }
 }
 
-#[async_trait]
-impl Statement for ShowExecutors {
+impl Execute for ShowExecutors {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `SHOW JOBS`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -11,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW JOBS",
@@ -45,8 +44,7 @@ impl fmt::Display for ShowJobs {
     }
 }
 
-#[async_trait]
-impl Statement for ShowJobs {
+impl Execute for ShowJobs {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
@@ -13,7 +12,7 @@ use crate::StatementContext;
 use crate::cancel_run::parse_run;
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW LOG",
@@ -51,8 +50,7 @@ impl fmt::Display for ShowLog {
     }
 }
 
-#[async_trait]
-impl Statement for ShowLog {
+impl Execute for ShowLog {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

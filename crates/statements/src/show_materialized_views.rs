@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
 use crate::StatementContext;
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW MATERIALIZED VIEWS",
@@ -42,8 +41,7 @@ impl fmt::Display for ShowMaterializedViews {
     }
 }
 
-#[async_trait]
-impl Statement for ShowMaterializedViews {
+impl Execute for ShowMaterializedViews {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `SHOW MODELS`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -11,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW MODELS",
@@ -45,8 +44,7 @@ impl fmt::Display for ShowModels {
     }
 }
 
-#[async_trait]
-impl Statement for ShowModels {
+impl Execute for ShowModels {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

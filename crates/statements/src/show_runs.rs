@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -11,7 +10,7 @@ use crate::StatementContext;
 use crate::error::Result;
 use crate::grammar::{accept, at, expect, expect_end};
 use crate::names::{parse_identifier, quote_identifier, quote_literal};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW RUNS",
@@ -54,8 +53,7 @@ impl fmt::Display for ShowRuns {
     }
 }
 
-#[async_trait]
-impl Statement for ShowRuns {
+impl Execute for ShowRuns {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

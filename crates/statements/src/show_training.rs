@@ -1,6 +1,5 @@
 //! `SHOW TRAINING OF`.
 
-use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
     UInt64Array,
@@ -21,7 +20,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_name, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 /// The metrics of single steps and of candidates: in `nightjar.training_metrics`, and too many to list here.
 const OF_STEPS: &[&str] = &["loss", "candidate_loss", "candidate_regularization"];
@@ -79,8 +78,7 @@ impl fmt::Display for ShowTraining {
     }
 }
 
-#[async_trait]
-impl Statement for ShowTraining {
+impl Execute for ShowTraining {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

@@ -1,6 +1,5 @@
 //! `SHOW VERSIONS OF`.
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use std::fmt;
 
@@ -13,7 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::error::Result;
 use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_name, quote_identifier};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "SHOW VERSIONS",
@@ -52,8 +51,7 @@ impl fmt::Display for ShowVersions {
     }
 }
 
-#[async_trait]
-impl Statement for ShowVersions {
+impl Execute for ShowVersions {
     fn kind(&self) -> &'static StatementKind {
         &KIND
     }

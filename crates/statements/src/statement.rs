@@ -3,36 +3,71 @@
 use std::any::Any;
 use std::fmt::{Debug, Display};
 
-use async_trait::async_trait;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
+use futures::future::BoxFuture;
 
 use crate::error::Result;
 use crate::{Chart, StatementContext};
 
-/// A statement of ours.
+/// What a kind of statement does. Implement this; what is passed around is a [`Statement`].
 ///
 /// Its `Display` is SQL that parses back to the same statement.
-#[async_trait]
-pub trait Statement: Any + Display + Debug + Send + Sync {
+///
+/// The futures are `async fn`s of the implementations, not those of `async_trait`: that macro gives each of them bounds on lifetimes, under which
+/// the compiler proves anew for every statement that DataFusion's recursive plan types are `Send`. It took four minutes.
+pub trait Execute: Any + Display + Debug + Send + Sync {
     /// The entry of [`crate::STATEMENTS`] that this statement is of.
     fn kind(&self) -> &'static StatementKind;
 
     /// Runs the statement and returns its rows; it is done when this returns.
-    async fn run(&self, context: &StatementContext) -> Result<DataFrame>;
+    fn run(&self, context: &StatementContext) -> impl Future<Output = Result<DataFrame>> + Send;
 
     /// Checks that the statement could run now, as far as can be told without running it: for jobs, which run when nobody is there.
     ///
     /// # Errors
     /// Why it could not.
-    async fn check(&self, _context: &StatementContext) -> Result<()> {
-        Ok(())
+    fn check(&self, _context: &StatementContext) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// Returns what may be drawn under the rows where somebody looks at them; most statements have nothing to draw.
     fn chart(&self, _context: &StatementContext) -> Result<Option<Chart>> {
         Ok(None)
+    }
+}
+
+/// A statement of ours, whatever its kind: [`Execute`] in a form that has objects.
+pub trait Statement: Any + Display + Debug + Send + Sync {
+    /// See [`Execute::kind`].
+    fn kind(&self) -> &'static StatementKind;
+
+    /// See [`Execute::run`].
+    fn run<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<DataFrame>>;
+
+    /// See [`Execute::check`].
+    fn check<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<()>>;
+
+    /// See [`Execute::chart`].
+    fn chart(&self, context: &StatementContext) -> Result<Option<Chart>>;
+}
+
+impl<S: Execute> Statement for S {
+    fn kind(&self) -> &'static StatementKind {
+        Execute::kind(self)
+    }
+
+    fn run<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<DataFrame>> {
+        Box::pin(Execute::run(self, context))
+    }
+
+    fn check<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<()>> {
+        Box::pin(Execute::check(self, context))
+    }
+
+    fn chart(&self, context: &StatementContext) -> Result<Option<Chart>> {
+        Execute::chart(self, context)
     }
 }
 
