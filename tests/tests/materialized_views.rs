@@ -168,7 +168,7 @@ fn one_refresh_at_a_time() {
     block_on(async {
         let (store, folder) = store_with_view(66, 2, "").await;
         let (session, opened) = (store.session(), store.open().unwrap());
-        let view = opened.catalog().materialized_view("v").unwrap().unwrap();
+        let view = opened.catalog().materialized_view(&"v".into()).unwrap().unwrap();
         let held = opened.view_folder("v", &view.folder).unwrap();
         let error = session.sql("REFRESH MATERIALIZED VIEW v").await.err().unwrap();
         assert_eq!(error.code(), "view_busy");

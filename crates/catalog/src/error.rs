@@ -9,6 +9,7 @@ use crate::card::Task;
 use crate::ids::{Digest, RunId, VersionNumber, sql_name};
 use crate::object_stores::ObjectStoreError;
 use crate::runs::TrainingStatus;
+use crate::table_name::TableName;
 use crate::tables::TableKind;
 
 /// What this crate's functions return.
@@ -93,10 +94,18 @@ pub enum CatalogError {
     TableUnknown { name: String, nearest: Option<String> },
     #[error("table or view '{name}' already exists")]
     TableExists { name: String },
+    #[error("there is no schema '{name}'")]
+    SchemaUnknown { name: String, nearest: Option<String> },
+    #[error("the schema '{name}' already exists")]
+    SchemaExists { name: String },
+    #[error("the schema '{name}' is reserved: it cannot be dropped")]
+    SchemaReserved { name: String },
+    #[error("the schema '{name}' is not empty: it holds {}", names(.tables))]
+    SchemaNotEmpty { name: String, tables: Vec<TableName> },
     #[error("'{name}' is a materialized view")]
-    IsMaterialized { name: String },
+    IsMaterialized { name: TableName },
     #[error("'{name}' is no materialized view: it is {}", kind_words(*.kind))]
-    NotMaterialized { name: String, kind: TableKind },
+    NotMaterialized { name: TableName, kind: TableKind },
     #[error("there is no materialized view '{name}'")]
     ViewUnknown { name: String, nearest: Option<String> },
     #[error("the materialized view '{name}' is being refreshed by another session or process")]
@@ -186,6 +195,10 @@ fn join(digests: &[Digest]) -> String {
     digests.iter().map(Digest::to_string).collect::<Vec<_>>().join(" or ")
 }
 
+fn names(tables: &[TableName]) -> String {
+    tables.iter().map(TableName::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn list(tried: &[SourceAttempt]) -> String {
     tried.iter().map(|attempt| format!("\n  {}: {}", attempt.source, attempt.error)).collect()
 }
@@ -235,6 +248,10 @@ impl Failure for CatalogError {
             NoDefault { .. } => "no_default_model",
             TableUnknown { .. } => "table_unknown",
             TableExists { .. } => "table_exists",
+            SchemaUnknown { .. } => "schema_unknown",
+            SchemaExists { .. } => "schema_exists",
+            SchemaReserved { .. } => "schema_reserved",
+            SchemaNotEmpty { .. } => "schema_not_empty",
             JobUnknown { .. } => "job_unknown",
             JobExists { .. } => "job_exists",
             JobRunUnknown { .. } => "job_run_unknown",
@@ -341,12 +358,19 @@ impl Failure for CatalogError {
             NoDefault { .. } => "make one: CREATE MODEL name FINE_TUNE ON (SELECT text, label FROM …)".into(),
             IsMaterialized { name } => format!(
                 "DROP MATERIALIZED VIEW {0} removes it, REFRESH MATERIALIZED VIEW {0} brings its rows up to date",
-                sql_name(name)
+                name.sql()
             ),
             NotMaterialized { name, kind: TableKind::View } => {
-                format!("a view's rows are always those of now; DROP VIEW {} removes it", sql_name(name))
+                format!("a view's rows are always those of now; DROP VIEW {} removes it", name.sql())
             }
-            NotMaterialized { name, .. } => format!("DROP TABLE {} removes it", sql_name(name)),
+            NotMaterialized { name, .. } => format!("DROP TABLE {} removes it", name.sql()),
+            SchemaUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
+            SchemaUnknown { name, .. } => format!("make it: CREATE SCHEMA {}", sql_name(name)),
+            SchemaExists { .. } => "CREATE SCHEMA IF NOT EXISTS keeps it as it is".into(),
+            SchemaReserved { .. } => "DROP TABLE and DROP VIEW remove what is in it".into(),
+            SchemaNotEmpty { name, .. } => {
+                format!("DROP SCHEMA {} CASCADE drops them too; their files stay", sql_name(name))
+            }
             ViewUnknown { nearest: Some(name), .. } => format!("did you mean '{name}'?"),
             ViewUnknown { .. } => "SHOW MATERIALIZED VIEWS lists them".into(),
             ViewBusy { .. } | ViewChanged { .. } => "run it again when the other has finished".into(),

@@ -7,7 +7,9 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
-use crate::tables::{OnTableConflict, TableKind, find, list};
+use crate::schemas::expect_schema;
+use crate::table_name::TableName;
+use crate::tables::{OnTableConflict, TableKind, find, list, nearest};
 
 /// What a refresh does with rows that an earlier version of a model made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,8 +73,8 @@ pub struct ViewFile {
 /// A materialized view with its ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaterializedView {
-    /// As SQL has normalised it; shares its namespace with tables and views.
-    pub name: String,
+    /// The name; shares its namespace with tables and views.
+    pub name: TableName,
     /// The CREATE statement, with absolute locations.
     pub sql: String,
     /// The name of its folder below `views/` in the store.
@@ -104,27 +106,33 @@ impl Catalog {
         on_conflict: OnTableConflict,
     ) -> Result<bool> {
         self.write("create a materialized view", |transaction| {
+            expect_schema(transaction, &view.name)?;
             if let Some(found) = find(transaction, &view.name)? {
                 match on_conflict {
                     OnTableConflict::Ignore => return Ok(false),
                     OnTableConflict::Replace if found.kind == TableKind::Materialized => (),
-                    _ => return Err(CatalogError::TableExists { name: view.name.clone() }.into()),
+                    _ => return Err(CatalogError::TableExists { name: view.name.to_string() }.into()),
                 }
                 if let Some(old) = read(transaction, &view.name)? {
                     abandon(transaction, &old)?;
                 }
-                transaction.execute("DELETE FROM materialized_views WHERE name = ?1", [&view.name])?;
+                transaction.execute(
+                    "DELETE FROM materialized_views WHERE schema = ?1 AND name = ?2",
+                    [&view.name.schema, &view.name.name],
+                )?;
             }
             transaction.execute(
-                "INSERT INTO tables (name, kind, sql, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) \
+                "INSERT INTO tables (schema, name, kind, sql, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (schema, name) \
                  DO UPDATE SET kind = excluded.kind, sql = excluded.sql, created_at = excluded.created_at",
-                (&view.name, TableKind::Materialized.as_str(), &view.sql, now()),
+                (&view.name.schema, &view.name.name, TableKind::Materialized.as_str(), &view.sql, now()),
             )?;
             transaction.execute(
-                "INSERT INTO materialized_views (name, folder, on_model_change, fingerprint, models, generation, \
-                 refreshed_at, columns) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+                "INSERT INTO materialized_views (schema, name, folder, on_model_change, fingerprint, models, generation, \
+                 refreshed_at, columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8)",
                 (
-                    &view.name,
+                    &view.name.schema,
+                    &view.name.name,
                     &view.folder,
                     view.on_model_change.as_str(),
                     &view.fingerprint,
@@ -148,7 +156,7 @@ impl Catalog {
             let same =
                 |old: &MaterializedView| (&old.folder, old.generation) == (&view.folder, view.generation);
             let Some(old) = current.filter(same) else {
-                return Err(CatalogError::ViewChanged { name: view.name.clone() }.into());
+                return Err(CatalogError::ViewChanged { name: view.name.to_string() }.into());
             };
             abandon(transaction, &old)?;
             transaction.execute("DELETE FROM view_files WHERE folder = ?1", [&view.folder])?;
@@ -162,16 +170,18 @@ impl Catalog {
     }
 
     /// The materialized view of this name with its ledger, or `None`.
-    pub fn materialized_view(&self, name: &str) -> Result<Option<MaterializedView>> {
+    pub fn materialized_view(&self, name: &TableName) -> Result<Option<MaterializedView>> {
         self.read("read a materialized view", |transaction| read(transaction, name))
     }
 
     /// Every materialized view, by name.
     pub fn materialized_views(&self) -> Result<Vec<MaterializedView>> {
         self.read("list the materialized views", |transaction| {
-            let mut statement = transaction.prepare("SELECT name FROM materialized_views ORDER BY name")?;
+            let mut statement = transaction.prepare(
+                "SELECT schema, name FROM materialized_views ORDER BY schema <> 'public', schema, name",
+            )?;
             let names = statement
-                .query_map([], |row| row.get::<_, String>(0))?
+                .query_map([], |row| Ok(TableName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let views =
                 names.iter().map(|name| read(transaction, name)).collect::<Result<Vec<_>, Fault>>()?;
@@ -181,18 +191,21 @@ impl Catalog {
 
     /// Forgets a materialized view; its data files stay until they are swept. Returns whether there was one; without
     /// `if_exists` there must be.
-    pub fn drop_materialized_view(&self, name: &str, if_exists: bool) -> Result<bool> {
+    pub fn drop_materialized_view(&self, name: &TableName, if_exists: bool) -> Result<bool> {
         self.write("drop a materialized view", |transaction| {
             match read(transaction, name)? {
                 Some(view) => {
                     abandon(transaction, &view)?;
-                    transaction.execute("DELETE FROM tables WHERE name = ?1", [name])?;
+                    transaction.execute(
+                        "DELETE FROM tables WHERE schema = ?1 AND name = ?2",
+                        [&name.schema, &name.name],
+                    )?;
                     return Ok(true);
                 }
                 None => match find(transaction, name)? {
                     Some(found) => {
                         let kind = found.kind;
-                        return Err(CatalogError::NotMaterialized { name: name.into(), kind }.into());
+                        return Err(CatalogError::NotMaterialized { name: name.clone(), kind }.into());
                     }
                     None if if_exists => return Ok(false),
                     None => {}
@@ -203,10 +216,10 @@ impl Catalog {
     }
 
     /// The error of a name that is no materialized view.
-    pub fn not_materialized(&self, name: &str) -> CatalogError {
+    pub fn not_materialized(&self, name: &TableName) -> CatalogError {
         let error = self.read("read a table", |transaction| {
             Ok(match find(transaction, name)? {
-                Some(found) => CatalogError::NotMaterialized { name: name.into(), kind: found.kind },
+                Some(found) => CatalogError::NotMaterialized { name: name.clone(), kind: found.kind },
                 None => unknown(transaction, name)?,
             })
         });
@@ -233,11 +246,10 @@ impl Catalog {
     }
 }
 
-fn unknown(transaction: &Transaction<'_>, name: &str) -> Result<CatalogError, Fault> {
+fn unknown(transaction: &Transaction<'_>, name: &TableName) -> Result<CatalogError, Fault> {
     let known = list(transaction)?;
     let views = known.iter().filter(|table| table.kind == TableKind::Materialized);
-    let nearest = nightjar_models::nearest(name, views.map(|view| view.name.as_str())).map(str::to_string);
-    Ok(CatalogError::ViewUnknown { name: name.into(), nearest })
+    Ok(CatalogError::ViewUnknown { name: name.to_string(), nearest: nearest(name, views) })
 }
 
 /// Notes all data files of a ledger as abandoned; [`write_ledger`] takes back those that stay.
@@ -274,13 +286,13 @@ fn write_ledger(transaction: &Transaction<'_>, view: &MaterializedView) -> Resul
     Ok(())
 }
 
-fn read(transaction: &Transaction<'_>, name: &str) -> Result<Option<MaterializedView>, Fault> {
-    let sql = "SELECT v.name, t.sql, folder, on_model_change, fingerprint, models, generation, refreshed_at, columns \
-               FROM materialized_views v JOIN tables t ON t.name = v.name WHERE v.name = ?1";
-    let found = transaction.query_row(sql, [name], |row| {
+fn read(transaction: &Transaction<'_>, name: &TableName) -> Result<Option<MaterializedView>, Fault> {
+    let sql = "SELECT v.schema, v.name, t.sql, folder, on_model_change, fingerprint, models, generation, refreshed_at, columns \
+               FROM materialized_views v JOIN tables t USING (schema, name) WHERE v.schema = ?1 AND v.name = ?2";
+    let found = transaction.query_row(sql, [&name.schema, &name.name], |row| {
         let on_model_change: String = row.get("on_model_change")?;
         Ok(MaterializedView {
-            name: row.get("name")?,
+            name: TableName::new(row.get::<_, String>("schema")?, row.get::<_, String>("name")?),
             sql: row.get("sql")?,
             folder: row.get("folder")?,
             on_model_change: on_model_change.parse().unwrap_or_default(),

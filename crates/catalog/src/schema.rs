@@ -6,8 +6,16 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x4e4a_6172;
 
 /// Migration `n` brings a catalog of version `n` to version `n + 1`. Released ones never change.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_JOBS, VERSION_VIEWS, VERSION_TOTALS, VERSION_ZONES, VERSION_BODIES];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    VERSION_1,
+    VERSION_2,
+    VERSION_JOBS,
+    VERSION_VIEWS,
+    VERSION_TOTALS,
+    VERSION_ZONES,
+    VERSION_BODIES,
+    VERSION_SCHEMAS,
+];
 
 /// Times are microseconds since 1970 UTC. A model's numbers outlive the model in `model_numbers`,
 /// so `name@2` never means two things. `defaults` goes with its model: a task whose default is
@@ -217,6 +225,56 @@ const VERSION_ZONES: &str = "ALTER TABLE job_lease ADD COLUMN zone_rules TEXT;";
 /// The statements that an open run began with: its job may be given others before the next attempt.
 const VERSION_BODIES: &str = "ALTER TABLE job_runs ADD COLUMN body TEXT;";
 
+/// Schemas, by which tables and views are grouped. `public` has no row. What was there before is in it, whatever name its statement
+/// gave. The tables are built anew, because their keys change; the order of `tables` is that of its rows.
+const VERSION_SCHEMAS: &str = "
+CREATE TABLE schemas (
+    name TEXT NOT NULL PRIMARY KEY,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE new_tables (
+    schema TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    sql TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (schema, name)
+) STRICT;
+INSERT INTO new_tables SELECT 'public', name, kind, sql, created_at FROM tables ORDER BY tables.rowid;
+CREATE TABLE new_materialized_views (
+    schema TEXT NOT NULL,
+    name TEXT NOT NULL,
+    folder TEXT NOT NULL UNIQUE,
+    on_model_change TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    models TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    refreshed_at INTEGER NOT NULL,
+    columns TEXT NOT NULL,
+    PRIMARY KEY (schema, name),
+    FOREIGN KEY (schema, name) REFERENCES new_tables (schema, name) ON DELETE CASCADE
+) STRICT;
+INSERT INTO new_materialized_views SELECT 'public', name, folder, on_model_change, fingerprint, models, generation,
+    refreshed_at, columns FROM materialized_views;
+CREATE TABLE new_view_files (
+    folder TEXT NOT NULL REFERENCES new_materialized_views (folder) ON DELETE CASCADE,
+    source TEXT,
+    size INTEGER,
+    modified INTEGER,
+    etag TEXT,
+    data TEXT,
+    rows INTEGER NOT NULL
+) STRICT;
+INSERT INTO new_view_files SELECT folder, source, size, modified, etag, data, rows FROM view_files ORDER BY view_files.rowid;
+DROP TABLE view_files;
+DROP TABLE materialized_views;
+DROP TABLE tables;
+ALTER TABLE new_tables RENAME TO tables;
+ALTER TABLE new_materialized_views RENAME TO materialized_views;
+ALTER TABLE new_view_files RENAME TO view_files;
+CREATE INDEX view_files_of ON view_files (folder);
+";
+
 /// What [`migrate`] found that it can't work with.
 #[derive(Debug)]
 pub(crate) enum Unfit {
@@ -352,6 +410,29 @@ mod tests {
         assert_eq!(catalog.resumable_run("m", None).unwrap(), None);
         assert!(catalog.training_warnings().unwrap().is_empty());
         assert_eq!(catalog.training_metrics().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn tables_and_views_move_into_the_default_schema() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        open(&mut connection, &MIGRATIONS[..7]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO tables VALUES ('z', 'view', 'CREATE VIEW z AS SELECT 1', 0), ('m', 'materialized', 's', 0);
+                 INSERT INTO materialized_views VALUES ('m', 'f', 'full', '', '', 3, 0, 'c');
+                 INSERT INTO view_files VALUES ('f', 'b', 1, 2, NULL, 'd', 4), ('f', 'a', 1, 2, NULL, 'e', 5);",
+            )
+            .unwrap();
+        open(&mut connection, MIGRATIONS).unwrap();
+        let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        let tables = "SELECT group_concat(schema || '.' || name) FROM (SELECT * FROM tables ORDER BY rowid)";
+        assert_eq!(text(tables), "public.z,public.m");
+        let files = "SELECT group_concat(source || rows) FROM (SELECT * FROM view_files ORDER BY rowid)";
+        assert_eq!(text(files), "b4,a5");
+        connection.execute("DELETE FROM tables WHERE name = 'm'", []).unwrap();
+        assert_eq!(text("SELECT CAST(count(*) AS TEXT) FROM view_files"), "0", "foreign keys still cascade");
+        assert_eq!(text("SELECT CAST(count(*) AS TEXT) FROM materialized_views"), "0");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
+use crate::schemas::expect_schema;
+use crate::table_name::TableName;
 
 /// What a table definition makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +40,8 @@ impl fmt::Display for TableKind {
 /// A table or view that outlives the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableDefinition {
-    /// As SQL has normalised it; case-sensitive.
-    pub name: String,
+    /// The name.
+    pub name: TableName,
     /// Table or view.
     pub kind: TableKind,
     /// The CREATE statement, with an absolute location.
@@ -50,7 +52,7 @@ pub struct TableDefinition {
 
 impl TableDefinition {
     /// A definition that is yet to be put.
-    pub fn new(name: impl Into<String>, kind: TableKind, sql: impl Into<String>) -> TableDefinition {
+    pub fn new(name: impl Into<TableName>, kind: TableKind, sql: impl Into<String>) -> TableDefinition {
         TableDefinition { name: name.into(), kind, sql: sql.into(), created_at: 0 }
     }
 }
@@ -71,13 +73,14 @@ impl Catalog {
     /// [`OnTableConflict::Ignore`] and a name that is taken.
     pub fn put_table(&self, table: &TableDefinition, on_conflict: OnTableConflict) -> Result<bool> {
         self.write("create a table", |transaction| {
+            expect_schema(transaction, &table.name)?;
             if let Some(found) = find(transaction, &table.name)? {
                 match on_conflict {
                     OnTableConflict::Replace if found.kind == TableKind::Materialized => {
                         return Err(CatalogError::IsMaterialized { name: table.name.clone() }.into());
                     }
                     OnTableConflict::Fail => {
-                        return Err(CatalogError::TableExists { name: table.name.clone() }.into());
+                        return Err(CatalogError::TableExists { name: table.name.to_string() }.into());
                     }
                     OnTableConflict::Ignore => return Ok(false),
                     OnTableConflict::Replace => (),
@@ -85,34 +88,35 @@ impl Catalog {
             }
             transaction.execute(
                 // An update keeps the row's place in the order of `tables`.
-                "INSERT INTO tables (name, kind, sql, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) \
+                "INSERT INTO tables (schema, name, kind, sql, created_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (schema, name) \
                  DO UPDATE SET kind = excluded.kind, sql = excluded.sql, created_at = excluded.created_at",
-                (&table.name, table.kind.as_str(), &table.sql, now()),
+                (&table.name.schema, &table.name.name, table.kind.as_str(), &table.sql, now()),
             )?;
             Ok(true)
         })
     }
 
     /// The table or view of this name, or `None`.
-    pub fn table(&self, name: &str) -> Result<Option<TableDefinition>> {
+    pub fn table(&self, name: &TableName) -> Result<Option<TableDefinition>> {
         self.read("read a table", |transaction| find(transaction, name))
     }
 
     /// Forgets a table or view; its files stay. Returns whether there was one; without
     /// `if_exists` there must be.
-    pub fn drop_table(&self, name: &str, if_exists: bool) -> Result<bool> {
+    pub fn drop_table(&self, name: &TableName, if_exists: bool) -> Result<bool> {
         self.write("drop a table", |transaction| {
             if find(transaction, name)?.is_some_and(|found| found.kind == TableKind::Materialized) {
-                return Err(CatalogError::IsMaterialized { name: name.into() }.into());
+                return Err(CatalogError::IsMaterialized { name: name.clone() }.into());
             }
-            let dropped = transaction.execute("DELETE FROM tables WHERE name = ?1", [name])? > 0;
+            let sql = "DELETE FROM tables WHERE schema = ?1 AND name = ?2";
+            let dropped = transaction.execute(sql, [&name.schema, &name.name])? > 0;
             if dropped || if_exists {
                 return Ok(dropped);
             }
             let known = list(transaction)?;
-            let nearest = nightjar_models::nearest(name, known.iter().map(|table| table.name.as_str()));
-            let nearest = nearest.map(str::to_string);
-            Err(CatalogError::TableUnknown { name: name.into(), nearest }.into())
+            let nearest = nearest(name, known.iter());
+            Err(CatalogError::TableUnknown { name: name.to_string(), nearest }.into())
         })
     }
 
@@ -123,7 +127,7 @@ impl Catalog {
     }
 }
 
-const COLUMNS: &str = "SELECT name, kind, sql, created_at FROM tables";
+const COLUMNS: &str = "SELECT schema, name, kind, sql, created_at FROM tables";
 
 pub(crate) fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>, Fault> {
     let mut statement = transaction.prepare(&format!("{COLUMNS} ORDER BY rowid"))?;
@@ -131,8 +135,21 @@ pub(crate) fn list(transaction: &Transaction<'_>) -> Result<Vec<TableDefinition>
     Ok(rows)
 }
 
-pub(crate) fn find(transaction: &Transaction<'_>, name: &str) -> Result<Option<TableDefinition>, Fault> {
-    Ok(transaction.query_row(&format!("{COLUMNS} WHERE name = ?1"), [name], definition).optional()?)
+pub(crate) fn find(
+    transaction: &Transaction<'_>,
+    name: &TableName,
+) -> Result<Option<TableDefinition>, Fault> {
+    let sql = format!("{COLUMNS} WHERE schema = ?1 AND name = ?2");
+    Ok(transaction.query_row(&sql, [&name.schema, &name.name], definition).optional()?)
+}
+
+/// Returns the known name that is most like one that isn't.
+pub(crate) fn nearest<'a>(
+    name: &TableName,
+    known: impl Iterator<Item = &'a TableDefinition>,
+) -> Option<String> {
+    let known: Vec<String> = known.map(|table| table.name.to_string()).collect();
+    nightjar_models::nearest(&name.to_string(), known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
@@ -140,7 +157,7 @@ fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
     let kind = [TableKind::View, TableKind::Materialized].into_iter().find(|known| kind == known.as_str());
     let kind = kind.unwrap_or(TableKind::External);
     Ok(TableDefinition {
-        name: row.get("name")?,
+        name: TableName::new(row.get::<_, String>("schema")?, row.get::<_, String>("name")?),
         kind,
         sql: row.get("sql")?,
         created_at: row.get("created_at")?,
@@ -167,16 +184,17 @@ mod tests {
 
         let other = TableDefinition::new("reviews", TableKind::View, "CREATE VIEW reviews AS SELECT 2");
         assert!(catalog.put_table(&other, OnTableConflict::Replace).unwrap());
-        let found = catalog.table("reviews").unwrap().unwrap();
+        let found = catalog.table(&"reviews".into()).unwrap().unwrap();
         assert_eq!((found.kind, &found.sql), (TableKind::View, &other.sql));
         assert!(found.created_at > 1_600_000_000_000_000);
-        assert_eq!(catalog.table("good").unwrap(), None, "names are case-sensitive");
-        let names: Vec<String> = catalog.tables().unwrap().into_iter().map(|table| table.name).collect();
+        assert_eq!(catalog.table(&"good".into()).unwrap(), None, "names are case-sensitive");
+        let names: Vec<String> =
+            catalog.tables().unwrap().into_iter().map(|table| table.name.to_string()).collect();
         assert_eq!(names, ["reviews", "Good"]);
 
-        assert!(catalog.drop_table("reviews", false).unwrap());
-        assert!(!catalog.drop_table("reviews", true).unwrap());
-        let error = catalog.drop_table("Goof", false).unwrap_err();
+        assert!(catalog.drop_table(&"reviews".into(), false).unwrap());
+        assert!(!catalog.drop_table(&"reviews".into(), true).unwrap());
+        let error = catalog.drop_table(&"Goof".into(), false).unwrap_err();
         assert_eq!(error.hint().unwrap(), "did you mean 'Good'?");
     }
 }

@@ -93,8 +93,9 @@ impl Runner {
     /// Runs scripts, one after the other. All are parsed before the first statement runs.
     pub(crate) async fn run_scripts(&mut self, scripts: &[Script]) -> Result<()> {
         let mut parsed = Vec::new();
+        let mut dialect = self.session.dialect();
         for script in scripts {
-            parsed.extend(script.statements()?);
+            parsed.extend(script.statements_in(&mut dialect)?);
         }
         for placed in parsed {
             self.run(placed.statement).await.map_err(|error| error.at(placed.place))?;

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use nightjar_statements::{ParsedStatement, StatementError, parse_statements};
+use datafusion::config::Dialect;
+use nightjar_statements::{ParsedStatement, StatementError, parse_in};
 
 use crate::error::{CliError, Result};
 use crate::output::width;
@@ -80,7 +81,12 @@ impl Script {
 
     /// Returns the statements, or the first place that does not parse.
     pub(crate) fn statements(&self) -> Result<Vec<Placed>> {
-        let parsed = parse_statements(&self.text).map_err(|error| self.syntax_error(error))?;
+        self.statements_in(&mut Dialect::default())
+    }
+
+    /// As [`Script::statements`], in a dialect; it is then the one that the script ends in.
+    pub(crate) fn statements_in(&self, dialect: &mut Dialect) -> Result<Vec<Placed>> {
+        let parsed = parse_in(&self.text, dialect).map_err(|error| self.syntax_error(error))?;
         let several = parsed.len() > 1 || self.origin != Origin::Typed;
         let mut from = 0;
         let placed = parsed.into_iter().map(|statement| {

@@ -5,47 +5,49 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use nightjar_catalog::{CatalogError, OnTableConflict, Store, TableKind, check_url};
+use nightjar_catalog::{CatalogError, OnTableConflict, TableKind, check_url};
+use nightjar_statements::{
+    StatementContext, SyntaxTree, Used, in_dialect, plan_statement, release, table_name,
+};
 
 use crate::error::{EngineError, Result};
-use crate::registration::{SCHEMA, SYSTEM_SCHEMA};
+use crate::registration::SYSTEM_SCHEMA;
+use crate::schemas;
 use crate::tables::{
     absolute_location, absolute_relations, check_no_cycle, external_table, glob_in_url, keep_external_table,
 };
 
-/// Runs a statement that DataFusion understands. `sql` is its text.
+/// Runs a statement that DataFusion understands.
 pub(crate) async fn run(
-    context: &SessionContext,
-    store: &Store,
-    mut statement: DataFusionStatement,
-    sql: &str,
+    context: &StatementContext,
+    statement: SyntaxTree<DataFusionStatement>,
 ) -> Result<DataFrame> {
-    if let DataFusionStatement::Statement(statement) = &mut statement
-        && let SqlStatement::CreateView(view) = statement.as_mut()
-    {
-        let name = view.name.0.last().map(ToString::to_string).unwrap_or_default();
-        // The stored view must mean the same whatever folder a later session starts in.
-        absolute_relations(statement);
-        check_no_cycle(store, name.trim_matches('"'), statement)?;
+    let (session, catalog) = (&context.session, context.store.catalog());
+    if let Some(done) = schemas::run(context, &statement).await? {
+        return Ok(done);
     }
-    let plan = context.state().statement_to_plan(statement).await?;
-    if written_table(&plan).is_some_and(|table| table.schema() == Some(SYSTEM_SCHEMA)) {
-        return Err(EngineError::SystemSchema);
+    let statement = prepare(context, &statement)?;
+    let state = session.state();
+    let mut plan = plan_statement(&state, &statement).await?;
+    let changed = changed_table(&plan).map(|name| table_name(&state, name.clone())).transpose()?;
+    if let Some(name) = &changed {
+        if [SYSTEM_SCHEMA, INFORMATION_SCHEMA].contains(&name.schema.as_str()) {
+            return Err(EngineError::SystemSchema { schema: name.schema.clone() });
+        }
+        let kind = catalog.table(name)?.map(|table| table.kind);
+        if kind == Some(TableKind::Materialized) && !makes_anew(&plan) {
+            return Err(CatalogError::IsMaterialized { name: name.clone() }.into());
+        }
+        if kind.is_some() && kind == dropped_kind(&plan) {
+            release(context, &Used::Table(name.clone()), cascades(&statement))?;
+            // Not through DataFusion, which would build the table first: one that can't be built must go too.
+            catalog.drop_table(name, true)?;
+            return Ok(session.read_empty()?.limit(0, Some(0))?);
+        }
     }
-    if let Some(name) = changed_table(&plan)
-        && store.catalog().table(name)?.is_some_and(|table| table.kind == TableKind::Materialized)
-    {
-        return Err(CatalogError::IsMaterialized { name: name.to_owned() }.into());
-    }
-    if let Some((name, kind)) = dropped_table(&plan)
-        && store.catalog().table(name)?.is_some_and(|table| table.kind == kind)
-    {
-        // Not through DataFusion, which would build the table first: one that can't be built must go too.
-        store.catalog().drop_table(name, true)?;
-        return Ok(context.read_empty()?.limit(0, Some(0))?);
-    }
-    if let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) = &plan
+    if let (LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)), Some(name)) = (&plan, &changed)
         && !create.temporary
     {
         let on_conflict = match (create.or_replace, create.if_not_exists) {
@@ -54,15 +56,60 @@ pub(crate) async fn run(
             (false, false) => OnTableConflict::Fail,
         };
         check_locations(create)?;
-        check_readable(context, create).await?;
-        keep_external_table(store, create.name.table().to_owned(), absolute_location(sql), on_conflict)?;
-        return Ok(context.read_empty()?.limit(0, Some(0))?);
+        check_readable(session, create).await?;
+        let sql = in_dialect(session, absolute_location(&context.sql));
+        keep_external_table(&context.store, name.clone(), sql, on_conflict)?;
+        return Ok(session.read_empty()?.limit(0, Some(0))?);
     }
-    Ok(context.execute_logical_plan(plan).await?)
+    if let LogicalPlan::Ddl(DdlStatement::CreateView(create)) = &mut plan {
+        create.definition = create.definition.take().map(|sql| in_dialect(session, sql));
+    }
+    Ok(session.execute_logical_plan(plan).await?)
 }
 
-/// Returns the table that a plan would change.
-fn written_table(plan: &LogicalPlan) -> Option<&TableReference> {
+/// SQL's own schema.
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Makes a statement mean the same wherever and whenever it is read again.
+fn prepare(
+    context: &StatementContext,
+    statement: &SyntaxTree<DataFusionStatement>,
+) -> Result<SyntaxTree<DataFusionStatement>> {
+    let DataFusionStatement::Statement(sql) = &**statement else {
+        return Ok(statement.clone());
+    };
+    match sql.as_ref() {
+        SqlStatement::CreateView(view) => {
+            let state = context.session.state();
+            let normalize = state.config_options().sql_parser.enable_ident_normalization;
+            let name = object_name_to_table_reference(view.name.clone(), normalize)?;
+            let name = table_name(&state, name)?;
+            // The stored view must mean the same whatever folder a later session starts in.
+            let mut stored = sql.clone();
+            absolute_relations(&context.session, &mut stored)?;
+            check_no_cycle(&context.session, &context.store, &name, &stored)?;
+            return Ok(SyntaxTree::new(DataFusionStatement::Statement(stored)));
+        }
+        SqlStatement::CreateTable(create) if !create.temporary => {
+            context.watch.note(&format!(
+                "the table {0} ends with this session: CREATE EXTERNAL TABLE and CREATE MATERIALIZED VIEW keep their rows, \
+                 CREATE TEMPORARY TABLE {0} means this one",
+                create.name
+            ));
+        }
+        _ => {}
+    }
+    Ok(statement.clone())
+}
+
+/// Whether a DROP takes what uses the thing with it.
+fn cascades(statement: &DataFusionStatement) -> bool {
+    let DataFusionStatement::Statement(statement) = statement else { return false };
+    matches!(statement.as_ref(), SqlStatement::Drop { cascade: true, .. })
+}
+
+/// Returns the table that a plan would change, make or drop.
+fn changed_table(plan: &LogicalPlan) -> Option<&TableReference> {
     match plan {
         LogicalPlan::Dml(dml) => Some(&dml.table_name),
         LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => Some(&create.name),
@@ -74,25 +121,25 @@ fn written_table(plan: &LogicalPlan) -> Option<&TableReference> {
     }
 }
 
-/// Returns the table or view of the schema `public` that a plan drops or changes the rows of.
-fn changed_table(plan: &LogicalPlan) -> Option<&str> {
-    match plan {
-        LogicalPlan::Dml(dml) => {
-            let table = &dml.table_name;
-            table.schema().is_none_or(|schema| schema == SCHEMA).then(|| table.table())
-        }
-        _ => dropped_table(plan).map(|(name, _)| name),
-    }
+/// Whether a plan makes the table that it changes: what then is in its way says so itself.
+fn makes_anew(plan: &LogicalPlan) -> bool {
+    matches!(
+        plan,
+        LogicalPlan::Ddl(
+            DdlStatement::CreateExternalTable(_)
+                | DdlStatement::CreateMemoryTable(_)
+                | DdlStatement::CreateView(_)
+        )
+    )
 }
 
-/// Returns the table or view of the schema `public` that a plan drops.
-fn dropped_table(plan: &LogicalPlan) -> Option<(&str, TableKind)> {
-    let (name, kind) = match plan {
-        LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => (&drop.name, TableKind::External),
-        LogicalPlan::Ddl(DdlStatement::DropView(drop)) => (&drop.name, TableKind::View),
-        _ => return None,
-    };
-    name.schema().is_none_or(|schema| schema == SCHEMA).then(|| (name.table(), kind))
+/// Returns what a plan drops.
+fn dropped_kind(plan: &LogicalPlan) -> Option<TableKind> {
+    match plan {
+        LogicalPlan::Ddl(DdlStatement::DropTable(_)) => Some(TableKind::External),
+        LogicalPlan::Ddl(DdlStatement::DropView(_)) => Some(TableKind::View),
+        _ => None,
+    }
 }
 
 /// Refuses locations that must not be kept, or would not be read.

@@ -167,8 +167,14 @@ pub enum EngineError {
         reason: String,
     },
     /// A write to the schema of system tables.
-    #[error("the schema 'nightjar' holds system tables and is read-only")]
-    SystemSchema,
+    #[error("the schema '{schema}' holds system tables and is read-only")]
+    SystemSchema {
+        /// The schema.
+        schema: String,
+    },
+    /// A catalog that somebody wants to make or to drop.
+    #[error("there is one catalog, {}, and no other can be made", crate::registration::CATALOG)]
+    OneCatalog,
     /// A statement of ours failed.
     #[error(transparent)]
     Statement(StatementError),
@@ -268,9 +274,7 @@ pub fn may_pass(error: &DataFusionError) -> bool {
 fn hint(error: &DataFusionError) -> Option<String> {
     match inner(error) {
         Some(failure) => failure.hint(),
-        None if is_unknown_table(&message(error)) => {
-            Some("SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned())
-        }
+        None if is_unknown_table(&message(error)) => Some(unknown_table_hint(&message(error))),
         None if is_gone(error) => Some(
             "it was there when the query was planned, and another statement may have replaced it since: run the query again"
                 .to_owned(),
@@ -287,6 +291,27 @@ fn is_gone(error: &DataFusionError) -> bool {
 fn is_unknown_table(message: &str) -> bool {
     let message = message.to_lowercase();
     message.contains("table '") && message.contains("not found")
+}
+
+fn unknown_table_hint(message: &str) -> String {
+    let named = message.split('\'').nth(1).unwrap_or_default();
+    match path_called(named) {
+        Some(path) => {
+            format!("'{path}' is a file or folder here, and only a name in quotes is read as one: '{path}'")
+        }
+        None => "SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned(),
+    }
+}
+
+/// Returns what the working folder has under a name, which SQL may have put in small letters.
+fn path_called(name: &str) -> Option<String> {
+    let entries = std::fs::read_dir(".").ok()?.flatten();
+    let mut found: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|entry| entry.to_lowercase() == name.to_lowercase())
+        .collect();
+    found.sort_by_key(|entry| entry != name);
+    found.into_iter().next()
 }
 
 impl Failure for EngineError {
@@ -311,7 +336,8 @@ impl Failure for EngineError {
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
             Self::Sample { .. } => "engine.sample",
-            Self::SystemSchema => "engine.system_schema",
+            Self::SystemSchema { .. } => "engine.system_schema",
+            Self::OneCatalog => "engine.one_catalog",
             Self::Statement(error) => error.code(),
             Self::Catalog(error) => error.code(),
             Self::DataFusion(error) => inner(error).map_or("datafusion", |failure| failure.code()),
@@ -386,7 +412,9 @@ impl Failure for EngineError {
                     .to_owned(),
             ),
             Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
-            Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat | Self::SystemSchema => None,
+            Self::OneCatalog => Some("tables are grouped by schemas: CREATE SCHEMA name".to_owned()),
+            Self::SystemSchema { .. } => Some("make it in another schema, such as public".to_owned()),
+            Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod physical_codec;
 mod registration;
 mod resolve_models;
 mod sample;
+mod schemas;
 mod session;
 mod tables;
 

@@ -163,6 +163,10 @@ impl BuildWithFunctions for SessionStateBuilder {
                 scalars.push(udf);
             }
         }
+        // DataFusion's `length` takes the name that only Spark has for it.
+        for own in scalars.iter_mut().filter(|udf| known("length", std::slice::from_ref(udf))) {
+            *own = Arc::new(own.as_ref().clone().with_aliases(["len"]));
+        }
         scalars.extend(registry::all(models).into_iter().map(Arc::new));
         scalars.extend(nightjar_statements::plan_functions(models).into_iter().map(Arc::new));
         scalars.push(Arc::new(sample_key()));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::CatalogProviderList;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList};
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::TableReference;
+use datafusion::config::Dialect;
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nightjar_catalog::Store;
@@ -19,8 +21,8 @@ use crate::dataframe::DataFrame;
 use crate::definitions;
 use crate::error::Result;
 use crate::materialized::Refresher;
-use crate::registration::{self, CATALOG, Placement, SCHEMA, SYSTEM_SCHEMA};
-use crate::tables::{LakeSchema, SessionHandle, SystemSchema};
+use crate::registration::{self, CATALOG, Placement};
+use crate::tables::{LakeCatalog, SessionHandle, SystemSchema, open, settled};
 use crate::write::{HideOutput, OutputKey};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
@@ -77,15 +79,8 @@ impl Session {
     pub fn placed(store: Store, config: SessionConfig, placement: Placement) -> Self {
         let models = Models::new(store.clone());
         let handle = SessionHandle::default();
-        let catalog = MemoryCatalogProvider::new();
-        let schemas: [(&str, Arc<dyn datafusion::catalog::SchemaProvider>); 2] = [
-            (SCHEMA, Arc::new(LakeSchema::new(store.clone(), handle.clone()))),
-            (SYSTEM_SCHEMA, Arc::new(SystemSchema::new(store.clone(), Arc::clone(&placement.executors)))),
-        ];
-        for (name, schema) in schemas {
-            // A memory catalog refuses no schema.
-            let _ = catalog.register_schema(name, schema);
-        }
+        let system = SystemSchema::new(store.clone(), Arc::clone(&placement.executors));
+        let catalog = LakeCatalog::new(store.clone(), handle.clone(), system);
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         let state = registration::placed_session_state(config, &models, placement);
@@ -110,21 +105,34 @@ impl Session {
         &self.context
     }
 
-    /// Returns a table, view or file as a dataframe.
+    /// Returns a table or view as a dataframe; a name outside the schema `public` is `schema.name`. [`Session::read`] returns files.
     pub async fn table(&self, name: &str) -> Result<DataFrame> {
         Ok(DataFrame::new(self.context.table(name).await?, self.clone()))
     }
 
     /// Returns the files at a path, folder, glob or URL as a dataframe.
     pub async fn read(&self, path: &str) -> Result<DataFrame> {
-        let table = datafusion::common::TableReference::bare(path);
-        Ok(DataFrame::new(self.context.table(table).await?, self.clone()))
+        let state = self.context.state();
+        let files = settled(open(path, &state).await?);
+        let plan = LogicalPlanBuilder::scan(TableReference::bare(path), provider_as_source(files), None)?;
+        let rows = datafusion::prelude::DataFrame::new(state, plan.build()?);
+        Ok(DataFrame::new(rows, self.clone()))
+    }
+
+    /// Returns the dialect in which this session reads statements: that of its setting `datafusion.sql_parser.dialect`.
+    pub fn dialect(&self) -> Dialect {
+        self.context.copied_config().options().sql_parser.dialect
+    }
+
+    /// Returns the statements of a script, read in this session's dialect.
+    pub fn parse(&self, sql: &str) -> Result<Vec<ParsedStatement>> {
+        Ok(nightjar_statements::parse_in(sql, &mut self.dialect())?)
     }
 
     /// Runs one statement and returns its rows as a dataframe: a query's are computed when it is collected, any
     /// other statement is done when this returns.
     pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
-        let mut statements = nightjar_statements::parse_statements(sql)?;
+        let mut statements = self.parse(sql)?;
         match (statements.pop(), statements.is_empty()) {
             (Some(statement), true) => self.statement(statement).await,
             _ => Err(nightjar_statements::StatementError::NotOne { found: sql.to_owned() }.into()),
@@ -146,7 +154,7 @@ impl Session {
     async fn plan(&self, statement: ParsedStatement) -> Result<datafusion::prelude::DataFrame> {
         Ok(match statement.parsed {
             Parsed::Nightjar(ours) => ours.run(&self.statement_context(statement.sql)).await?,
-            Parsed::Sql(sql) => definitions::run(&self.context, &self.store, *sql, &statement.sql).await?,
+            Parsed::Sql(sql) => definitions::run(&self.statement_context(statement.sql), sql).await?,
         })
     }
 

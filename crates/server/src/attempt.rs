@@ -12,9 +12,7 @@ use futures::TryStreamExt;
 use nightjar_catalog::{CatalogError, Digest, JobRun, JobRunStatement, Store};
 use nightjar_engine::{EngineError, OutputKey, Session};
 use nightjar_models::Failure;
-use nightjar_statements::{
-    Parsed, RunParameters, Watch, fill_parameters, now, parse_statements, time, truncated_texts,
-};
+use nightjar_statements::{Parsed, RunParameters, Watch, fill_parameters, now, time, truncated_texts};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
@@ -180,9 +178,9 @@ struct Done {
 }
 
 async fn execute(session: &Session, sql: &str, key: OutputKey, log: &RunLog) -> Result<Done, String> {
-    let statement = parse_statements(sql).map_err(|error| in_words(&error))?.pop();
-    let Some(statement) = statement else { return Ok(Done { rows: 0, plan: String::new() }) };
     let engine = |error: EngineError| in_words(&error);
+    let statement = session.parse(sql).map_err(engine)?.pop();
+    let Some(statement) = statement else { return Ok(Done { rows: 0, plan: String::new() }) };
     let is_ours = matches!(statement.parsed, Parsed::Nightjar(_));
     let mut running = session.start_as(statement, key).await.map_err(engine)?;
     let (mut rows, mut lines) = (0, 0);

@@ -92,7 +92,7 @@ impl Execute for AlterJob {
         catalog.read_jobs(|ledger| ledger.job(&self.name))?;
         let body = match self.body.is_empty() {
             true => None,
-            false => Some(absolute_body(&self.body)?),
+            false => Some(absolute_body(context, &self.body)?),
         };
         if let Some(body) = &body {
             check_body(context, body).await?;

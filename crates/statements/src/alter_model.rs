@@ -1,7 +1,7 @@
 //! `ALTER MODEL`.
 
 use datafusion::prelude::DataFrame;
-use nightjar_catalog::OnConflict;
+use nightjar_catalog::{ModelReference, OnConflict};
 use std::fmt;
 
 use crate::base_model::find_base;
@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::Value;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::dependents::Uses;
 use crate::error::Result;
 use crate::fine_tune::FineTune;
 use crate::grammar::{accept, at, expect, expect_end, unexpected};
@@ -137,6 +138,14 @@ impl Execute for AlterModel {
             AlterAction::FineTune { fine_tune, .. } => context.rows(&fine_tune.data).await.map(drop),
             _ => Ok(()),
         }
+    }
+
+    fn uses(&self) -> Uses {
+        let queries = match &self.action {
+            AlterAction::FineTune { fine_tune, .. } => fine_tune.queries(),
+            _ => Vec::new(),
+        };
+        Uses { queries, models: vec![ModelReference::current(&self.name)], ..Uses::default() }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use nightjar_catalog::{Digest, RunId, Store, TrainingRun};
+use nightjar_catalog::{Digest, RunId, Store, TableName, TrainingRun};
 use nightjar_functions::{Models, NightjarOptions};
 
 use crate::error::Result;
+use crate::planning::{plan_over_tables, plan_statement, table_name};
 use crate::training_error::TrainingError;
 use crate::{MaterializedViews, TrainingData, Watch};
 
@@ -52,6 +54,19 @@ impl StatementContext {
         }
     }
 
+    /// Returns the full name of a table that a statement names by one to three names.
+    ///
+    /// # Errors
+    /// A catalog that is not there.
+    pub fn table_name(&self, names: &[String]) -> Result<TableName> {
+        let name = match names {
+            [catalog, schema, table] => TableReference::full(&**catalog, &**schema, &**table),
+            [schema, table] => TableReference::partial(&**schema, &**table),
+            _ => TableReference::bare(names.concat()),
+        };
+        table_name(&self.session.state(), name)
+    }
+
     /// Returns the rows of a system query.
     pub async fn query(&self, sql: &str) -> Result<DataFrame> {
         Ok(self.session.sql(sql).await?)
@@ -59,7 +74,11 @@ impl StatementContext {
 
     /// Returns the labelled rows as a dataframe.
     pub async fn rows(&self, data: &TrainingData) -> Result<DataFrame> {
-        let plan: LogicalPlan = self.session.state().statement_to_plan(data.statement()?).await?;
+        let (state, statement) = (self.session.state(), data.statement()?);
+        let plan: LogicalPlan = match data.may_be_file() {
+            true => plan_statement(&state, &statement).await?,
+            false => plan_over_tables(&state, &statement).await?,
+        };
         Ok(self.session.execute_logical_plan(plan).await?)
     }
 }

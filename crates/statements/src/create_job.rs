@@ -165,7 +165,7 @@ impl Execute for CreateJob {
             context.watch.note(&format!("there is a job {} already; nothing was done", self.name));
             return done(context);
         }
-        let body = absolute_body(&self.body)?;
+        let body = absolute_body(context, &self.body)?;
         check_body(context, &body).await?;
         catalog.change_jobs::<_, StatementError>(|ledger| {
             check_upstream(ledger, &self.name, &self.schedule)?;

@@ -3,17 +3,19 @@
 use std::fmt;
 
 use datafusion::prelude::DataFrame;
-use datafusion::sql::parser::DFParser;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Value};
+use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as SqlStatement, Value};
 use datafusion::sql::sqlparser::parser::Parser;
 use nightjar_catalog::OnModelChange;
 
 use crate::StatementContext;
 use crate::clauses;
+use crate::dependents::Uses;
 use crate::error::{Result, StatementError};
 use crate::grammar::{accept, error_at, expect, expect_end, word_at};
-use crate::names::{parse_identifier, quote_identifier};
+use crate::names::{parse_table, quote_table};
 use crate::statement::{Execute, StatementKind};
+use crate::syntax_tree::SyntaxTree;
 use crate::with_clause::accept_with;
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -38,12 +40,12 @@ pub struct CreateMaterializedView {
     pub or_replace: bool,
     /// Whether a table or view of that name makes the statement do nothing.
     pub if_not_exists: bool,
-    /// The name.
-    pub name: String,
+    /// The name, with its schema and catalog if they are given.
+    pub name: Vec<String>,
     /// What a refresh does with rows of earlier models; as if it were `full` where it is not given.
     pub on_model_change: Option<OnModelChange>,
     /// The query.
-    pub query: Box<Query>,
+    pub query: SyntaxTree<Query>,
 }
 
 fn is_create_materialized_view(parser: &Parser<'_>) -> bool {
@@ -67,7 +69,7 @@ impl CreateMaterializedView {
         if or_replace && if_not_exists {
             return Err(error_at(&conflict, "OR REPLACE and IF NOT EXISTS exclude each other"));
         }
-        let name = parse_identifier(parser, "a view's name")?;
+        let name = parse_table(parser, "a view's name")?;
         let with = parser.peek_token();
         let options = accept_with(parser)?;
         let on_model_change =
@@ -87,7 +89,7 @@ impl CreateMaterializedView {
         }
         expect_end(parser, &[])?;
         clauses::follow_in(&mut query)?;
-        Ok(Self { or_replace, if_not_exists, name, on_model_change, query })
+        Ok(Self { or_replace, if_not_exists, name, on_model_change, query: query.into() })
     }
 }
 
@@ -116,7 +118,7 @@ impl fmt::Display for CreateMaterializedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_replace = if self.or_replace { " OR REPLACE" } else { "" };
         let if_not_exists = if self.if_not_exists { " IF NOT EXISTS" } else { "" };
-        write!(f, "CREATE{or_replace} MATERIALIZED VIEW{if_not_exists} {}", quote_identifier(&self.name))?;
+        write!(f, "CREATE{or_replace} MATERIALIZED VIEW{if_not_exists} {}", quote_table(&self.name))?;
         if let Some(on_model_change) = self.on_model_change {
             write!(f, " WITH (on_model_change = '{on_model_change}')")?;
         }
@@ -127,6 +129,12 @@ impl fmt::Display for CreateMaterializedView {
 impl Execute for CreateMaterializedView {
     fn kind(&self) -> &'static StatementKind {
         &KIND
+    }
+
+    fn uses(&self) -> Uses {
+        let query = SqlStatement::Query(Box::new((*self.query).clone()));
+        let query = SyntaxTree::new(DataFusionStatement::Statement(Box::new(query)));
+        Uses { queries: vec![query], makes_table: Some(self.name.clone()), ..Uses::default() }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

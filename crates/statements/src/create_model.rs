@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::Value;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::dependents::Uses;
 use crate::error::{Result, StatementError};
 use crate::fine_tune::FineTune;
 use crate::grammar::{accept, at, error_at, expect, expect_end, unexpected};
@@ -154,6 +155,16 @@ impl Execute for CreateModel {
         let training = Training { name: &self.name, base, fine_tune, options, on_conflict, keeps: None };
         training.check()?;
         training.roles(context).await.map(drop)
+    }
+
+    fn uses(&self) -> Uses {
+        let base = self.base.as_ref().and_then(|base| base.parse().ok());
+        Uses {
+            queries: self.fine_tune.iter().flat_map(FineTune::queries).collect(),
+            models: base.into_iter().collect(),
+            makes_model: Some(self.name.clone()),
+            ..Uses::default()
+        }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

@@ -7,16 +7,18 @@ use datafusion::sql::parser::DFParser;
 
 use crate::StatementContext;
 use crate::context::done;
+use crate::dependents::{Used, Uses, release};
 use crate::error::Result;
-use crate::grammar::{accept, at, expect, expect_end};
-use crate::names::{parse_identifier, quote_identifier};
+use crate::grammar::{accept, accept_cascade, at, expect, expect_end};
+use crate::names::{parse_table, quote_table};
 use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP MATERIALIZED VIEW",
-    syntax: "DROP MATERIALIZED VIEW [IF EXISTS] name",
+    syntax: "DROP MATERIALIZED VIEW [IF EXISTS] name [CASCADE | RESTRICT]",
     summary: "Removes a materialized view with its rows, whose files go when views are written next, an hour later or more: a query that was begun \
-        before may read them. The files that its query reads stay.",
+        before may read them. The files that its query reads stay. One that views or jobs \
+        name is kept, unless CASCADE drops those views too.",
     example: "DROP MATERIALIZED VIEW IF EXISTS labelled",
     starts: |parser| at(parser, &["DROP", "MATERIALIZED", "VIEW"]),
     parse: |parser| Ok(Box::new(DropMaterializedView::parse(parser)?)),
@@ -27,8 +29,10 @@ pub(crate) static KIND: StatementKind = StatementKind {
 pub struct DropMaterializedView {
     /// Whether a view that is not there makes the statement do nothing.
     pub if_exists: bool,
-    /// The view.
-    pub name: String,
+    /// The view's name, with its schema and catalog if they are given.
+    pub name: Vec<String>,
+    /// Whether the views that use it are dropped too.
+    pub cascade: bool,
 }
 
 impl DropMaterializedView {
@@ -40,16 +44,18 @@ impl DropMaterializedView {
         let parser = &mut parser.parser;
         expect(parser, &["DROP", "MATERIALIZED", "VIEW"])?;
         let if_exists = accept(parser, &["IF", "EXISTS"]);
-        let name = parse_identifier(parser, "a view's name")?;
-        expect_end(parser, &[])?;
-        Ok(Self { if_exists, name })
+        let name = parse_table(parser, "a view's name")?;
+        let cascade = accept_cascade(parser);
+        expect_end(parser, &["CASCADE", "RESTRICT"])?;
+        Ok(Self { if_exists, name, cascade })
     }
 }
 
 impl fmt::Display for DropMaterializedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let if_exists = if self.if_exists { " IF EXISTS" } else { "" };
-        write!(f, "DROP MATERIALIZED VIEW{if_exists} {}", quote_identifier(&self.name))
+        let cascade = if self.cascade { " CASCADE" } else { "" };
+        write!(f, "DROP MATERIALIZED VIEW{if_exists} {}{cascade}", quote_table(&self.name))
     }
 }
 
@@ -58,9 +64,17 @@ impl Execute for DropMaterializedView {
         &KIND
     }
 
+    fn uses(&self) -> Uses {
+        Uses { makes_table: Some(self.name.clone()), ..Uses::default() }
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
-        if !context.store.catalog().drop_materialized_view(&self.name, self.if_exists)? {
-            context.watch.note(&format!("there is no materialized view {}; nothing was done", self.name));
+        let name = context.table_name(&self.name)?;
+        if context.store.catalog().materialized_view(&name)?.is_some() {
+            release(context, &Used::Table(name.clone()), self.cascade)?;
+        }
+        if !context.store.catalog().drop_materialized_view(&name, self.if_exists)? {
+            context.watch.note(&format!("there is no materialized view {name}; nothing was done"));
         }
         done(context)
     }

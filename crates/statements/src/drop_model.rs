@@ -9,15 +9,17 @@ use crate::context::done;
 use datafusion::sql::parser::DFParser;
 use nightjar_catalog::ModelReference;
 
+use crate::dependents::{Used, Uses, release};
 use crate::error::Result;
-use crate::grammar::{accept, at, expect, expect_end};
+use crate::grammar::{accept, accept_cascade, at, expect, expect_end};
 use crate::names::{parse_model_reference, quote_reference};
 use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DROP MODEL",
-    syntax: "DROP MODEL [IF EXISTS] name[@version]",
-    summary: "Removes a model, or one version of it. The newest version that remains becomes the current one.",
+    syntax: "DROP MODEL [IF EXISTS] name[@version] [CASCADE | RESTRICT]",
+    summary: "Removes a model, or one version of it. The newest version that remains becomes the current one. \
+        A model that views, materialized views or jobs name is kept, unless CASCADE drops those views too.",
     example: "DROP MODEL IF EXISTS sentiment@1",
     starts: |parser| at(parser, &["DROP", "MODEL"]),
     parse: |parser| Ok(Box::new(DropModel::parse(parser)?)),
@@ -30,6 +32,8 @@ pub struct DropModel {
     pub if_exists: bool,
     /// The model; all of its versions if none is named.
     pub model: ModelReference,
+    /// Whether the views that use it are dropped too.
+    pub cascade: bool,
 }
 
 impl DropModel {
@@ -42,15 +46,17 @@ impl DropModel {
         expect(parser, &["DROP", "MODEL"])?;
         let if_exists = accept(parser, &["IF", "EXISTS"]);
         let model = parse_model_reference(parser)?;
-        expect_end(parser, &[])?;
-        Ok(DropModel { if_exists, model })
+        let cascade = accept_cascade(parser);
+        expect_end(parser, &["CASCADE", "RESTRICT"])?;
+        Ok(DropModel { if_exists, model, cascade })
     }
 }
 
 impl fmt::Display for DropModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let if_exists = if self.if_exists { " IF EXISTS" } else { "" };
-        write!(f, "DROP MODEL{if_exists} {}", quote_reference(&self.model))
+        let cascade = if self.cascade { " CASCADE" } else { "" };
+        write!(f, "DROP MODEL{if_exists} {}{cascade}", quote_reference(&self.model))
     }
 }
 
@@ -59,8 +65,15 @@ impl Execute for DropModel {
         &KIND
     }
 
+    fn uses(&self) -> Uses {
+        Uses { makes_model: Some(self.model.name.clone()), ..Uses::default() }
+    }
+
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {
         let catalog = context.store.catalog();
+        if catalog.model_version(&self.model).is_ok() {
+            release(context, &Used::Model(self.model.clone()), self.cascade)?;
+        }
         if !catalog.drop_model(&self.model.name, self.model.version, self.if_exists)? {
             context.watch.note(&format!("there is no model {}; nothing was done", self.model));
         }

@@ -124,6 +124,33 @@ pub enum StatementError {
     #[error("{}", nightjar_functions::readable(.0))]
     DataFusion(#[source] Box<DataFusionError>),
 
+    /// A name is in a catalog that is not there.
+    #[error("there is no catalog '{name}'")]
+    CatalogUnknown {
+        /// The catalog.
+        name: String,
+    },
+
+    /// A name is in a schema that is not there.
+    #[error("there is no schema '{name}'")]
+    SchemaUnknown {
+        /// The schema.
+        name: String,
+        /// The schema whose name comes nearest.
+        nearest: Option<String>,
+        /// A file of the working folder that the whole name may mean.
+        file: Option<String>,
+    },
+
+    /// Something that is to be dropped is in use.
+    #[error("{what} is used by {}", by.join(", "))]
+    InUse {
+        /// What.
+        what: String,
+        /// The views, materialized views and jobs that use it.
+        by: Vec<String>,
+    },
+
     /// A bug of ours.
     #[error("internal error: {0}")]
     Internal(String),
@@ -153,6 +180,9 @@ impl Failure for StatementError {
             StatementError::Function(error) => error.code(),
             StatementError::Model(error) => error.code(),
             StatementError::DataFusion(_) => "datafusion",
+            StatementError::CatalogUnknown { .. } => "catalog_unknown",
+            StatementError::SchemaUnknown { .. } => "schema_unknown",
+            StatementError::InUse { .. } => "in_use",
             StatementError::Internal(_) => "internal",
         }
     }
@@ -196,6 +226,23 @@ impl Failure for StatementError {
             StatementError::Catalog(error) => error.hint(),
             StatementError::Function(error) => error.hint(),
             StatementError::Model(error) => error.hint(),
+            StatementError::CatalogUnknown { .. } => Some(format!(
+                "a table is named schema.table; the only catalog is {}",
+                nightjar_functions::CATALOG
+            )),
+            StatementError::SchemaUnknown { file: Some(file), .. } => {
+                Some(format!("a file is named in quotes: '{file}'"))
+            }
+            StatementError::SchemaUnknown { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean '{nearest}'?"))
+            }
+            StatementError::SchemaUnknown { name, .. } => Some(format!(
+                "SHOW SCHEMAS lists the schemas, CREATE SCHEMA {} makes it",
+                crate::quote_identifier(name)
+            )),
+            StatementError::InUse { .. } => {
+                Some("change or drop those first, or add CASCADE: it drops the views too".to_owned())
+            }
             StatementError::DataFusion(_) | StatementError::Internal(_) => None,
         }
     }

@@ -9,6 +9,7 @@ use crate::evaluation::{evaluate, metric_rows};
 use datafusion::sql::parser::DFParser;
 use nightjar_catalog::ModelReference;
 
+use crate::dependents::Uses;
 use crate::error::Result;
 use crate::fine_tune::accept_target;
 use crate::grammar::{at, expect, expect_end};
@@ -74,6 +75,11 @@ impl Execute for EvaluateModel {
     async fn check(&self, context: &StatementContext) -> Result<()> {
         context.store.catalog().model_version(&self.model)?;
         context.rows(&self.data).await.map(drop)
+    }
+
+    fn uses(&self) -> Uses {
+        let queries = self.data.statement().into_iter().collect();
+        Uses { queries, models: vec![self.model.clone()], ..Uses::default() }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

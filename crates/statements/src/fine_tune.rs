@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::Result;
 use crate::grammar::{accept, at, expect};
 use crate::names::{parse_identifier, quote_identifier};
+use crate::syntax_tree::SyntaxTree;
 use crate::training_data::TrainingData;
 
 /// What to train on.
@@ -21,6 +23,12 @@ pub struct FineTune {
 }
 
 impl FineTune {
+    /// Returns the queries of its rows.
+    pub(crate) fn queries(&self) -> Vec<SyntaxTree<DataFusionStatement>> {
+        let data = [Some(&self.data), self.validate.as_ref()];
+        data.into_iter().flatten().filter_map(|data| data.statement().ok()).collect()
+    }
+
     /// Reads the clause if it comes next.
     pub(crate) fn accept(parser: &mut Parser<'_>) -> Result<Option<Self>> {
         if !accept(parser, &["FINE_TUNE"]) {

@@ -38,6 +38,11 @@ pub(crate) fn accept(parser: &mut Parser<'_>, keywords: &[&str]) -> bool {
     found
 }
 
+/// Reads CASCADE or RESTRICT if one of them comes next; returns whether it was CASCADE.
+pub(crate) fn accept_cascade(parser: &mut Parser<'_>) -> bool {
+    accept(parser, &["CASCADE"]) || { accept(parser, &["RESTRICT"]) && false }
+}
+
 /// Reads these keywords one by one.
 ///
 /// # Errors

@@ -3,9 +3,12 @@
 use std::path::{Path, absolute};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion::common::TableReference;
+use datafusion::config::Dialect;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
-use datafusion::sql::parser::DFParser;
+use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -14,8 +17,10 @@ use crate::error::{Result, StatementError};
 use crate::grammar::{accept, at, ends_at, unexpected};
 use crate::job_error::JobError;
 use crate::job_options::PARAMETERS;
+use crate::kept_settings::kept_settings;
 use crate::names::quote_literal;
-use crate::parse::{Parsed, parse_statement, parse_statements};
+use crate::parse::{Parsed, parse_in, parse_statement};
+use crate::planning::plan_statement;
 
 /// The words behind which a text in quotes is a file.
 const BEFORE_FILES: &[&str] = &["FROM", "JOIN", "TO", "LOCATION", "ON", "INTO"];
@@ -71,9 +76,12 @@ fn token_text(token: &Token) -> String {
     }
 }
 
-/// Returns a body with its relative files made absolute: the daemon works in another folder.
-pub(crate) fn absolute_body(body: &[String]) -> Result<Vec<String>> {
-    body.iter().map(|sql| absolute_files(sql)).collect()
+/// Returns a body that means the same in the daemon's session: its relative files are absolute, and it begins with the settings by
+/// which this session reads it.
+pub(crate) fn absolute_body(context: &StatementContext, body: &[String]) -> Result<Vec<String>> {
+    let is_table = |name: &str| context.session.table_exist(TableReference::bare(name)).unwrap_or(false);
+    let statements = body.iter().map(|sql| absolute_files(sql, is_table));
+    kept_settings(&context.session).into_iter().map(Ok).chain(statements).collect()
 }
 
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
@@ -83,8 +91,8 @@ fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>> {
 }
 
 /// Makes the relative files that a statement names absolute, in its text. What stands behind FROM and is no path, such as the name of a
-/// base model, stays.
-fn absolute_files(sql: &str) -> Result<String> {
+/// base model, stays, as does a table's name in quotes.
+fn absolute_files(sql: &str, is_table: impl Fn(&str) -> bool) -> Result<String> {
     let (mut out, mut before_file) = (String::with_capacity(sql.len()), false);
     for token in tokens(sql)? {
         match &token.token {
@@ -93,7 +101,7 @@ fn absolute_files(sql: &str) -> Result<String> {
                 let word = word.value.to_ascii_uppercase();
                 before_file = BEFORE_FILES.contains(&word.as_str());
             }
-            Token::SingleQuotedString(path) if before_file && is_relative_file(path) => {
+            Token::SingleQuotedString(path) if before_file && is_relative_file(path) && !is_table(path) => {
                 let slash = if path.ends_with('/') { "/" } else { "" };
                 if let Ok(full) = absolute(Path::new(path)) {
                     let full = full.to_string_lossy();
@@ -115,7 +123,9 @@ fn is_relative_file(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     !path.contains("://")
         && !path.starts_with('/')
-        && (path.contains('/') || ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())))
+        && (path.contains('/')
+            || Path::new(path).exists()
+            || ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())))
 }
 
 /// Returns a statement with its parameters filled in: points in time as timestamps in UTC, the run's number as a number.
@@ -177,13 +187,14 @@ fn timestamp(time: DateTime<Utc>) -> String {
 pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> Result<()> {
     let parameters = RunParameters { scheduled_at: crate::clock::now(), previous_success: None, run_id: 1 };
     let mut makes = false;
+    let mut dialect = Dialect::default();
     for (index, sql) in body.iter().enumerate() {
         let position = index + 1;
         let refused = |source: StatementError| {
             StatementError::from(JobError::Body { position, source: Box::new(source) })
         };
         let filled = fill_parameters(sql, &parameters).map_err(refused)?;
-        let statement = parse_statements(&filled).map_err(refused)?.pop();
+        let statement = parse_in(&filled, &mut dialect).map_err(refused)?.pop();
         let Some(statement) = statement else { continue };
         let checked = match statement.parsed {
             Parsed::Nightjar(ours) => {
@@ -195,9 +206,12 @@ pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> R
                 makes_after(&mut makes, checked, name)
             }
             Parsed::Sql(sql) => {
+                if let Some(name) = lasting_table(&sql) {
+                    return Err(refused(JobError::SessionTable { name }.into()));
+                }
                 let text = sql.to_string();
                 let state = context.session.state();
-                let planned = state.statement_to_plan(*sql).await.map_err(StatementError::from);
+                let planned = plan_statement(&state, &sql).await.map_err(StatementError::from);
                 let checked = planned.and_then(|plan| check_plan(&state, &plan));
                 makes_after(&mut makes, checked, &text)
             }
@@ -205,6 +219,17 @@ pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> R
         checked.map_err(refused)?;
     }
     Ok(())
+}
+
+/// Returns the table that a statement makes without saying that it ends with the session.
+fn lasting_table(statement: &DataFusionStatement) -> Option<String> {
+    match statement {
+        DataFusionStatement::Statement(statement) => match statement.as_ref() {
+            SqlStatement::CreateTable(create) if !create.temporary => Some(create.name.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Checks what can be told of a plan without running it.
@@ -265,8 +290,15 @@ mod tests {
             ("CREATE MODEL m FROM 'all-MiniLM-L6-v2'", "CREATE MODEL m FROM 'all-MiniLM-L6-v2'"),
             ("SELECT * FROM 's3://b/k.csv' JOIN '/x.csv'", "SELECT * FROM 's3://b/k.csv' JOIN '/x.csv'"),
             ("SELECT * FROM 'it''s/a'", "SELECT * FROM 'HERE/it''s/a'"),
+            (
+                "SELECT * FROM 'a/table' JOIN 'src' JOIN 'sr'",
+                "SELECT * FROM 'a/table' JOIN 'HERE/src' JOIN 'sr'",
+            ),
         ] {
-            assert_eq!(absolute_files(sql).unwrap(), expected.replace("HERE", &here));
+            assert_eq!(
+                absolute_files(sql, |name| name == "a/table").unwrap(),
+                expected.replace("HERE", &here)
+            );
         }
     }
 }

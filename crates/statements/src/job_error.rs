@@ -54,6 +54,12 @@ pub enum JobError {
         #[source]
         source: Box<StatementError>,
     },
+    /// A table that nobody would find after the run.
+    #[error("the table {name} would end with the run that makes it")]
+    SessionTable {
+        /// The table.
+        name: String,
+    },
     /// A statement that no body may have.
     #[error("statement {position} of the body is {statement}, which a job can't run")]
     BodyStatement {
@@ -131,6 +137,7 @@ impl Failure for JobError {
             Self::OptionValue { .. } => "job_option_value",
             Self::Name { .. } => "job_name",
             Self::Body { .. } | Self::BodyStatement { .. } => "job_body",
+            Self::SessionTable { .. } => "job_session_table",
             Self::UnknownParameter { .. } => "job_parameter_unknown",
             Self::Cycle { .. } => "job_cycle",
             Self::HasDownstream { .. } => "job_has_downstream",
@@ -159,6 +166,10 @@ impl Failure for JobError {
             Self::Name { .. } => "a name is a line of 1 to 200 bytes, and neither . nor ..".to_owned(),
             Self::RepeatedOption { option } => format!("keep one of the two values of {option}"),
             Self::Body { source, .. } => return source.hint(),
+            Self::SessionTable { name } => format!(
+                "CREATE TEMPORARY TABLE {name} says that this is meant; COPY … TO 'folder/', INSERT INTO and CREATE MATERIALIZED VIEW \
+                 keep rows"
+            ),
             Self::BodyStatement { .. } => {
                 "AFTER JOB other runs a job when another one has succeeded".to_owned()
             }

@@ -70,6 +70,25 @@ pub(crate) fn parse_identifier(parser: &mut Parser<'_>, what: &str) -> Result<St
     }
 }
 
+/// Reads a table's name: one to three names (catalog, schema, table), which an error calls `what`.
+pub(crate) fn parse_table(parser: &mut Parser<'_>, what: &str) -> Result<Vec<String>> {
+    let first = parser.peek_token();
+    let mut names = vec![parse_identifier(parser, what)?];
+    while parser.consume_token(&Token::Period) {
+        names.push(parse_identifier(parser, "the name of a table")?);
+    }
+    if names.len() > 3 {
+        let message = format!("a table has at most three names, found {}", names.join("."));
+        return Err(error_at(&first, message));
+    }
+    Ok(names)
+}
+
+/// A table's name as it stands in a statement.
+pub(crate) fn quote_table(names: &[String]) -> String {
+    names.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(".")
+}
+
 /// Reads a model's name where no version may be given.
 pub(crate) fn parse_model_name(parser: &mut Parser<'_>) -> Result<String> {
     let token = parser.peek_token();

@@ -1,15 +1,18 @@
 //! A script's text to its statements: ours by the words they begin with, all others by DataFusion's parser.
 
+use datafusion::config::Dialect;
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::dialect::Dialect as SqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect::{changed_dialect, dialect, with_struct_types};
 use crate::error::{Result, StatementError};
 use crate::grammar::{at, ends_at, error_at, expect_end, word_at};
 use crate::registry::STATEMENTS;
 use crate::statement::Statement;
+use crate::syntax_tree::SyntaxTree;
 use crate::{clauses, suggest};
 
 /// A statement of ours, or one of DataFusion's.
@@ -18,7 +21,7 @@ pub enum Parsed {
     /// One of [`crate::STATEMENTS`].
     Nightjar(Box<dyn Statement>),
     /// What DataFusion's parser made of any other.
-    Sql(Box<DataFusionStatement>),
+    Sql(SyntaxTree<DataFusionStatement>),
 }
 
 /// A statement of a script.
@@ -30,40 +33,87 @@ pub struct ParsedStatement {
     pub sql: String,
 }
 
-/// The statements of a script, in order; none if it has nothing but blanks, comments and semicolons.
-///
-/// The dialect is DataFusion's default, the generic one.
+/// The statements of a script in the default dialect, in order; none if it has nothing but blanks, comments and semicolons.
 ///
 /// # Errors
 /// The first text that is no statement; the others are then not returned.
 pub fn parse_statements(sql: &str) -> Result<Vec<ParsedStatement>> {
-    parse_all(sql).map_err(|error| error.at_end_of(sql))
+    parse_in(sql, &mut Dialect::default())
 }
 
-fn parse_all(sql: &str) -> Result<Vec<ParsedStatement>> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(StatementError::from_tokenizer)?;
-    let mut parser = DFParserBuilder::new(tokens)
-        .build()
-        .map_err(|error| StatementError::from_datafusion(&error, Location::new(1, 1)))?;
+/// As [`parse_statements`], in a dialect: that of the session. A SET of the dialect in the script is followed from there on;
+/// `dialect` is then the last one.
+///
+/// # Errors
+/// As [`parse_statements`].
+pub fn parse_in(sql: &str, dialect: &mut Dialect) -> Result<Vec<ParsedStatement>> {
     let lines = line_starts(sql);
     let mut statements = Vec::new();
+    let mut from = 0;
+    while from < sql.len() {
+        let part = parse_part(sql, from, &lines, *dialect, &mut statements);
+        match part.map_err(|error| error.at_end_of(sql))? {
+            Some((end, changed)) => (from, *dialect) = (end, changed),
+            None => break,
+        }
+    }
+    Ok(statements)
+}
+
+/// Reads the statements from a byte on. Returns where one that changes the dialect ends, with the new one.
+fn parse_part(
+    sql: &str,
+    from: usize,
+    lines: &[usize],
+    name: Dialect,
+    statements: &mut Vec<ParsedStatement>,
+) -> Result<Option<(usize, Dialect)>> {
+    let dialect = dialect(name);
+    let tokens = tokens(&sql[from..], dialect.as_ref(), place(sql, lines, from))?;
+    let tokens = if name == Dialect::Generic { with_struct_types(tokens) } else { tokens };
+    let mut parser = DFParserBuilder::new(tokens)
+        .with_dialect(dialect.as_ref())
+        .build()
+        .map_err(|error| StatementError::from_datafusion(&error, Location::new(1, 1)))?;
     loop {
         while parser.parser.consume_token(&Token::SemiColon) {}
         let first = parser.parser.peek_token();
         if first.token == Token::EOF {
-            return Ok(statements);
+            return Ok(None);
         }
         let parsed = parse_statement(&mut parser)?;
         expect_end(&parser.parser, &[])?;
-        let start = offset(sql, &lines, first.span.start);
+        let start = offset(sql, lines, first.span.start);
         // Some of the parser's rules read beyond the last token, which has no place.
         let last = parser.parser.get_current_token();
-        let end = if last.token == Token::EOF { sql.len() } else { offset(sql, &lines, last.span.end) };
+        let end = if last.token == Token::EOF { sql.len() } else { offset(sql, lines, last.span.end) };
         let text = sql.get(start..end).unwrap_or_default().trim().to_string();
+        let changed = match &parsed {
+            Parsed::Sql(statement) => changed_dialect(statement),
+            Parsed::Nightjar(_) => None,
+        };
         statements.push(ParsedStatement { parsed, sql: text });
+        if let Some(changed) = changed.filter(|changed| *changed != name) {
+            return Ok(Some((end, changed)));
+        }
     }
+}
+
+/// The tokens of a text that begins at a place of the script, with their places there.
+fn tokens(text: &str, dialect: &dyn SqlDialect, begins: Location) -> Result<Vec<TokenWithSpan>> {
+    let moved = |place: Location| match place.line {
+        0 => place,
+        1 => Location::new(begins.line, begins.column + place.column - 1),
+        line => Location::new(begins.line + line - 1, place.column),
+    };
+    let mut tokens = Tokenizer::new(dialect, text).tokenize_with_location().map_err(|mut error| {
+        error.location = moved(error.location);
+        StatementError::from_tokenizer(error)
+    })?;
+    for token in &mut tokens {
+        token.span = Span::new(moved(token.span.start), moved(token.span.end));
+    }
+    Ok(tokens)
 }
 
 /// Reads the next statement, which may end before a semicolon.
@@ -85,7 +135,7 @@ pub(crate) fn parse_statement(parser: &mut DFParser<'_>) -> Result<Parsed> {
         Ok(mut statement) => {
             refuse_mistyped_show(&statement, &head, first.span.start)?;
             clauses::follow(&mut statement)?;
-            Ok(Parsed::Sql(Box::new(statement)))
+            Ok(Parsed::Sql(SyntaxTree::new(statement)))
         }
         Err(error) => {
             Err(StatementError::from_datafusion(&error, first.span.start)
@@ -142,6 +192,13 @@ fn refuse_mistyped_show(statement: &DataFusionStatement, head: &[String], start:
 /// The byte at which each line begins, as the tokenizer counts lines.
 fn line_starts(sql: &str) -> Vec<usize> {
     std::iter::once(0).chain(sql.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+/// The place of a byte, by line and column.
+fn place(sql: &str, lines: &[usize], byte: usize) -> Location {
+    let line = lines.partition_point(|start| *start <= byte);
+    let start = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+    Location::new(line as u64, sql[start..byte].chars().count() as u64 + 1)
 }
 
 /// The byte of a place given by line and column, both from 1, columns in characters.

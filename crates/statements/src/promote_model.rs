@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use nightjar_catalog::{CatalogError, ModelReference, ModelVersion};
 
 use crate::StatementContext;
+use crate::dependents::Uses;
 use crate::error::{Result, StatementError};
 use crate::evaluation::rounded;
 use crate::fine_tune::accept_target;
@@ -135,6 +136,12 @@ impl Execute for PromoteModel {
             Some(gate) => context.rows(&gate.data).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    fn uses(&self) -> Uses {
+        let queries = self.gate.iter().filter_map(|gate| gate.data.statement().ok()).collect();
+        let models = vec![self.model.clone(), ModelReference::current(&self.to)];
+        Uses { queries, models, ..Uses::default() }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

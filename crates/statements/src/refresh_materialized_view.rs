@@ -6,9 +6,10 @@ use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 
 use crate::StatementContext;
+use crate::dependents::Uses;
 use crate::error::Result;
 use crate::grammar::{accept, at, expect, expect_end};
-use crate::names::{parse_identifier, quote_identifier};
+use crate::names::{parse_table, quote_table};
 use crate::statement::{Execute, StatementKind};
 
 pub(crate) static KIND: StatementKind = StatementKind {
@@ -28,8 +29,8 @@ pub(crate) static KIND: StatementKind = StatementKind {
 /// Brings the rows of a materialized view up to date.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefreshMaterializedView {
-    /// The view.
-    pub name: String,
+    /// The view's name, with its schema and catalog if they are given.
+    pub name: Vec<String>,
     /// Whether all rows are made anew, changed or not.
     pub full: bool,
 }
@@ -42,7 +43,7 @@ impl RefreshMaterializedView {
     pub fn parse(parser: &mut DFParser<'_>) -> Result<Self> {
         let parser = &mut parser.parser;
         expect(parser, &["REFRESH", "MATERIALIZED", "VIEW"])?;
-        let name = parse_identifier(parser, "a view's name")?;
+        let name = parse_table(parser, "a view's name")?;
         let full = accept(parser, &["FULL"]);
         expect_end(parser, if full { &[] } else { &["FULL"] })?;
         Ok(Self { name, full })
@@ -52,7 +53,7 @@ impl RefreshMaterializedView {
 impl fmt::Display for RefreshMaterializedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let full = if self.full { " FULL" } else { "" };
-        write!(f, "REFRESH MATERIALIZED VIEW {}{full}", quote_identifier(&self.name))
+        write!(f, "REFRESH MATERIALIZED VIEW {}{full}", quote_table(&self.name))
     }
 }
 
@@ -63,10 +64,15 @@ impl Execute for RefreshMaterializedView {
 
     async fn check(&self, context: &StatementContext) -> Result<()> {
         let catalog = context.store.catalog();
-        match catalog.materialized_view(&self.name)? {
+        let name = context.table_name(&self.name)?;
+        match catalog.materialized_view(&name)? {
             Some(_) => Ok(()),
-            None => Err(catalog.not_materialized(&self.name).into()),
+            None => Err(catalog.not_materialized(&name).into()),
         }
+    }
+
+    fn uses(&self) -> Uses {
+        Uses { tables: vec![self.name.clone()], ..Uses::default() }
     }
 
     async fn run(&self, context: &StatementContext) -> Result<DataFrame> {

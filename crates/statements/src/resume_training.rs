@@ -58,7 +58,8 @@ impl ResumeTraining {
             })
         };
         let parsed = parse_statements(&run.statement).map_err(|error| unreadable(error.to_string()))?;
-        let Ok([statement]) = <[_; 1]>::try_from(parsed) else {
+        // Before it stands its dialect, if that is not the default one.
+        let Some(statement) = parsed.into_iter().last() else {
             return Err(unreadable(format!("'{}' is not one statement", run.statement)));
         };
         let Parsed::Nightjar(statement) = statement.parsed else {

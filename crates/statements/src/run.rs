@@ -6,6 +6,7 @@ use nightjar_catalog::{Digest, RunId, Store, TrainingOutcome};
 
 use crate::StatementContext;
 use crate::error::Result;
+use crate::kept_settings::in_dialect;
 use crate::names::quote_identifier;
 use crate::watch::Watch;
 
@@ -27,7 +28,8 @@ impl Run {
         model: &str,
         fingerprint: Option<&Digest>,
     ) -> Result<Self> {
-        let id = context.store.catalog().begin_training(model, &context.sql, fingerprint)?;
+        let statement = in_dialect(&context.session, context.sql.clone());
+        let id = context.store.catalog().begin_training(model, &statement, fingerprint)?;
         Ok(Self::of(context, id, fingerprint.map(|_| model)))
     }
 

@@ -8,6 +8,7 @@ use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::future::BoxFuture;
 
+use crate::dependents::Uses;
 use crate::error::Result;
 use crate::{Chart, StatementContext};
 
@@ -32,6 +33,11 @@ pub trait Execute: Any + Display + Debug + Send + Sync {
         std::future::ready(Ok(()))
     }
 
+    /// Returns what the statement needs and makes, by name; most need nothing that could be dropped.
+    fn uses(&self) -> Uses {
+        Uses::default()
+    }
+
     /// Returns what may be drawn under the rows where somebody looks at them; most statements have nothing to draw.
     fn chart(&self, _context: &StatementContext) -> Result<Option<Chart>> {
         Ok(None)
@@ -49,6 +55,9 @@ pub trait Statement: Any + Display + Debug + Send + Sync {
     /// See [`Execute::check`].
     fn check<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<()>>;
 
+    /// See [`Execute::uses`].
+    fn uses(&self) -> Uses;
+
     /// See [`Execute::chart`].
     fn chart(&self, context: &StatementContext) -> Result<Option<Chart>>;
 }
@@ -64,6 +73,10 @@ impl<S: Execute> Statement for S {
 
     fn check<'a>(&'a self, context: &'a StatementContext) -> BoxFuture<'a, Result<()>> {
         Box::pin(Execute::check(self, context))
+    }
+
+    fn uses(&self) -> Uses {
+        Execute::uses(self)
     }
 
     fn chart(&self, context: &StatementContext) -> Result<Option<Chart>> {

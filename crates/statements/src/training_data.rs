@@ -10,8 +10,9 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 
 use crate::clauses;
 use crate::error::{Result, StatementError};
-use crate::grammar::{alternatives, error_at, expect_token, unexpected};
-use crate::names::{parse_identifier, quote_identifier, quote_literal};
+use crate::grammar::{error_at, expect_token, unexpected};
+use crate::names::{parse_table, quote_literal, quote_table};
+use crate::syntax_tree::SyntaxTree;
 
 /// The words a query begins with.
 const QUERY_WORDS: &[Keyword] =
@@ -32,7 +33,7 @@ pub enum TableOrQuery {
     /// A file or directory, by path or URI.
     File(String),
     /// A query.
-    Query(Box<Query>),
+    Query(SyntaxTree<Query>),
 }
 
 impl TrainingData {
@@ -54,23 +55,31 @@ impl TrainingData {
     ///
     /// # Errors
     /// None that a source made by the parser can cause.
-    pub fn statement(&self) -> Result<DataFusionStatement> {
+    pub fn statement(&self) -> Result<SyntaxTree<DataFusionStatement>> {
         match &self.source {
             TableOrQuery::Query(query) => {
-                Ok(DataFusionStatement::Statement(Box::new(SqlStatement::Query(query.clone()))))
+                let query = SqlStatement::Query(Box::new((**query).clone()));
+                Ok(SyntaxTree::new(DataFusionStatement::Statement(Box::new(query))))
             }
             _ => DFParserBuilder::new(self.sql().as_str())
                 .build()
                 .and_then(|mut parser| parser.parse_statement())
+                .map(SyntaxTree::new)
                 .map_err(|error| StatementError::from_datafusion(&error, Location::new(1, 1))),
         }
+    }
+
+    /// Whether what the statement names may be files. A table's name that needs no quotes is none, however it was written.
+    pub(crate) fn may_be_file(&self) -> bool {
+        let is_plain = |name: &String| name.chars().all(|c| c.is_alphanumeric() || "_$#@".contains(c));
+        !matches!(&self.source, TableOrQuery::Table(names) if names.iter().all(is_plain))
     }
 
     /// Reads what follows `ON`.
     pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Self> {
         let token = parser.peek_token();
         let source = match &token.token {
-            Token::LParen => TableOrQuery::Query(parse_query(parser)?),
+            Token::LParen => TableOrQuery::Query(parse_query(parser)?.into()),
             Token::SingleQuotedString(path) if path.is_empty() => {
                 return Err(error_at(&token, "the path of the rows is empty"));
             }
@@ -78,26 +87,13 @@ impl TrainingData {
                 parser.advance_token();
                 TableOrQuery::File(path.clone())
             }
-            Token::Word(_) => TableOrQuery::Table(parse_table(parser)?),
+            Token::Word(_) => TableOrQuery::Table(parse_table(parser, "a table")?),
             _ => {
                 return Err(unexpected(parser, &["a table", "a file in quotes", "a query in parentheses"]));
             }
         };
         Ok(TrainingData { source })
     }
-}
-
-fn parse_table(parser: &mut Parser<'_>) -> Result<Vec<String>> {
-    let first = parser.peek_token();
-    let mut names = vec![parse_identifier(parser, "a table")?];
-    while parser.consume_token(&Token::Period) {
-        names.push(parse_identifier(parser, "the name of a table")?);
-    }
-    if names.len() > 3 {
-        let message = format!("a table has at most three names, found {}", alternatives(&[names.join(".")]));
-        return Err(error_at(&first, message));
-    }
-    Ok(names)
 }
 
 fn parse_query(parser: &mut Parser<'_>) -> Result<Box<Query>> {
@@ -128,10 +124,7 @@ fn parse_query(parser: &mut Parser<'_>) -> Result<Box<Query>> {
 impl fmt::Display for TrainingData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            TableOrQuery::Table(names) => {
-                let names: Vec<_> = names.iter().map(|name| quote_identifier(name)).collect();
-                f.write_str(&names.join("."))
-            }
+            TableOrQuery::Table(names) => f.write_str(&quote_table(names)),
             TableOrQuery::File(path) => f.write_str(&quote_literal(path)),
             TableOrQuery::Query(query) => write!(f, "({query})"),
         }

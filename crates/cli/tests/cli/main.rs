@@ -6,6 +6,7 @@ mod errors;
 mod formats;
 mod help;
 mod models;
+mod names;
 mod scripts;
 mod stopping;
 mod tuning;

@@ -12,12 +12,13 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use futures::{StreamExt, TryStreamExt, stream};
 use nightjar_catalog::{
-    CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, ViewFile, ViewFolder,
+    CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, TableName, ViewFile,
+    ViewFolder,
 };
 use nightjar_functions::find_failure;
 use nightjar_statements::{
     CreateMaterializedView, MaterializedViews, Parsed, RefreshMaterializedView, Result, StatementContext,
-    parse_statements,
+    SyntaxTree, in_dialect, parse_statements, plan_statement,
 };
 
 use super::data_files::DataFiles;
@@ -25,7 +26,7 @@ use super::file_query::{FileQuery, FoundFile};
 use super::models::{difference, pin, pinned_models};
 use super::outcome::Outcome;
 use crate::error::EngineError;
-use crate::tables::{absolute_relations, check_no_cycle};
+use crate::tables::{absolute_relations, check_no_cycle, defining_state};
 
 /// Files whose queries run at once, at most.
 const FILES_AT_ONCE: usize = 8;
@@ -45,20 +46,20 @@ impl MaterializedViews for Refresher {
             (false, true) => OnTableConflict::Ignore,
             (false, false) => OnTableConflict::Fail,
         };
-        let name = &statement.name;
+        let name = &context.table_name(&statement.name)?;
         if let Some(found) = context.store.catalog().table(name)? {
             match on_conflict {
                 OnTableConflict::Ignore => return Ok(context.session.read_empty()?.limit(0, Some(0))?),
                 OnTableConflict::Replace if found.kind == nightjar_catalog::TableKind::Materialized => {}
-                _ => return Err(CatalogError::TableExists { name: name.clone() }.into()),
+                _ => return Err(CatalogError::TableExists { name: name.to_string() }.into()),
             }
         }
-        let query = stored(context, statement)?;
+        let query = stored(context, name, statement)?;
         let stored =
             CreateMaterializedView { query, or_replace: false, if_not_exists: false, ..statement.clone() };
         let view = MaterializedView {
             name: name.clone(),
-            sql: stored.to_string(),
+            sql: in_dialect(&context.session, stored.to_string()),
             folder: uuid::Uuid::new_v4().simple().to_string(),
             on_model_change: statement.on_model_change.unwrap_or_default(),
             fingerprint: String::new(),
@@ -70,7 +71,7 @@ impl MaterializedViews for Refresher {
         };
         let plan = plan(context, &stored.query).await?;
         check_columns(name, &plan)?;
-        let folder = context.store.view_folder(name, &view.folder)?;
+        let folder = context.store.view_folder(&name.to_string(), &view.folder)?;
         let work = Work { context, state: context.session.state(), folder: &folder };
         let filled = work.refill(&view, plan, Some("the view is new".to_owned())).await?;
         let Some((view, data)) = filled.changed else { return Ok(context.session.read_empty()?) };
@@ -86,12 +87,12 @@ impl MaterializedViews for Refresher {
         statement: &RefreshMaterializedView,
     ) -> Result<DataFrame> {
         let catalog = context.store.catalog();
-        let name = &statement.name;
+        let name = &context.table_name(&statement.name)?;
         let read = || match catalog.materialized_view(name)? {
             Some(view) => Ok(view),
             None => Err(catalog.not_materialized(name)),
         };
-        let folder = context.store.view_folder(name, &read()?.folder)?;
+        let folder = context.store.view_folder(&name.to_string(), &read()?.folder)?;
         // Read again: before the folder was ours, another refresh may have been at it.
         let view = read()?;
         let query = match parse_statements(&view.sql)?.pop().map(|statement| statement.parsed) {
@@ -102,7 +103,7 @@ impl MaterializedViews for Refresher {
         };
         let query = query.ok_or_else(|| CatalogError::RecordInvalid {
             what: "definition",
-            name: name.clone(),
+            name: name.to_string(),
             reason: "it is no CREATE MATERIALIZED VIEW".to_owned(),
         })?;
         let work = Work { context, state: context.session.state(), folder: &folder };
@@ -130,19 +131,28 @@ impl MaterializedViews for Refresher {
 }
 
 /// Returns the query as it is stored: it must mean the same whatever folder a later session starts in.
-fn stored(context: &StatementContext, statement: &CreateMaterializedView) -> Result<Box<Query>> {
-    let mut query = SqlStatement::Query(statement.query.clone());
-    absolute_relations(&mut query);
-    check_no_cycle(&context.store, &statement.name, &query).map_err(EngineError::into_datafusion)?;
+fn stored(
+    context: &StatementContext,
+    name: &TableName,
+    statement: &CreateMaterializedView,
+) -> Result<SyntaxTree<Query>> {
+    let mut query = SqlStatement::Query(Box::new((*statement.query).clone()));
+    absolute_relations(&context.session, &mut query).map_err(EngineError::into_datafusion)?;
+    check_no_cycle(&context.session, &context.store, name, &query).map_err(EngineError::into_datafusion)?;
     match query {
-        SqlStatement::Query(query) => Ok(query),
+        SqlStatement::Query(query) => Ok(query.into()),
         _ => Ok(statement.query.clone()),
     }
 }
 
-async fn plan(context: &StatementContext, query: &Query) -> DataFusionResult<LogicalPlan> {
-    let statement = SqlStatement::Query(Box::new(query.clone()));
-    context.session.state().statement_to_plan(DataFusionStatement::Statement(Box::new(statement))).await
+async fn plan(context: &StatementContext, query: &SyntaxTree<Query>) -> DataFusionResult<LogicalPlan> {
+    let state = defining_state(context.session.state());
+    plan_statement(&state, &as_statement(query)).await
+}
+
+fn as_statement(query: &SyntaxTree<Query>) -> SyntaxTree<DataFusionStatement> {
+    let query = SqlStatement::Query(Box::new((**query).clone()));
+    SyntaxTree::new(DataFusionStatement::Statement(Box::new(query)))
 }
 
 /// Whether a query can't be planned because the folder that it reads, and that a view's rows come from file by file, is empty: that has no columns, the view has. A
@@ -152,18 +162,18 @@ fn has_no_files(error: &DataFusionError, view: &MaterializedView) -> bool {
     is_empty && !view.fingerprint.is_empty() && view.files.iter().all(|file| file.source.is_some())
 }
 
-fn broken(name: &str, source: DataFusionError) -> DataFusionError {
+fn broken(name: &TableName, source: DataFusionError) -> DataFusionError {
     let kind = "materialized view".to_owned();
-    EngineError::TableBroken { name: name.to_owned(), kind, source: Box::new(source) }.into_datafusion()
+    EngineError::TableBroken { name: name.to_string(), kind, source: Box::new(source) }.into_datafusion()
 }
 
 /// A table's columns have names of their own.
-fn check_columns(name: &str, plan: &LogicalPlan) -> DataFusionResult<()> {
+fn check_columns(name: &TableName, plan: &LogicalPlan) -> DataFusionResult<()> {
     let mut seen = HashSet::new();
     match plan.schema().fields().iter().find(|field| !seen.insert(field.name())) {
         None => Ok(()),
         Some(field) => {
-            let (name, column) = (name.to_owned(), field.name().clone());
+            let (name, column) = (name.to_string(), field.name().clone());
             Err(EngineError::ViewColumnTwice { name, column }.into_datafusion())
         }
     }

@@ -57,7 +57,7 @@ impl FileTables {
 
 /// Whether a name in FROM is meant as a file: it has a separator, a glob or a known ending, or such a file is
 /// there.
-fn looks_like_path(text: &str) -> bool {
+pub(super) fn looks_like_path(text: &str) -> bool {
     text.contains(['/', '*', '?', '[']) || ending(text).is_some() || Path::new(text).exists()
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn glob_in_url(text: &str) -> Option<usize> {
     text[path..].find(['*', '?', '[']).map(|at| path + at)
 }
 
-async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+pub(crate) async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
     let failure = |error: EngineError| DataFusionError::External(Box::new(error));
     // Before anything could repeat what the URL should not hold.
     check_url(text).map_err(into_datafusion)?;

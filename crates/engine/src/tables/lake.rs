@@ -1,4 +1,4 @@
-//! The schema `public`: tables and views of the catalog, and what lives in this session only.
+//! A schema: tables and views of the catalog, and what lives in this session only.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -10,8 +10,9 @@ use datafusion::datasource::{TableProvider, TableType, ViewTable};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind};
+use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind, TableName};
 use nightjar_functions::into_datafusion;
+use nightjar_statements::{Parsed, may_be_file, parse_statements, plan_statement};
 use parking_lot::RwLock;
 
 use super::external::external_table;
@@ -19,6 +20,7 @@ use super::files::FileTables;
 use super::settled::settled;
 use crate::error::EngineError;
 use crate::materialized::view_table;
+use crate::registration::{CATALOG, SCHEMA};
 use crate::write::settle;
 
 /// The session that a schema plans its views with; set once the session exists.
@@ -40,9 +42,10 @@ impl SessionHandle {
 }
 
 /// Tables and views persist as the statement that made them and are built anew for each query, so that a query
-/// sees the files and the definitions of now; a name that is neither may be a file. In-memory tables (`CREATE TABLE`) live and die with the session.
+/// sees the files and the definitions of now; a name in quotes that is neither may be a file. In-memory tables (`CREATE TABLE`) live and die with the session.
 #[derive(Debug)]
 pub(crate) struct LakeSchema {
+    schema: String,
     store: StoreHandle,
     session: SessionHandle,
     files: FileTables,
@@ -51,11 +54,11 @@ pub(crate) struct LakeSchema {
 
 tokio::task_local! {
     /// The tables that are being built from their definitions, outermost first.
-    static BUILDING: Vec<String>;
+    static BUILDING: Vec<TableName>;
 }
 
 /// [`Store`] with a `Debug`.
-struct StoreHandle(Store);
+pub(super) struct StoreHandle(pub(super) Store);
 
 impl std::fmt::Debug for StoreHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,8 +67,9 @@ impl std::fmt::Debug for StoreHandle {
 }
 
 impl LakeSchema {
-    pub(crate) fn new(store: Store, session: SessionHandle) -> Self {
+    pub(crate) fn new(schema: String, store: Store, session: SessionHandle) -> Self {
         Self {
+            schema,
             store: StoreHandle(store),
             files: FileTables::new(session.clone()),
             session,
@@ -73,25 +77,43 @@ impl LakeSchema {
         }
     }
 
+    /// The names of the tables that live in this session only.
+    pub(super) fn session_tables(&self) -> Vec<String> {
+        self.in_memory.table_names()
+    }
+
+    fn full_name(&self, name: &str) -> TableName {
+        TableName::new(&self.schema, name)
+    }
+
     fn definition(&self, name: &str) -> Result<Option<TableDefinition>> {
-        self.store.0.catalog().table(name).map_err(into_datafusion)
+        self.store.0.catalog().table(&self.full_name(name)).map_err(into_datafusion)
+    }
+
+    /// Plans the statement that made a table.
+    async fn plan(&self, state: &SessionState, definition: &TableDefinition) -> Result<LogicalPlan> {
+        let parsed = parse_statements(&definition.sql).map_err(|error| external(error.into()))?.pop();
+        match parsed.map(|statement| statement.parsed) {
+            Some(Parsed::Sql(statement)) => plan_statement(state, &statement).await,
+            _ => Err(plan_datafusion_err!("its definition is '{}'", definition.sql)),
+        }
     }
 
     async fn build(&self, definition: &TableDefinition) -> Result<Arc<dyn TableProvider>> {
         let broken = |error: DataFusionError| {
             DataFusionError::External(Box::new(EngineError::TableBroken {
-                name: definition.name.clone(),
+                name: definition.name.to_string(),
                 kind: definition.kind.to_string(),
                 source: Box::new(error),
             }))
         };
-        let state = self.session.state()?;
+        let state = defining_state(self.session.state()?);
         if definition.kind == TableKind::Materialized {
             let view = self.store.0.catalog().materialized_view(&definition.name).map_err(into_datafusion)?;
             let view = view.ok_or_else(|| broken(plan_datafusion_err!("it has just been dropped")))?;
             return view_table(&self.store.0, &view, &state).await.map_err(broken);
         }
-        let plan = state.create_logical_plan(&definition.sql).await.map_err(broken)?;
+        let plan = self.plan(&state, definition).await.map_err(broken)?;
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => {
                 let format = create.file_type.to_uppercase();
@@ -120,8 +142,8 @@ impl SchemaProvider for LakeSchema {
         let mut names = self.in_memory.table_names();
         // A listing has no way to fail; the next query that touches the catalog will say why.
         for definition in self.store.0.catalog().tables().unwrap_or_default() {
-            if !names.contains(&definition.name) {
-                names.push(definition.name);
+            if definition.name.schema == self.schema && !names.contains(&definition.name.name) {
+                names.push(definition.name.name);
             }
         }
         names.sort();
@@ -134,13 +156,18 @@ impl SchemaProvider for LakeSchema {
         }
         // Planning a CREATE statement looks up the name that it makes: to itself a table does not exist.
         let mut building = BUILDING.try_with(Clone::clone).unwrap_or_default();
-        if building.iter().any(|open| open == name) {
+        let full_name = self.full_name(name);
+        if building.contains(&full_name) {
             return Ok(None);
         }
         let Some(definition) = self.definition(name)? else {
-            return Ok(self.files.table(name).await?.map(settled));
+            // A name without quotes is never a file, whatever lies in the working folder.
+            return match may_be_file(name) {
+                true => Ok(self.files.table(name).await?.map(settled)),
+                false => Ok(None),
+            };
         };
-        building.push(name.to_owned());
+        building.push(full_name);
         Ok(Some(settled(BUILDING.scope(building, self.build(&definition)).await?)))
     }
 
@@ -169,7 +196,7 @@ impl SchemaProvider for LakeSchema {
         let Some(sql) = definition else {
             return self.in_memory.register_table(name, table);
         };
-        let view = TableDefinition::new(name, TableKind::View, sql.clone());
+        let view = TableDefinition::new(self.full_name(&name), TableKind::View, sql.clone());
         self.store.0.catalog().put_table(&view, OnTableConflict::Replace).map_err(into_datafusion)?;
         Ok(None)
     }
@@ -178,15 +205,28 @@ impl SchemaProvider for LakeSchema {
         if let Some(table) = self.in_memory.deregister_table(name)? {
             return Ok(Some(table));
         }
-        self.store.0.catalog().drop_table(name, true).map_err(into_datafusion)?;
+        self.store.0.catalog().drop_table(&self.full_name(name), true).map_err(into_datafusion)?;
         Ok(None)
     }
+}
+
+/// Returns the state that stored statements are planned with: their names are those of the default schema, whatever this session's
+/// default is.
+pub(crate) fn defining_state(mut state: SessionState) -> SessionState {
+    let catalog = &mut state.config_mut().options_mut().catalog;
+    catalog.default_catalog = CATALOG.to_owned();
+    catalog.default_schema = SCHEMA.to_owned();
+    state
+}
+
+fn external(error: EngineError) -> DataFusionError {
+    error.into_datafusion()
 }
 
 /// Keeps an external table's definition. `sql` is the statement with its location absolute.
 pub(crate) fn keep_external_table(
     store: &Store,
-    name: String,
+    name: TableName,
     sql: String,
     on_conflict: OnTableConflict,
 ) -> Result<()> {

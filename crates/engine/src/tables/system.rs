@@ -17,6 +17,7 @@ use nightjar_functions::into_datafusion;
 use super::system_jobs::{job_run_statements, job_runs, job_skips, jobs};
 use crate::error::EngineError;
 use crate::executors::{ExecutorState, Executors};
+use crate::registration::SYSTEM_SCHEMA;
 
 /// Columns with their names.
 pub(super) type Columns = Vec<(&'static str, ArrayRef)>;
@@ -94,11 +95,15 @@ impl SchemaProvider for SystemSchema {
     }
 
     fn register_table(&self, _: String, _: Arc<dyn TableProvider>) -> Result<Option<Arc<dyn TableProvider>>> {
-        Err(DataFusionError::External(Box::new(EngineError::SystemSchema)))
+        Err(DataFusionError::External(Box::new(EngineError::SystemSchema {
+            schema: SYSTEM_SCHEMA.to_owned(),
+        })))
     }
 
     fn deregister_table(&self, _: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        Err(DataFusionError::External(Box::new(EngineError::SystemSchema)))
+        Err(DataFusionError::External(Box::new(EngineError::SystemSchema {
+            schema: SYSTEM_SCHEMA.to_owned(),
+        })))
     }
 }
 

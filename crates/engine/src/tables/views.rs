@@ -4,15 +4,21 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, absolute};
 
-use datafusion::sql::parser::{DFParser, Statement as DataFusionStatement};
+use datafusion::common::TableReference;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, ObjectNamePart, Statement as SqlStatement, visit_relations, visit_relations_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use nightjar_catalog::{Store, TableKind};
+use nightjar_catalog::{Store, TableKind, TableName};
+use nightjar_statements::{Parsed, parse_statements};
 
+use super::files::looks_like_path;
 use crate::error::{EngineError, Result};
+use crate::registration::SCHEMA;
 
 /// Returns a CREATE EXTERNAL TABLE statement's text with its relative locations made absolute.
 ///
@@ -39,16 +45,49 @@ pub(crate) fn absolute_location(sql: &str) -> String {
     out
 }
 
-/// Makes the relative files that a query names in FROM absolute.
-pub(crate) fn absolute_relations(statement: &mut SqlStatement) {
+/// Makes the relative files that a query names in FROM absolute. A name in quotes that is a table's stays.
+pub(crate) fn absolute_relations(context: &SessionContext, statement: &mut SqlStatement) -> Result<()> {
+    let state = context.state();
+    let made = match &*statement {
+        SqlStatement::CreateView(view) => Some(view.name.clone()),
+        _ => None,
+    };
+    // Without the names that WITH gives.
+    let read =
+        state.resolve_table_references(&DataFusionStatement::Statement(Box::new(statement.clone())))?;
+    let read: HashSet<TableReference> = read.into_iter().collect();
+    let is_file = |ident: &Ident| {
+        let name = TableReference::bare(ident.value.clone());
+        let quoted = match ident.quote_style {
+            Some('\'') => true,
+            Some(_) => looks_like_path(&ident.value),
+            None => false,
+        };
+        quoted && read.contains(&name) && !context.table_exist(name).unwrap_or(false)
+    };
+    let defaults = state.config_options().catalog.clone();
+    let normalize = state.config_options().sql_parser.enable_ident_normalization;
     let _: ControlFlow<()> = visit_relations_mut(statement, |relation: &mut ObjectName| {
-        if let [ObjectNamePart::Identifier(ident)] = relation.0.as_mut_slice()
-            && ident.quote_style == Some('\'')
-        {
+        let [ObjectNamePart::Identifier(ident)] = relation.0.as_mut_slice() else {
+            return ControlFlow::Continue(());
+        };
+        if is_file(ident) {
             ident.value = absolute_path(&ident.value);
+            return ControlFlow::Continue(());
+        }
+        // A stored name without a schema is one of the default schema, whatever the session's default is.
+        let name = object_name_to_table_reference(relation.clone(), normalize);
+        if defaults.default_schema != SCHEMA && name.is_ok_and(|name| read.contains(&name)) {
+            let schema = Ident::with_quote('"', &defaults.default_schema);
+            relation.0.insert(0, ObjectNamePart::Identifier(schema));
         }
         ControlFlow::Continue(())
     });
+    // The name that a view gets is no file.
+    if let (SqlStatement::CreateView(view), Some(made)) = (statement, made) {
+        view.name = made;
+    }
+    Ok(())
 }
 
 /// Returns a path from the root, keeping URLs and the final slash of folders.
@@ -67,15 +106,21 @@ fn absolute_path(path: &str) -> String {
 }
 
 /// Refuses a view whose query leads back to the view itself through stored views.
-pub(crate) fn check_no_cycle(store: &Store, name: &str, statement: &SqlStatement) -> Result<()> {
-    let mut open = vec![(vec![name.to_owned()], relations(statement))];
+pub(crate) fn check_no_cycle(
+    session: &SessionContext,
+    store: &Store,
+    name: &TableName,
+    statement: &SqlStatement,
+) -> Result<()> {
+    let default = session.copied_config().options().catalog.default_schema.clone();
+    let mut open = vec![(vec![name.to_string()], relations(statement, &default))];
     let mut seen = HashSet::new();
     while let Some((path, names)) = open.pop() {
         for found in names {
             let mut path = path.clone();
-            path.push(found.clone());
-            if found == name {
-                return Err(EngineError::ViewCycle { name: name.to_owned(), path: path.join(" → ") });
+            path.push(found.to_string());
+            if found == *name {
+                return Err(EngineError::ViewCycle { name: name.to_string(), path: path.join(" → ") });
             }
             let Some(definition) = store.catalog().table(&found)? else {
                 continue;
@@ -83,9 +128,11 @@ pub(crate) fn check_no_cycle(store: &Store, name: &str, statement: &SqlStatement
             if definition.kind != TableKind::View || !seen.insert(found) {
                 continue;
             }
-            for parsed in DFParser::parse_sql(&definition.sql).into_iter().flatten() {
-                if let DataFusionStatement::Statement(view) = parsed {
-                    open.push((path.clone(), relations(&view)));
+            for parsed in parse_statements(&definition.sql).into_iter().flatten() {
+                if let Parsed::Sql(parsed) = parsed.parsed
+                    && let DataFusionStatement::Statement(view) = &*parsed
+                {
+                    open.push((path.clone(), relations(view, SCHEMA)));
                 }
             }
         }
@@ -93,16 +140,19 @@ pub(crate) fn check_no_cycle(store: &Store, name: &str, statement: &SqlStatement
     Ok(())
 }
 
-/// Returns the plain table names that a statement reads, as the catalog spells them.
-fn relations(statement: &SqlStatement) -> Vec<String> {
+/// Returns the tables that a statement reads, as the catalog spells them.
+fn relations(statement: &SqlStatement, default_schema: &str) -> Vec<TableName> {
     let body = match statement {
         SqlStatement::CreateView(view) => SqlStatement::Query(view.query.clone()),
         other => other.clone(),
     };
     let mut names = Vec::new();
     let _: ControlFlow<()> = visit_relations(&body, |relation: &ObjectName| {
-        if let Some(ObjectNamePart::Identifier(ident)) = relation.0.last() {
-            names.push(normal(ident));
+        let parts: Vec<String> = relation.0.iter().filter_map(|part| part.as_ident()).map(normal).collect();
+        match parts.as_slice() {
+            [name] => names.push(TableName::new(default_schema, name)),
+            [.., schema, name] => names.push(TableName::new(schema, name)),
+            [] => {}
         }
         ControlFlow::Continue(())
     });

@@ -120,7 +120,7 @@ fn training_data_plans_as_written() {
         // The statement is the text's.
         let parsed = parse_one(sql).parsed;
         let Parsed::Sql(expected) = parsed else { panic!("{sql}") };
-        assert_eq!(data(on).statement().unwrap(), *expected, "{on}");
+        assert_eq!(data(on).statement().unwrap(), expected, "{on}");
     }
 }
 

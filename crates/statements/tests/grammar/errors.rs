@@ -133,7 +133,7 @@ fn slips_bring_the_nearest_form() {
         ("DROP MODEL bge.small", "quote it: 'bge.small'"),
         ("DROP MODEL m@0", "versions are counted from 1: name@1"),
         ("EVALUATE MODEL m ON (reviews)", "a table's name needs no parentheses"),
-        ("DROP MODEL", "the form is DROP MODEL [IF EXISTS] name[@version]"),
+        ("DROP MODEL", "the form is DROP MODEL [IF EXISTS] name[@version] [CASCADE | RESTRICT]"),
     ] {
         assert_eq!(told(sql).1, hint, "{sql}: {:?}", error(sql));
     }

@@ -26,12 +26,12 @@ const QUERIES: &[&str] = &[
     "SELECT [1, 2][1], {'a': 1}, struct(1), INTERVAL '1 day', TIMESTAMP '2026-01-01'",
 ];
 
-fn query() -> impl Strategy<Value = Box<Query>> {
+fn query() -> impl Strategy<Value = SyntaxTree<Query>> {
     proptest::sample::select(QUERIES).prop_map(|sql| {
         let mut parser = DFParserBuilder::new(sql).build().unwrap();
         match parser.parse_statement().unwrap() {
             DataFusionStatement::Statement(statement) => match *statement {
-                SqlStatement::Query(query) => query,
+                SqlStatement::Query(query) => SyntaxTree::from(query),
                 other => panic!("{sql}: {other:?}"),
             },
             other => panic!("{sql}: {other:?}"),
@@ -163,7 +163,7 @@ proptest! {
 
     #[test]
     fn materialized_views(
-        name in text(),
+        name in proptest::collection::vec(text(), 1..=3),
         if_exists in any::<bool>(),
         or_replace in any::<bool>(),
         keep in option::of(any::<bool>()),
@@ -173,7 +173,7 @@ proptest! {
         let if_not_exists = if_exists && !or_replace;
         prints_back(&CreateMaterializedView { or_replace, if_not_exists, name: name.clone(), on_model_change, query });
         prints_back(&RefreshMaterializedView { name: name.clone(), full: if_exists });
-        prints_back(&DropMaterializedView { if_exists, name });
+        prints_back(&DropMaterializedView { if_exists, name, cascade: or_replace });
     }
 
     #[test]
@@ -202,7 +202,7 @@ proptest! {
         prints_back(&ShowTraining { model: model.name.clone() });
         prints_back(&ResumeTraining { model: model.name.clone() });
         prints_back(&DiscardTraining { model: model.name.clone() });
-        prints_back(&DropModel { if_exists, model: model.clone() });
+        prints_back(&DropModel { if_exists, model: model.clone(), cascade: if_exists });
         prints_back(&DescribeModel { model });
     }
 }
