@@ -6,3 +6,4 @@ cargo run -p nightjar-examples --example dataframe
 cargo run -- sql -f examples/sql/pipeline.sql
 bash examples/cluster/run.sh
 bash examples/nightly/run.sh
+bash examples/readme/run.sh

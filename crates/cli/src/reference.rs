@@ -47,25 +47,44 @@ fn settings_markdown() -> String {
 mod tests {
     use super::*;
 
-    /// `UPDATE_README=1 cargo test -p nightjar-cli` writes the reference into the README.
-    #[test]
-    fn the_readme_holds_the_reference() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (begin, end) = ("do not edit -->\n", "<!-- reference: end -->");
-        let (before, rest) = readme.split_once(begin).unwrap();
-        let (_, after) = rest.split_once(end).unwrap();
-        // Two levels down: the README's own heading stands above.
-        let nested: Vec<String> = markdown()
-            .lines()
-            .map(|line| if line.starts_with('#') { format!("##{line}") } else { line.to_owned() })
-            .collect();
-        let expected = format!("{before}{begin}\n{}\n\n{end}{after}", nested.join("\n").trim());
-        if std::env::var_os("UPDATE_README").is_some() {
-            std::fs::write(path, &expected).unwrap();
+    /// The reference as pages: one for each of its top headings, with an index of them.
+    fn pages() -> Vec<(String, String)> {
+        let text = markdown();
+        let mut pages = vec![("README.md".to_owned(), INDEX.to_owned())];
+        for page in text.trim().split("\n# ") {
+            let page = format!("# {}\n", page.trim_start_matches("# ").trim_end());
+            let (heading, _) = page.split_once('\n').unwrap();
+            let heading = heading.trim_start_matches("# ");
+            let file = format!("{}.md", heading.to_lowercase().replace(' ', "-"));
+            let _ = writeln!(pages[0].1, "- [{heading}]({file})");
+            pages.push((file, page));
         }
-        let readme = std::fs::read_to_string(path).unwrap();
-        assert!(readme == expected, "README.md is out of date: UPDATE_README=1 cargo test -p nightjar-cli");
+        pages
+    }
+
+    const INDEX: &str = "# Reference\n\nSQL is [DataFusion's](https://datafusion.apache.org/user-guide/sql/), with those functions of \
+                         `datafusion-spark` whose names DataFusion does not have. These pages are what Nightjar adds; `nightjar reference` \
+                         prints them. They are generated: `UPDATE_REFERENCE=1 cargo test -p nightjar-cli` writes them.\n\n";
+
+    #[test]
+    fn the_reference_in_docs_is_what_the_program_prints() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+        let mut stale: Vec<String> = Vec::new();
+        for (file, page) in pages() {
+            let path = folder.join(&file);
+            if std::env::var_os("UPDATE_REFERENCE").is_some() {
+                std::fs::write(&path, &page).unwrap();
+            }
+            if std::fs::read_to_string(&path).ok().as_deref() != Some(&page) {
+                stale.push(file);
+            }
+        }
+        assert!(stale.is_empty(), "out of date: {stale:?}; UPDATE_REFERENCE=1 cargo test -p nightjar-cli writes them");
+        let known: Vec<String> = pages().into_iter().map(|(file, _)| file).collect();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(known.contains(&name), "docs/reference/{name} is no page of the reference: remove it");
+        }
     }
 
     #[test]
