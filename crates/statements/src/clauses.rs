@@ -197,7 +197,10 @@ fn follow_group_by(group_by: &mut GroupByExpr) -> Followed {
         // Hive names the columns before the sets; the sets have them again.
         GroupByWithModifier::GroupingSets(sets) => sets,
         GroupByWithModifier::Totals => {
-            return refuse("WITH TOTALS", "write GROUP BY ROLLUP (a, b): its row without groups is the total");
+            return refuse(
+                "WITH TOTALS",
+                "write GROUP BY ROLLUP (a, b): its row without groups is the total",
+            );
         }
     }];
     ControlFlow::Continue(())

@@ -2,6 +2,7 @@
 //! named in place.
 
 mod columns;
+mod common_type;
 mod external;
 mod files;
 mod lake;
