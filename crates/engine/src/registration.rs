@@ -21,7 +21,7 @@ use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::sample::{SampledRelations, sample_key};
-use crate::write::{OverwriteFiles, WriteInTasks};
+use crate::write::{CopyToName, OverwriteFiles, WriteInTasks};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
 
@@ -81,6 +81,7 @@ pub(crate) fn placed_session_state(
     // First: the other rules need the types that resolving settles.
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
     analyzer.rules.push(Arc::new(OverwriteFiles));
+    analyzer.rules.push(Arc::new(CopyToName));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
     let builder = SessionStateBuilder::new()

@@ -3,9 +3,15 @@
 
 mod catalog;
 mod columns;
+mod data_files;
 mod external;
+mod file_table;
 mod files;
+mod foreign;
 mod lake;
+mod partitions;
+mod place;
+mod pruning;
 mod settled;
 mod system;
 mod system_jobs;
@@ -13,9 +19,13 @@ mod views;
 
 pub(crate) use catalog::LakeCatalog;
 pub(crate) use columns::unify;
-pub(crate) use external::external_table;
-pub(crate) use files::{glob_in_url, open};
+pub(crate) use data_files::is_data;
+pub(crate) use external::{check_partitions, external_table};
+pub(crate) use file_table::{FileTable, TableFile, file_table};
+pub(crate) use files::open;
+pub(crate) use foreign::check_place;
 pub(crate) use lake::{SessionHandle, defining_state, keep_external_table};
-pub(crate) use settled::{listing, settled, whole};
+pub(crate) use partitions::{NULL_FOLDER, PartitionColumns, encode, percent_encode};
+pub(crate) use place::{WILDCARDS, literal_url, pattern};
 pub(crate) use system::SystemSchema;
 pub(crate) use views::{absolute_location, absolute_relations, check_no_cycle};
