@@ -16,7 +16,8 @@ use crate::error::{EngineError, Result};
 use crate::registration::SYSTEM_SCHEMA;
 use crate::schemas;
 use crate::tables::{
-    absolute_location, absolute_relations, check_no_cycle, external_table, glob_in_url, keep_external_table,
+    absolute_location, absolute_relations, check_no_cycle, check_partitions, external_table,
+    keep_external_table, pattern,
 };
 
 /// Runs a statement that DataFusion understands.
@@ -55,7 +56,7 @@ pub(crate) async fn run(
             (false, true) => OnTableConflict::Ignore,
             (false, false) => OnTableConflict::Fail,
         };
-        check_locations(create)?;
+        check_locations(session, create).await?;
         check_readable(session, create).await?;
         let sql = in_dialect(session, absolute_location(&context.sql));
         keep_external_table(&context.store, name.clone(), sql, on_conflict)?;
@@ -143,10 +144,14 @@ fn dropped_kind(plan: &LogicalPlan) -> Option<TableKind> {
 }
 
 /// Refuses locations that must not be kept, or would not be read.
-fn check_locations(create: &datafusion::logical_expr::CreateExternalTable) -> Result<()> {
+async fn check_locations(
+    context: &SessionContext,
+    create: &datafusion::logical_expr::CreateExternalTable,
+) -> Result<()> {
     for location in &create.locations {
         check_url(location)?;
-        if glob_in_url(location).is_some() {
+        let is_url = location.contains("://");
+        if is_url && pattern(&context.runtime_env(), location).await?.is_some() {
             return Err(EngineError::LocationGlob { location: location.clone() });
         }
     }
@@ -166,5 +171,5 @@ async fn check_readable(
         DataFusionError::Plan(format!("no table format is called {format}; known: {}", known.join(", ")))
     })?;
     external_table(&state, factory.as_ref(), create).await?;
-    Ok(())
+    check_partitions(&state, create).await
 }

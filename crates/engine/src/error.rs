@@ -169,11 +169,77 @@ pub enum EngineError {
         /// The option.
         option: String,
     },
-    /// Rows without a value in a column that names the folders that they are written to.
-    #[error("the partition column '{column}' has NULLs, and no folder is named by them")]
+    /// A text in a partition column that no folder's name can stand for.
+    #[error("the partition column '{column}' has the text '{value}', which a folder can't be named by")]
     UnnamedPartition {
         /// The column.
         column: String,
+        /// The text: the empty one, or that which means NULL.
+        value: String,
+    },
+    /// A partition column whose values are no names of folders.
+    #[error("the partition column '{column}' is {found}, whose values can't name folders")]
+    PartitionType {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: DataType,
+    },
+    /// A folder whose value is none of its partition column's type.
+    #[error(
+        "the folder '{folder}' has the value '{value}' for the partition column '{column}', which is no {wanted}"
+    )]
+    PartitionValue {
+        /// The folder's name.
+        folder: String,
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The column's type.
+        wanted: DataType,
+    },
+    /// A folder for NULL of a partition column that is declared NOT NULL.
+    #[error(
+        "the folder '{folder}' has NULL for the partition column '{column}', which is NOT NULL in the table"
+    )]
+    PartitionNull {
+        /// The folder's name.
+        folder: String,
+        /// The column.
+        column: String,
+    },
+    /// Two files whose folders name different partition columns.
+    #[error("the folders of '{file}' name the columns ({}), those of '{other}' ({})", .columns.join(", "), .other_columns.join(", "))]
+    PartitionFolders {
+        /// A file.
+        file: String,
+        /// The columns that its folders name.
+        columns: Vec<String>,
+        /// Another file.
+        other: String,
+        /// The columns that its folders name.
+        other_columns: Vec<String>,
+    },
+    /// Partition columns that are declared, where the folders name others.
+    #[error("the folders in '{location}' name the columns ({}), the table is PARTITIONED BY ({})", .found.join(", "), .declared.join(", "))]
+    PartitionNames {
+        /// The location.
+        location: String,
+        /// The columns as declared.
+        declared: Vec<String>,
+        /// The columns that a file's folders name.
+        found: Vec<String>,
+    },
+    /// A folder that is a table of a format that isn't supported.
+    #[error("'{folder}' is the folder of a table in the format {format} (it has '{marker}'), which Nightjar can't read or write yet")]
+    ForeignTable {
+        /// The table's folder.
+        folder: String,
+        /// The format.
+        format: &'static str,
+        /// What makes it one.
+        marker: &'static str,
     },
     /// A materialized view whose query has two columns of one name.
     #[error("the materialized view '{name}' would have two columns called '{column}'")]
@@ -377,6 +443,12 @@ impl Failure for EngineError {
             Self::ColumnMissing { .. } => "engine.column_missing",
             Self::ArrowOption { .. } => "engine.arrow_option",
             Self::UnnamedPartition { .. } => "engine.unnamed_partition",
+            Self::PartitionType { .. } => "engine.partition_type",
+            Self::PartitionValue { .. } => "engine.partition_value",
+            Self::PartitionNull { .. } => "engine.partition_null",
+            Self::PartitionFolders { .. } => "engine.partition_folders",
+            Self::PartitionNames { .. } => "engine.partition_names",
+            Self::ForeignTable { .. } => "engine.foreign_table",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
             Self::Sample { .. } => "engine.sample",
@@ -431,8 +503,13 @@ impl Failure for EngineError {
                 "what can be replaced is a table of Parquet, CSV, JSON or Arrow files whose LOCATION is one folder, which ends with '/', or one file"
                     .to_owned(),
             ),
-            Self::UnnamedPartition { column } => {
-                Some(format!("give them a value, COALESCE({column}, …), or leave them out, WHERE {column} IS NOT NULL"))
+            Self::UnnamedPartition { column, value } => Some(format!(
+                "write NULL in its place, NULLIF({}, '{value}'), or leave these rows out, WHERE {} <> '{value}'",
+                quote_identifier(column),
+                quote_identifier(column)
+            )),
+            Self::PartitionType { column, .. } => {
+                Some(format!("name the folders by a text, CAST({} AS VARCHAR)", quote_identifier(column)))
             }
             Self::ParquetColumn { .. } => {
                 Some("write the file without that column, or with it cast to another type".to_owned())
@@ -456,6 +533,25 @@ impl Failure for EngineError {
             Self::ColumnUnlike { column, .. } => {
                 Some(format!("declare it as the files have it, or write them with CAST({column} AS …)"))
             }
+            Self::PartitionValue { column, folder, .. } => Some(format!(
+                "declare {name} as VARCHAR and convert it in the query, TRY_CAST({name} AS …), or move '{folder}' out of the table's folder",
+                name = quote_identifier(column)
+            )),
+            Self::PartitionNull { column, .. } => Some(format!("declare {column} without NOT NULL")),
+            Self::PartitionFolders { .. } => Some(
+                "declare the columns of the folders that you want, CREATE EXTERNAL TABLE t (…) STORED AS … PARTITIONED BY (…), or name one of the folders"
+                    .to_owned(),
+            ),
+            Self::PartitionNames { found, .. } => Some(match found.as_slice() {
+                [] => "leave PARTITIONED BY out: the files lie in no such folders".to_owned(),
+                found => format!(
+                    "PARTITIONED BY ({})",
+                    found.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", ")
+                ),
+            }),
+            Self::ForeignTable { .. } => Some(
+                "write its rows to plain Parquet files in another folder with the tool that it is from, and name that folder".to_owned(),
+            ),
             Self::ColumnMissing { column, .. } => Some(format!("declare {column} without NOT NULL")),
             Self::ArrowOption { .. } => Some(
                 "leave it out: batches are compressed by LZ4 as it is; other compressions are for STORED AS PARQUET, CSV and JSON"

@@ -23,7 +23,7 @@ use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::sample::{SampledRelations, sample_key};
 use crate::wide_timestamps::WideTimestamps;
-use crate::write::{OverwriteFiles, WriteInTasks};
+use crate::write::{CopyToName, OverwriteFiles, WriteInTasks};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
 
@@ -85,6 +85,7 @@ pub(crate) fn placed_session_state(
     // Before types are settled: it settles some otherwise.
     analyzer.rules.insert(1, Arc::new(WideTimestamps));
     analyzer.rules.push(Arc::new(OverwriteFiles));
+    analyzer.rules.push(Arc::new(CopyToName));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
     let builder = SessionStateBuilder::new()

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::datasource::listing::helpers::parse_partitions_for_path;
-use datafusion::datasource::listing::{ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{TableProvider, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, Volatility, lit};
-use futures::TryStreamExt;
 use nightjar_catalog::{Digest, SourceFile};
 use object_store::ObjectMeta;
 use url::Url;
 
-use crate::tables::{listing, whole};
+use crate::tables::{FileTable, TableFile, file_table};
 
 /// A query that maps the rows of one table of files.
 pub(super) struct FileQuery {
@@ -63,7 +61,7 @@ impl FileQuery {
         };
         let table = source_as_provider(&scan.source)?;
         let plain = scan.projection.is_none() && scan.filters.is_empty() && scan.fetch.is_none();
-        if !plain || listing(table.as_ref()).is_none() {
+        if !plain || file_table(table.as_ref()).is_none() {
             return Ok(Err(format!("{} is not a table of files", scan.table_name)));
         }
         Ok(Ok(Self { plan: plan.clone(), table }))
@@ -76,9 +74,8 @@ impl FileQuery {
 
     /// Digests what the query means: plan, columns, places and format.
     pub(super) fn fingerprint(&self) -> Result<String> {
-        let table = self.listing()?;
-        let options = table.options();
-        let format = options.format.get_ext();
+        let table = self.file_table()?;
+        let format = table.format().get_ext();
         let mut digest = Digest::of_parts();
         let mut add = |part: String| {
             digest.add(part.as_bytes());
@@ -86,46 +83,25 @@ impl FileQuery {
         };
         add(self.plan.display_indent_schema().to_string());
         add(format!("{:?}", self.table.schema().fields()));
-        table.table_paths().iter().for_each(|path| {
+        table.places().iter().for_each(|path| {
             add(format!("{path} {:?}", path.get_glob().as_ref().map(|glob| glob.as_str().to_owned())));
         });
-        add(format!("{} {:?} {format}", options.file_extension, options.table_partition_cols));
+        add(format!("{} {:?} {format}", table.ending(), table.partitions().columns()));
         // How Parquet is read is in its columns; the rest of its options are a session's, and change no row.
         if !format.contains("parquet") {
-            add(format!("{:?}", options.format));
+            add(format!("{:?}", table.format()));
         }
         Ok(digest.finish().to_string())
     }
 
     /// Lists the files of now.
     pub(super) async fn files(&self, state: &SessionState) -> Result<Vec<FoundFile>> {
-        let folders = self.listing()?.table_paths();
-        whole(state.runtime_env(), folders, || self.list(state)).await
-    }
-
-    async fn list(&self, state: &SessionState) -> Result<Vec<FoundFile>> {
-        let table = self.listing()?;
-        let options = table.options();
-        let mut found = Vec::new();
-        for path in table.table_paths() {
-            let store = state.runtime_env().object_store(path)?;
-            let mut files = path.list_all_files(state, store.as_ref(), &options.file_extension).await?;
-            while let Some(file) = files.try_next().await? {
-                // As a scan does: neither empty files have rows, nor those outside the folders of the partitions.
-                let columns = options.table_partition_cols.iter().map(|(name, _)| name.as_str());
-                let values = parse_partitions_for_path(path, &file.location, columns);
-                let Some(values) = values.filter(|_| file.size > 0) else { continue };
-                let types = options.table_partition_cols.iter().map(|(_, data_type)| data_type);
-                let partition = values.into_iter().zip(types);
-                let partition = partition
-                    .map(|(value, data_type)| ScalarValue::try_from_string(value.into_owned(), data_type))
-                    .collect::<Result<Vec<_>>>()?;
-                let url = file_url(path, &file)?;
-                found.push(FoundFile { source: source_file(&url, &file), url, partition });
-            }
-        }
-        // Several locations of a table may hold the same file; then its rows are there twice.
-        Ok(found)
+        let found = self.file_table()?.files(state).await?;
+        let found = found.into_iter().map(|TableFile { place, object, values }| {
+            let url = file_url(&place, &object)?;
+            Ok(FoundFile { source: source_file(&url, &object), url, partition: values })
+        });
+        found.collect()
     }
 
     /// Returns the plan of the query over one file.
@@ -139,31 +115,25 @@ impl FileQuery {
 
     /// The table, as if the file were all of it. The columns that its path gives are constants.
     fn scan(&self, scan: &TableScan, file: &FoundFile) -> Result<LogicalPlan> {
-        let table = self.listing()?;
-        let columns = &table.options().table_partition_cols;
-        let options = table.options().clone().with_table_partition_cols(Vec::new()).with_file_extension("");
-        let schema = self.table.schema();
-        let in_file: Vec<usize> = (0..schema.fields().len().saturating_sub(columns.len())).collect();
-        let config = ListingTableConfig::new(file.url.clone())
-            .with_listing_options(options)
-            .with_schema(Arc::new(schema.project(&in_file)?));
-        let source = provider_as_source(Arc::new(ListingTable::try_new(config)?));
+        let table = self.file_table()?;
+        let columns = table.partitions().columns();
+        let source = provider_as_source(Arc::new(table.of_file(file.url.clone())));
         let name = &scan.table_name;
         let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
         if columns.is_empty() {
             return plan.build();
         }
-        let read = in_file
-            .iter()
-            .map(|at| Expr::Column(Column::new(Some(name.clone()), schema.field(*at).name().clone())));
+        let in_file = table.file_columns().fields();
+        let read =
+            in_file.iter().map(|field| Expr::Column(Column::new(Some(name.clone()), field.name().clone())));
         let known = file.partition.iter().zip(columns).map(|(value, (column, _))| {
             lit(value.clone()).alias_qualified(Some(name.clone()), column.clone())
         });
         plan.project(read.chain(known).collect::<Vec<_>>())?.build()
     }
 
-    fn listing(&self) -> Result<&ListingTable> {
-        listing(self.table.as_ref())
+    fn file_table(&self) -> Result<&FileTable> {
+        file_table(self.table.as_ref())
             .ok_or_else(|| DataFusionError::Internal("a table of files is none any more".to_owned()))
     }
 }

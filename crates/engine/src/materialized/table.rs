@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::datasource::TableProvider;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use nightjar_catalog::{MaterializedView, Store};
+use object_store::ObjectStoreExt;
 use url::Url;
 
 use super::data_files::FORMAT;
 use crate::error::EngineError;
+use crate::tables::{FileTable, PartitionColumns};
 
 /// Returns the data files that a view's ledger names now as a table.
 pub(crate) async fn view_table(
@@ -28,9 +30,11 @@ pub(crate) async fn view_table(
         .ok_or_else(|| EngineError::ViewFormat)
         .map_err(EngineError::into_datafusion)?
         .create(state, &HashMap::new())?;
-    let config = ListingTableConfig::new_with_multi_paths(files)
-        .with_listing_options(ListingOptions::new(format).with_file_extension(""));
-    Ok(Arc::new(ListingTable::try_new(config.infer_schema(state).await?)?))
+    let Some(first) = files.first() else { return Err(EngineError::ViewFormat.into_datafusion()) };
+    let store = state.runtime_env().object_store(first)?;
+    let object = store.head(first.prefix()).await?;
+    let columns = format.infer_schema(state, &store, &[object]).await?;
+    Ok(Arc::new(FileTable::new(files, format, String::new(), columns, PartitionColumns::default())))
 }
 
 /// Returns the place of one file: a URL, or a path in which nothing is a pattern.

@@ -6,40 +6,46 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::plan_err;
-use datafusion::datasource::listing::{ListingOptions, ListingTableUrl};
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectMeta, ObjectStore};
 
 use super::common_type::common;
+use super::data_files::data_files;
+use super::file_table::without;
+use super::partitions::PartitionColumns;
 use crate::error::EngineError;
 
 /// Whether files of a format say what their columns are. Of the others a sample of all rows is looked at.
-pub(super) fn says_columns(format: &str) -> bool {
+fn says_columns(format: &str) -> bool {
     ["parquet", "avro", "arrow"].iter().any(|known| format.eq_ignore_ascii_case(known))
 }
 
-/// Returns the columns of all files at `places`, but for those that name the table's folders.
+/// Returns the columns of all files at `places` whose names end with `ending`, but for those that name the table's
+/// folders. `name` is the format's.
 ///
 /// Errors: no files; a file whose columns can't be told; files that disagree (see [`unify`]). Cost: one look per file.
-pub(super) async fn columns(
+pub(super) async fn file_columns(
     state: &SessionState,
-    options: &ListingOptions,
+    format: &Arc<dyn FileFormat>,
+    name: &str,
+    ending: &str,
     places: &[ListingTableUrl],
+    partitions: &PartitionColumns,
 ) -> Result<SchemaRef> {
     let mut files = Vec::new();
     for place in places {
         let store = state.runtime_env().object_store(place)?;
-        let listed = place.list_all_files(state, store.as_ref(), &options.file_extension).await?;
-        let mut listed: Vec<_> = listed.try_collect().await?;
+        let listed = data_files(state, place, ending).await?;
         if listed.is_empty() {
             return plan_err!(
                 "No files found at {place}. Cannot infer schema from an empty location; either add data files or \
                  declare an explicit schema for the table."
             );
         }
-        // A folder is listed in no order, and its table has the same one each time.
-        listed.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         let url = place.object_store();
         // Empty files have neither columns nor rows.
         let found = listed.into_iter().filter(|file| file.size > 0);
@@ -47,10 +53,27 @@ pub(super) async fn columns(
             found.map(|file| (format!("{}{}", url.as_str(), file.location), Arc::clone(&store), file)),
         );
     }
+    let found = if says_columns(name) {
+        columns_of_each(state, format, files).await?
+    } else {
+        let Some((_, store, _)) = files.first() else { return Ok(Arc::new(Schema::empty())) };
+        let store = Arc::clone(store);
+        let files: Vec<_> = files.into_iter().map(|(_, _, file)| file).collect();
+        format.infer_schema(state, &store, &files).await?.as_ref().clone()
+    };
+    Ok(without(&found, partitions))
+}
+
+/// Returns the columns of files that say what they have.
+async fn columns_of_each(
+    state: &SessionState,
+    format: &Arc<dyn FileFormat>,
+    files: Vec<(String, Arc<dyn ObjectStore>, ObjectMeta)>,
+) -> Result<Schema> {
     let looks: Vec<_> = files
         .iter()
         .map(|(name, store, file)| async move {
-            let look = options.format.infer_schema(state, store, std::slice::from_ref(file)).await;
+            let look = format.infer_schema(state, store, std::slice::from_ref(file)).await;
             let columns = look.map_err(|error| EngineError::of_columns(name, error))?;
             Ok::<_, datafusion::error::DataFusionError>((name.clone(), columns))
         })
@@ -59,10 +82,7 @@ pub(super) async fn columns(
     let at_once = config.execution.meta_fetch_concurrency.get();
     let found: Vec<_> = stream::iter(looks).buffered(at_once).try_collect().await?;
     let views = config.execution.parquet.schema_force_view_types;
-    let Schema { fields, metadata } = unify(&found, views).map_err(EngineError::into_datafusion)?;
-    let folders = &options.table_partition_cols;
-    let kept = fields.iter().filter(|field| folders.iter().all(|(folder, _)| folder != field.name()));
-    Ok(Arc::new(Schema::new_with_metadata(kept.cloned().collect::<Fields>(), metadata)))
+    unify(&found, views).map_err(EngineError::into_datafusion)
 }
 
 /// A column so far.

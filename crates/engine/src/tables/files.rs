@@ -5,15 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::datasource::TableProvider;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
-use futures::TryStreamExt;
 use nightjar_catalog::check_url;
 use nightjar_functions::into_datafusion;
 
-use super::columns::{columns, says_columns};
+use super::columns::file_columns;
+use super::data_files::data_files;
+use super::file_table::FileTable;
+use super::foreign::check_place;
 use super::lake::SessionHandle;
+use super::partitions::{PartitionColumns, infer_partitions};
+use super::place::place;
 use crate::error::EngineError;
 use crate::write::settle;
 
@@ -90,63 +93,28 @@ fn ending(name: &str) -> Option<Ending> {
     Some(Ending { extension, format, compression, delimiter: (last == "tsv").then_some("\t") })
 }
 
-/// Returns a path or URL with its glob, which DataFusion knows in paths only.
-fn parse(text: &str) -> Result<ListingTableUrl> {
-    let Some(at) = glob_in_url(text) else {
-        return ListingTableUrl::parse(text);
-    };
-    let folder = text[..at].rfind('/').map_or(at, |slash| slash + 1);
-    ListingTableUrl::parse(&text[..folder])?.with_glob(&text[folder..])
-}
-
-/// Returns where a URL's glob begins, if it has one.
-pub(crate) fn glob_in_url(text: &str) -> Option<usize> {
-    let (scheme, rest) = text.split_once("://")?;
-    // What http servers have, they don't list.
-    if scheme.starts_with("http") {
-        return None;
-    }
-    let path = text.len() - rest.len() + rest.find('/')?;
-    text[path..].find(['*', '?', '[']).map(|at| path + at)
-}
-
 pub(crate) async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
     let failure = |error: EngineError| DataFusionError::External(Box::new(error));
     // Before anything could repeat what the URL should not hold.
     check_url(text).map_err(into_datafusion)?;
-    let url = parse(text).map_err(|error| {
+    let place = place(state.runtime_env(), text).await.map_err(|error| {
         failure(EngineError::FileName { path: text.to_owned(), reason: error.to_string() })
     })?;
-    if url.scheme() == "file"
-        && url.get_glob().is_none()
+    if place.scheme() == "file"
+        && place.get_glob().is_none()
         && !Path::new(text.trim_start_matches("file://")).exists()
     {
         return Err(failure(EngineError::FileMissing { path: text.to_owned() }));
     }
-    let store = state.runtime_env().object_store(&url)?;
-    settle(state.runtime_env(), &url).await?;
-    let mut files = url.list_all_files(state, store.as_ref(), "").await?;
-    let mut seen = None;
-    let found = loop {
-        let Some(file) = files.try_next().await? else {
-            break None;
-        };
-        let name = file.location.filename().unwrap_or_default().to_owned();
-        // Markers and checksums that writers leave beside the data (_SUCCESS, .part.crc) are not data.
-        if name.starts_with(['_', '.']) {
-            continue;
-        }
-        match ending(&name) {
-            Some(ending) => break Some(ending),
-            None => seen = Some(name),
-        }
-    };
-    drop(files);
-    let Some(found) = found else {
+    check_place(state.runtime_env(), &place).await?;
+    settle(state.runtime_env(), &place).await?;
+    let files = data_files(state, &place, "").await?;
+    let names = files.iter().map(|file| file.location.filename().unwrap_or_default());
+    let Some(found) = names.clone().find_map(ending) else {
         let path = text.to_owned();
-        return Err(failure(match seen {
+        return Err(failure(match names.last() {
             None => EngineError::NoFiles { path },
-            Some(file) => EngineError::UnknownFormat { path, file },
+            Some(file) => EngineError::UnknownFormat { path, file: file.to_owned() },
         }));
     };
     let mut options = HashMap::new();
@@ -159,38 +127,23 @@ pub(crate) async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn Tab
     let factory = state
         .get_file_format_factory(found.format)
         .ok_or_else(|| DataFusionError::Internal(format!("no format factory for {}", found.format)))?;
-    let mut listing =
-        ListingOptions::new(factory.create(state, &options)?).with_file_extension(&found.extension);
-    if !url.is_collection() {
-        // A single file is read whatever the case of its ending.
-        listing = listing.with_file_extension("");
-    }
-    let places = [url.clone()];
-    let config = ListingTableConfig::new(url).with_listing_options(listing);
-    let mut config = config.infer_partitions_from_path(state).await?;
-    if let (true, Some(listing)) = (says_columns(found.format), &config.options) {
-        let found = columns(state, listing, &places).await?;
-        config = config.with_schema(found);
-    }
-    let config = config.infer_schema(state).await?;
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    let format = factory.create(state, &options)?;
+    // A single file is read whatever the case of its ending.
+    let is_folder = place.is_collection() || place.get_glob().is_some();
+    let ending = if is_folder { found.extension } else { String::new() };
+    let read = files.iter().map(|file| &file.location).filter(|file| file.as_ref().ends_with(&ending));
+    let names = infer_partitions(&place, read).map_err(failure)?;
+    let partitions = PartitionColumns::inferred(names);
+    let places = [place];
+    let columns = file_columns(state, &format, found.format, &ending, &places, &partitions).await?;
+    let table = FileTable::new(places.to_vec(), format, ending, columns, partitions)
+        .with_statistics_cache(state.runtime_env().cache_manager.get_file_statistic_cache());
+    Ok(Arc::new(table))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_are_found_in_urls() {
-        let url = parse("s3://bucket/a b/c=1/*.parquet").unwrap();
-        assert_eq!((url.prefix().as_ref(), url.is_collection()), ("a b/c=1", true));
-        assert_eq!(url.get_glob().as_ref().map(|glob| glob.as_str()), Some("*.parquet"));
-        let url = parse("s3://bucket/*/part-?.csv").unwrap();
-        assert_eq!(url.get_glob().as_ref().map(|glob| glob.as_str()), Some("*/part-?.csv"));
-        for plain in ["s3://bucket/a/b.parquet", "s3://bucket", "http://[::1]:80/a[1].csv", "/tmp/*.csv"] {
-            assert_eq!(glob_in_url(plain), None, "{plain}");
-        }
-    }
 
     #[test]
     fn endings_name_formats_and_compressions() {

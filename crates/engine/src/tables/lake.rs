@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use async_trait::async_trait;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::plan_datafusion_err;
-use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{TableProvider, TableType, ViewTable};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
@@ -17,7 +16,7 @@ use parking_lot::RwLock;
 
 use super::external::external_table;
 use super::files::FileTables;
-use super::settled::settled;
+use super::place::place;
 use crate::error::EngineError;
 use crate::materialized::view_table;
 use crate::registration::{CATALOG, SCHEMA};
@@ -123,8 +122,10 @@ impl LakeSchema {
                     .cloned()
                     .ok_or_else(|| broken(plan_datafusion_err!("no table format is called {format}")))?;
                 // What is no URL the factory reports.
-                for folder in create.locations.iter().flat_map(ListingTableUrl::parse) {
-                    settle(state.runtime_env(), &folder).await.map_err(broken)?;
+                for location in &create.locations {
+                    if let Ok(folder) = place(state.runtime_env(), location).await {
+                        settle(state.runtime_env(), &folder).await.map_err(broken)?;
+                    }
                 }
                 external_table(&state, factory.as_ref(), &create).await.map_err(broken)
             }
@@ -163,12 +164,12 @@ impl SchemaProvider for LakeSchema {
         let Some(definition) = self.definition(name)? else {
             // A name without quotes is never a file, whatever lies in the working folder.
             return match may_be_file(name) {
-                true => Ok(self.files.table(name).await?.map(settled)),
+                true => self.files.table(name).await,
                 false => Ok(None),
             };
         };
         building.push(full_name);
-        Ok(Some(settled(BUILDING.scope(building, self.build(&definition)).await?)))
+        Ok(Some(BUILDING.scope(building, self.build(&definition)).await?))
     }
 
     /// Answers from the definition, so that one table whose files are gone does not spoil SHOW TABLES.

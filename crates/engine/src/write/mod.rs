@@ -15,12 +15,15 @@
 
 mod activity;
 mod codec;
+mod copy_target;
 mod destination;
 mod hide_output;
 mod journal;
 mod location;
 mod output_key;
 mod overwrite;
+mod partition_keys;
+mod partitioned;
 mod publish;
 mod publish_exec;
 mod replaced;
@@ -33,6 +36,7 @@ mod write_files_exec;
 
 pub(crate) use activity::Activity;
 pub(crate) use codec::{TAG, decode, encode};
+pub(crate) use copy_target::CopyToName;
 pub(crate) use hide_output::HideOutput;
 pub use output_key::OutputKey;
 pub use overwrite::OverwriteFiles;

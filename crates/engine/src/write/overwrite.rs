@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
-use datafusion::common::SchemaExt;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
-use datafusion::datasource::physical_plan::{FileOutputMode, FileSinkConfig};
+use datafusion::datasource::physical_plan::FileOutputMode;
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::datasource::{TableProvider, TableType, provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
@@ -21,7 +20,7 @@ use super::replaced::Replaced;
 use super::rule::write;
 use super::sink::FileWriter;
 use crate::error::EngineError;
-use crate::tables::listing;
+use crate::tables::file_table;
 
 /// Gives INSERT OVERWRITE tables that can do it: DataFusion's writers of files only add.
 #[derive(Debug, Default)]
@@ -49,7 +48,7 @@ fn overwriting(statement: DmlStatement) -> Result<DmlStatement> {
         return Ok(statement);
     }
     let table = statement.table_name.to_string();
-    if listing(provider.as_ref()).is_none() {
+    if file_table(provider.as_ref()).is_none() {
         return Err(not_overwritable(table, "it is not made of files"));
     }
     let target = provider_as_source(Arc::new(OverwrittenTable { table, files: provider }));
@@ -100,43 +99,28 @@ impl TableProvider for OverwrittenTable {
         _: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let refused = |reason: &str| not_overwritable(self.table.clone(), reason);
-        let files = listing(self.files.as_ref());
+        let files = file_table(self.files.as_ref());
         let files = files.ok_or_else(|| refused("it is not made of files"))?;
-        self.schema().logically_equivalent_names_and_types(&input.schema())?;
-        let [place] = files.table_paths().as_slice() else {
+        let [place] = files.places() else {
             return Err(refused("its files lie in several places"));
         };
         if place.get_glob().is_some() {
             return Err(refused("its files are named by a pattern"));
         }
-        let options = files.options();
         let one_file = !place.is_collection();
-        if one_file && (place.file_extension().is_none() || !options.table_partition_cols.is_empty()) {
+        if one_file && (place.file_extension().is_none() || !files.partitions().is_empty()) {
             return Err(refused("its location is neither a folder nor a file with an ending"));
         }
         let settings = &state.config_options().execution;
         let replaced = (!one_file).then(|| Replaced {
             folder: place.clone(),
-            ending: options.file_extension.clone(),
+            ending: files.ending().to_owned(),
             ignores_subfolders: settings.listing_table_ignore_subdirectory,
-            partitions: options.table_partition_cols.clone(),
+            partitions: files.partitions().clone(),
         });
-        let config = FileSinkConfig {
-            original_url: String::new(),
-            object_store_url: place.object_store(),
-            file_group: Default::default(),
-            table_paths: files.table_paths().clone(),
-            output_schema: self.schema(),
-            table_partition_cols: options.table_partition_cols.clone(),
-            // What the formats can write; what goes is for the coordinator to know.
-            insert_op: InsertOp::Append,
-            keep_partition_by_columns: settings.keep_partition_by_columns,
-            file_extension: options.format.get_ext(),
-            file_output_mode: if one_file { FileOutputMode::SingleFile } else { FileOutputMode::Automatic },
-        };
-        let orders = files.try_create_output_ordering(state.execution_props(), &[])?;
-        let order = orders.into_iter().next().map(Into::into);
-        let plan = options.format.create_writer_physical_plan(input, state, config, order).await?;
+        let mode = if one_file { FileOutputMode::SingleFile } else { FileOutputMode::Automatic };
+        // What the formats can write is rows that are added; what goes is for the coordinator to know.
+        let plan = files.writer(state, input, mode, InsertOp::Append).await?;
         let sink = plan.downcast_ref::<DataSinkExec>();
         match sink.and_then(|sink| Some((sink, FileWriter::of(sink)?))) {
             Some((sink, writer)) => write(sink, writer, replaced),

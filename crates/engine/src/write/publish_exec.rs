@@ -28,6 +28,7 @@ use super::replaced::Replaced;
 use super::sink::FileWriter;
 use super::staged::{StagedFile, hear};
 use super::staging::Staging;
+use crate::tables::check_place;
 
 /// Runs the tasks that write, and moves their files to where they belong once all have written. Returns how many rows.
 ///
@@ -159,6 +160,7 @@ impl PublishExec {
     async fn run(self, context: Arc<TaskContext>) -> Result<RecordBatch> {
         let runtime = context.runtime_env();
         let destination = &self.destination;
+        check_place(&runtime, &destination.target.listing()?).await?;
         if destination.kind == Kind::Folder {
             settle(&runtime, &destination.target.listing()?).await?;
         }

@@ -3,16 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::listing::ListingTableUrl;
-use datafusion::datasource::listing::helpers::parse_partitions_for_path;
 use datafusion::error::Result;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::staging::STAGING;
+use crate::tables::{PartitionColumns, is_data};
 
 /// The files that a table is read from, as far as new ones replace them: all where it has no partition columns, those of
 /// the same partitions where it has.
@@ -25,7 +23,7 @@ pub(super) struct Replaced {
     /// Whether files in its subfolders, those of partitions aside, are none of the table's.
     pub(super) ignores_subfolders: bool,
     /// The columns whose values name folders.
-    pub(super) partitions: Vec<(String, DataType)>,
+    pub(super) partitions: PartitionColumns,
 }
 
 impl Replaced {
@@ -48,34 +46,21 @@ impl Replaced {
         Ok(files)
     }
 
-    /// Returns whether the table reads a file: as DataFusion lists it, without the markers that writers leave, whose names
-    /// begin with an underscore or a dot.
+    /// Returns whether the table reads a file, its partition aside.
     fn is_read(&self, path: &Path) -> bool {
-        let is_marker = path.filename().is_none_or(|name| name.starts_with(['_', '.']));
-        let is_staged =
-            self.folder.strip_prefix(path).is_some_and(|mut below| below.any(|folder| folder == STAGING));
-        !is_marker
-            && !is_staged
-            && path.as_ref().ends_with(&self.ending)
-            && self.folder.contains(path, self.ignores_subfolders)
+        path.as_ref().ends_with(&self.ending) && is_data(&self.folder, path, self.ignores_subfolders)
     }
 
     /// Returns the values that a file's folders name, so that `month=01` is `month=1` where months are numbers. None for
-    /// a file that lies in no partition: the table does not read it.
+    /// a file that the table can't read: it lies in no partition, or in one whose value is none of the column's type.
     fn partition(&self, path: &Path) -> Option<Vec<ScalarValue>> {
-        let names = self.partitions.iter().map(|(name, _)| name.as_str());
-        let values = parse_partitions_for_path(&self.folder, path, names)?;
-        let value = |(text, (_, kind)): (std::borrow::Cow<'_, str>, &(String, DataType))| {
-            let plain = ScalarValue::from(text.as_ref());
-            ScalarValue::try_from_string(text.into_owned(), kind).unwrap_or(plain)
-        };
-        (values.len() == self.partitions.len())
-            .then(|| values.into_iter().zip(&self.partitions).map(value).collect())
+        self.partitions.values(&self.folder, path).ok().flatten()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::DataType;
     use object_store::memory::InMemory;
     use object_store::{ObjectStoreExt, PutPayload};
 
@@ -86,11 +71,12 @@ mod tests {
         for path in there {
             store.put(&Path::parse(path).unwrap(), PutPayload::from_static(b"rows")).await.unwrap();
         }
+        let columns = partitions.iter().map(|(name, kind)| ((*name).to_owned(), kind.clone())).collect();
         let replaced = Replaced {
             folder: ListingTableUrl::parse("s3://bucket/t/").unwrap(),
             ending: String::new(),
             ignores_subfolders: true,
-            partitions: partitions.iter().map(|(name, kind)| ((*name).to_owned(), kind.clone())).collect(),
+            partitions: PartitionColumns::new(columns),
         };
         let new: Vec<_> = new.iter().map(|path| Path::parse(path).unwrap()).collect();
         let files = replaced.files(&store, &new).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::config::{MaxRowGroupBytes, TableParquetOptions};
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
@@ -17,6 +18,9 @@ use crate::arrow_files::ArrowSink;
 
 /// So many bytes of rows are in memory until they are a row group: what Spark and Hive write.
 const ROW_GROUP_BYTES: usize = 128 << 20;
+
+/// As [`ROW_GROUP_BYTES`], where a task has many files open at once.
+const ROW_GROUP_BYTES_OF_MANY: usize = 32 << 20;
 
 /// A writer of one of the formats: Parquet, CSV, JSON, Arrow.
 #[derive(Debug, Clone)]
@@ -58,17 +62,36 @@ impl FileWriter {
 
     /// Returns the writer for another place: a folder that gets as many files as it takes, or one file.
     pub(super) fn to(&self, place: &Location, mode: FileOutputMode) -> Result<Arc<dyn DataSink>> {
-        let listing = place.listing()?;
+        self.sink(self.at(place, mode)?, ROW_GROUP_BYTES)
+    }
+
+    /// Returns the writer for one of many files that are open at once. Its rows have the columns of `schema`, and are all of
+    /// one folder.
+    pub(super) fn to_one_of_many(&self, place: &Location, schema: SchemaRef) -> Result<Arc<dyn DataSink>> {
         let config = FileSinkConfig {
+            output_schema: schema,
+            table_partition_cols: Vec::new(),
+            ..self.at(place, FileOutputMode::SingleFile)?
+        };
+        self.sink(config, ROW_GROUP_BYTES_OF_MANY)
+    }
+
+    fn at(&self, place: &Location, mode: FileOutputMode) -> Result<FileSinkConfig> {
+        let listing = place.listing()?;
+        Ok(FileSinkConfig {
             original_url: listing.to_string(),
             object_store_url: listing.object_store(),
             table_paths: vec![listing],
             file_output_mode: mode,
             ..self.config()?.clone()
-        };
+        })
+    }
+
+    fn sink(&self, config: FileSinkConfig, row_group_bytes: usize) -> Result<Arc<dyn DataSink>> {
         let sink = self.sink.sink();
         if let Some(parquet) = sink.downcast_ref::<ParquetSink>() {
-            return Ok(Arc::new(ParquetSink::new(config, bounded(parquet.parquet_options())?)));
+            let options = bounded(parquet.parquet_options(), row_group_bytes)?;
+            return Ok(Arc::new(ParquetSink::new(config, options)));
         }
         if let Some(csv) = sink.downcast_ref::<CsvSink>() {
             return Ok(Arc::new(CsvSink::new(config, csv.writer_options().clone())));
@@ -83,10 +106,10 @@ impl FileWriter {
 
 /// Bounds a row group by its bytes, where the user hasn't: DataFusion's million rows of embeddings are gigabytes in memory. Its
 /// writer that encodes a file's columns at once knows no such bound; here partitions are encoded at once.
-fn bounded(options: &TableParquetOptions) -> Result<TableParquetOptions> {
+fn bounded(options: &TableParquetOptions, bytes: usize) -> Result<TableParquetOptions> {
     let mut options = options.clone();
     if options.global.max_row_group_bytes.is_none() {
-        options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(ROW_GROUP_BYTES)?);
+        options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(bytes)?);
     }
     options.global.allow_single_file_parallelism = false;
     Ok(options)
@@ -111,7 +134,7 @@ mod tests {
     #[test]
     fn row_groups_are_bounded_by_bytes_where_the_user_has_not_said() {
         let bytes = |options: &TableParquetOptions| {
-            let bounded = bounded(options).unwrap();
+            let bounded = bounded(options, ROW_GROUP_BYTES).unwrap();
             assert!(!bounded.global.allow_single_file_parallelism, "that writer heeds no such bound");
             bounded.global.max_row_group_bytes.map(|bytes| bytes.get())
         };

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::physical_plan::FileOutputMode;
 use datafusion::error::{DataFusionError, Result};
@@ -20,10 +19,10 @@ use datafusion::physical_plan::{
 use futures::{TryStreamExt, stream};
 
 use super::location::Location;
+use super::partitioned::write_partitioned;
 use super::sink::FileWriter;
 use super::staged;
 use super::staging::{below, is_open, remove};
-use crate::error::EngineError;
 
 /// Writes each partition of its input to files in the staging of a statement, and returns a row for each file.
 ///
@@ -154,34 +153,9 @@ impl ExecutionPlan for WriteFilesExec {
             bytes: MetricBuilder::new(&self.metrics).counter("bytes_written", partition),
         };
         let rows = self.input.execute(partition, Arc::clone(&context))?;
-        let rows = named_partitions(rows, &self.writer.config()?.table_partition_cols);
         let told = stream::once(task.run(rows, context));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), told)))
     }
-}
-
-/// Fails where a column that names folders has no value: DataFusion would write such a row into the folder of 0, of 1970-01-01, or of an
-/// empty text, where it reads as one of theirs and an overwrite replaces theirs.
-fn named_partitions(
-    rows: SendableRecordBatchStream,
-    columns: &[(String, DataType)],
-) -> SendableRecordBatchStream {
-    if columns.is_empty() {
-        return rows;
-    }
-    let (schema, columns) = (rows.schema(), columns.to_vec());
-    let checked = rows.and_then(move |batch| {
-        let is_unnamed = |(column, _): &&(String, DataType)| {
-            let values = batch.column_by_name(column);
-            values.and_then(|values| values.logical_nulls()).is_some_and(|nulls| nulls.null_count() > 0)
-        };
-        let failed = columns.iter().find(is_unnamed).map(|(column, _)| {
-            let column = column.clone();
-            DataFusionError::External(Box::new(EngineError::UnnamedPartition { column }))
-        });
-        futures::future::ready(failed.map_or(Ok(batch), Err))
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, checked))
 }
 
 /// One attempt to write one partition.
@@ -218,6 +192,9 @@ impl Task {
     }
 
     async fn write(&self, rows: SendableRecordBatchStream, context: Arc<TaskContext>) -> Result<u64> {
+        if !self.writer.config()?.table_partition_cols.is_empty() {
+            return write_partitioned(&self.writer, &self.folder, rows, &context).await;
+        }
         let sink = match self.shape {
             Shape::Folder | Shape::OrderedFolder => {
                 self.writer.to(&self.folder, FileOutputMode::Directory)?
