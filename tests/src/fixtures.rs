@@ -12,6 +12,7 @@ use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
 use crate::avro::write_avro;
+use crate::text_files::write_text_files;
 
 /// One labelled row. Its words are tokens of the tiny model, so that a head can tell the labels apart.
 #[derive(Debug, Clone)]
@@ -131,6 +132,7 @@ impl Fixtures {
         fs::write(at("report.pdf"), "%PDF").expect("the unknown format");
         fs::write(at("no_ending"), "text").expect("the file without ending");
         fs::write(at("broken.parquet"), "this is no Parquet").expect("the broken file");
+        write_text_files(&at("text"));
         Self { folder }
     }
 

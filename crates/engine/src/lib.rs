@@ -14,6 +14,7 @@ mod dataframe;
 mod definitions;
 mod error;
 mod executors;
+mod formats;
 mod materialized;
 mod object_stores;
 mod physical_codec;

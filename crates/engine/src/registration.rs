@@ -16,6 +16,7 @@ use nightjar_functions::{Models, NightjarOptions, registry};
 
 use crate::arrow_files::ArrowFilesFactory;
 use crate::executors::{Executors, OneProcess};
+use crate::formats::{CsvFilesFactory, JsonFilesFactory};
 use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
@@ -144,10 +145,11 @@ trait BuildWithFunctions {
 impl BuildWithFunctions for SessionStateBuilder {
     /// Puts our formats in the place of DataFusion's that have the same ending.
     fn with_our_formats(mut self) -> Self {
-        let ours: Arc<dyn FileFormatFactory> = Arc::new(ArrowFilesFactory);
+        let ours: [Arc<dyn FileFormatFactory>; 3] =
+            [Arc::new(ArrowFilesFactory), Arc::new(CsvFilesFactory), Arc::new(JsonFilesFactory)];
         let formats = self.file_formats().get_or_insert_default();
-        formats.retain(|format| format.get_ext() != ours.get_ext());
-        formats.push(ours);
+        formats.retain(|format| ours.iter().all(|ours| format.get_ext() != ours.get_ext()));
+        formats.extend(ours);
         self
     }
 
