@@ -84,6 +84,21 @@ pub(super) fn float_keeps(text: &str) -> bool {
     (&shortest.0, shortest.1) == (&digits, power) || (written.0, written.1) == (digits, power)
 }
 
+/// Whether two texts say the same number.
+#[cfg(test)]
+pub(super) fn same(one: &str, other: &str) -> bool {
+    let (one_digits, other_digits) = (significant(one), significant(other));
+    let zero = one_digits.0.is_empty() && other_digits.0.is_empty();
+    let kept = |text: &str, digits: &(Vec<u8>, i64)| {
+        significant(&format!("{:.*e}", digits.0.len().max(1) - 1, text.parse::<f64>().unwrap_or(f64::NAN)))
+            == *digits
+    };
+    one == other
+        || zero
+        || (one.starts_with('-') == other.starts_with('-')
+            && (one_digits == other_digits || kept(other, &one_digits)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -222,3 +222,91 @@ fn nested(values: &ArrayRef, wanted: &DataType, exact: bool) -> Typed {
         _ => cast(values, wanted).map_err(no),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Guess;
+    use super::super::number::same;
+    use super::*;
+
+    /// Numbers that are the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, below: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) % below
+        }
+
+        fn digits(&mut self, most: u64) -> String {
+            (0..=self.below(most)).map(|_| char::from(b'0' + self.below(10) as u8)).collect()
+        }
+
+        fn literal(&mut self, kinds: u64) -> String {
+            let sign = if self.below(3) == 0 { "-" } else { "" };
+            match self.below(kinds) {
+                0 => format!("{sign}{}", self.below(2000)),
+                1 => format!("{sign}{}.{}", self.below(100), self.digits(6)),
+                2 => format!("{sign}{}", self.digits(25)),
+                3 => format!("{}.{}", self.below(9), self.digits(22)),
+                4 => format!("{}e{}", self.below(100), self.below(40)),
+                5 => "NaN".to_owned(),
+                6 => "true".to_owned(),
+                _ => format!("2026-0{}-1{}", 1 + self.below(9), self.below(9)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_type_of_a_column_changes_none_of_its_values() {
+        let mut numbers = Numbers(11);
+        for _ in 0..3000 {
+            let kinds = 1 + numbers.below(8);
+            let values: Vec<String> = (0..1 + numbers.below(4)).map(|_| numbers.literal(kinds)).collect();
+            let mut guess = Guess::default();
+            values.iter().for_each(|value| guess.add(value));
+            let text: ArrayRef = Arc::new(StringArray::from_iter_values(&values));
+            let wanted = guess.data_type();
+            let made = typed(&text, &wanted, true).unwrap_or_else(|error| panic!("{values:?}: {error:?}"));
+            let back = cast(&made, &DataType::Utf8).unwrap();
+            for (value, back) in values.iter().zip(back.as_string::<i32>()) {
+                let back = back.unwrap_or("NULL");
+                let kept = value == back || (wanted != DataType::Utf8 && same(value, back));
+                assert!(kept, "{value} is {back} as {wanted}, of {values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_value_that_would_change_is_refused() {
+        for (value, wanted) in [
+            ("1.5", DataType::Int64),
+            ("007", DataType::Int64),
+            ("+1", DataType::Int64),
+            ("9223372036854775808", DataType::Int64),
+            ("9007199254740993", DataType::Float64),
+            ("0.12345678901234567890", DataType::Float64),
+            ("1e400", DataType::Float64),
+            ("yes", DataType::Boolean),
+            ("2026-11-30T00:00:00", DataType::Date32),
+            (
+                "2026-11-30T00:00:00.5",
+                DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Second, None),
+            ),
+            (
+                "2026-11-30T00:00:00Z",
+                DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Second, None),
+            ),
+            ("1.25", DataType::Decimal128(38, 1)),
+        ] {
+            let text: ArrayRef = Arc::new(StringArray::from(vec![Some("1"), None, Some(value)]).slice(1, 2));
+            let error = typed(&text, &wanted, true).expect_err(value);
+            assert_eq!((error.row, error.value.as_str()), (1, value));
+        }
+        // What somebody has declared rounds, but never past a float's range.
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["007", " 1", ""]));
+        assert_eq!(typed(&text, &DataType::Int32, false).unwrap().null_count(), 1);
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["1e400"]));
+        assert!(typed(&text, &DataType::Float64, false).is_err());
+    }
+}
