@@ -13,4 +13,3 @@ mod text;
 
 pub(crate) use codec::{TAG, decode, encode};
 pub(crate) use factory::{CsvFilesFactory, JsonFilesFactory};
-pub(crate) use source::TextSource;
