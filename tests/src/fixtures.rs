@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::avro::write_avro;
 use crate::parquet_files::write_parquet_files;
+use crate::text_files::write_text_files;
 
 /// One labelled row. Its words are tokens of the tiny model, so that a head can tell the labels apart.
 #[derive(Debug, Clone)]
@@ -134,6 +135,7 @@ impl Fixtures {
         fs::write(at("report.pdf"), "%PDF").expect("the unknown format");
         fs::write(at("no_ending"), "text").expect("the file without ending");
         fs::write(at("broken.parquet"), "this is no Parquet").expect("the broken file");
+        write_text_files(&at("text"));
         Self { folder }
     }
 

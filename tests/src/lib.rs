@@ -15,6 +15,7 @@ mod render;
 mod runtime;
 mod s3_server;
 mod store;
+mod text_files;
 mod tpch;
 
 pub use cluster::{Cluster, Process, binary};

@@ -6,7 +6,6 @@ use datafusion::common::JoinType;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::sink::DataSinkExec;
@@ -174,11 +173,10 @@ impl Reads {
         };
         if let Some(files) = source.downcast_ref::<FileScanConfig>() {
             self.files = true;
-            // The form on the wire forgets that files are compressed; and without files there would be no task to end the job.
-            let compressed = files.file_compression_type != FileCompressionType::UNCOMPRESSED;
-            // Nor does it tell streams of Arrow's format from its files.
+            // The form on the wire doesn't tell streams of Arrow's format from its files; and without files there would be no
+            // task to end the job.
             let streamed = files.file_source().file_type() == "arrow_stream";
-            self.local |= compressed || streamed || files.file_groups.is_empty();
+            self.local |= streamed || files.file_groups.is_empty();
         } else if let Some(rows) = source.downcast_ref::<MemorySourceConfig>() {
             let batches = rows.partitions().iter().flatten();
             self.memory += batches.map(|batch| batch.get_array_memory_size()).sum::<usize>();

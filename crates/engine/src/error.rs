@@ -169,6 +169,60 @@ pub enum EngineError {
         /// The option.
         option: String,
     },
+    /// A line of a CSV or JSON file that is no record.
+    #[error("line {line} of '{file}': {reason}")]
+    TextLine {
+        /// The file.
+        file: String,
+        /// The line that the record begins in, from 1.
+        line: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// A value of a CSV or JSON file that its column's type would change or doesn't hold.
+    #[error("line {line} of '{file}': the column '{column}' is {wanted}, which does not hold '{value}'")]
+    TextValue {
+        /// The file.
+        file: String,
+        /// The line that the record begins in, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The value as it is written.
+        value: String,
+        /// The column's type.
+        wanted: DataType,
+    },
+    /// A header that lacks a column that is declared.
+    #[error("'{file}' has no column '{column}': its header is {}", header.join(", "))]
+    TextHeader {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// The columns that the file has.
+        header: Vec<String>,
+    },
+    /// A key of JSON objects with a value in one of them and a list or an object in another.
+    #[error(
+        "the column '{column}' is {found} in line {line} of '{file}' and {other_found} in line {other_line} of '{other}'"
+    )]
+    TextShapes {
+        /// The keys that lead there.
+        column: String,
+        /// What was found first.
+        found: &'static str,
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// What was found then.
+        other_found: &'static str,
+        /// The file.
+        other: String,
+        /// The line.
+        other_line: u64,
+    },
     /// A text in a partition column that no folder's name can stand for.
     #[error("the partition column '{column}' has the text '{value}', which a folder can't be named by")]
     UnnamedPartition {
@@ -442,6 +496,10 @@ impl Failure for EngineError {
             Self::ColumnUnlike { .. } => "engine.column_unlike",
             Self::ColumnMissing { .. } => "engine.column_missing",
             Self::ArrowOption { .. } => "engine.arrow_option",
+            Self::TextLine { .. } => "engine.text_line",
+            Self::TextValue { .. } => "engine.text_value",
+            Self::TextHeader { .. } => "engine.text_header",
+            Self::TextShapes { .. } => "engine.text_shapes",
             Self::UnnamedPartition { .. } => "engine.unnamed_partition",
             Self::PartitionType { .. } => "engine.partition_type",
             Self::PartitionValue { .. } => "engine.partition_value",
@@ -553,6 +611,23 @@ impl Failure for EngineError {
                 "write its rows to plain Parquet files in another folder with the tool that it is from, and name that folder".to_owned(),
             ),
             Self::ColumnMissing { column, .. } => Some(format!("declare {column} without NOT NULL")),
+            Self::TextLine { .. } => Some(
+                "mend the line; CSV with rows that lack values at their ends: OPTIONS ('format.truncated_rows' 'true'), with \
+                 another delimiter: OPTIONS ('format.delimiter' ';'), without quotes: OPTIONS ('format.quote' '|')"
+                    .to_owned(),
+            ),
+            Self::TextValue { column, .. } => Some(format!(
+                "declare it as text, CREATE EXTERNAL TABLE t (\"{column}\" VARCHAR, …) STORED AS …, or have more rows looked at, \
+                 OPTIONS ('format.schema_infer_max_rec' '10000000')"
+            )),
+            Self::TextHeader { .. } => Some(
+                "declare the columns by the names in the header, in any order; for files without one: OPTIONS ('format.has_header' \
+                 'false'), which reads columns by their places"
+                    .to_owned(),
+            ),
+            Self::TextShapes { .. } => {
+                Some("write it alike in all objects, a value as a list of one: [\"x\"]".to_owned())
+            }
             Self::ArrowOption { .. } => Some(
                 "leave it out: batches are compressed by LZ4 as it is; other compressions are for STORED AS PARQUET, CSV and JSON"
                     .to_owned(),

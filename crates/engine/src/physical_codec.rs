@@ -11,6 +11,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
 use crate::arrow_files::{self, ArrowSink};
+use crate::formats;
 use crate::infer::{self, InferExec};
 use crate::write::{self, WriteFilesExec};
 
@@ -44,6 +45,9 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         if let Some(message) = buf.strip_prefix(arrow_files::TAG) {
             return ArrowSink::decode(message, inputs);
         }
+        if let Some(message) = buf.strip_prefix(formats::TAG) {
+            return formats::decode(message, ctx, self, converter);
+        }
         self.inner.try_decode(buf, inputs, ctx, converter)
     }
 
@@ -59,6 +63,8 @@ impl PhysicalExtensionCodec for PhysicalCodec {
             (write::TAG, write::encode(operator, self, converter)?)
         } else if let Some(sink) = ArrowSink::of(node.as_ref()) {
             (arrow_files::TAG, sink.encode()?)
+        } else if let Some(message) = formats::encode(node.as_ref(), self, converter)? {
+            (formats::TAG, message)
         } else {
             return self.inner.try_encode(node, buf, converter);
         };

@@ -17,6 +17,7 @@ use nightjar_functions::{Models, NightjarOptions, registry};
 use crate::arrow_files::ArrowFilesFactory;
 use crate::executors::{Executors, OneProcess};
 use crate::formats::parquet::{NoFloatingDynamicFilters, ParquetFilesFactory};
+use crate::formats::{CsvFilesFactory, JsonFilesFactory};
 use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
@@ -151,13 +152,15 @@ trait BuildWithFunctions {
 impl BuildWithFunctions for SessionStateBuilder {
     /// Puts our formats in the place of DataFusion's that have the same ending.
     fn with_our_formats(mut self) -> Self {
-        let ours: [Arc<dyn FileFormatFactory>; 2] =
-            [Arc::new(ArrowFilesFactory), Arc::new(ParquetFilesFactory::new())];
+        let ours: [Arc<dyn FileFormatFactory>; 4] = [
+            Arc::new(ArrowFilesFactory),
+            Arc::new(ParquetFilesFactory::new()),
+            Arc::new(CsvFilesFactory),
+            Arc::new(JsonFilesFactory),
+        ];
         let formats = self.file_formats().get_or_insert_default();
-        for ours in ours {
-            formats.retain(|format| format.get_ext() != ours.get_ext());
-            formats.push(ours);
-        }
+        formats.retain(|format| ours.iter().all(|ours| format.get_ext() != ours.get_ext()));
+        formats.extend(ours);
         self
     }
 
