@@ -26,6 +26,7 @@ mod watch;
 
 mod clauses;
 mod grammar;
+mod headings;
 mod names;
 mod suggest;
 
