@@ -22,6 +22,7 @@ mod resolve_models;
 mod sample;
 mod session;
 mod tables;
+mod zones;
 
 pub use dataframe::DataFrame;
 pub use error::{EngineError, Result, in_words, may_pass};
@@ -32,3 +33,4 @@ pub use registration::{Placement, logical_codec, physical_codec, session_config,
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};
 pub use write::OutputKey;
+pub use zones::with_zones_as_text;
