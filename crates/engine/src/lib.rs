@@ -25,6 +25,7 @@ mod schemas;
 mod session;
 mod tables;
 mod wide_timestamps;
+mod zones;
 
 pub use dataframe::DataFrame;
 pub use error::{EngineError, Result, in_words, may_pass};
@@ -36,3 +37,4 @@ pub use registration::{Placement, logical_codec, physical_codec, session_config,
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};
 pub use write::OutputKey;
+pub use zones::with_zones_as_text;
