@@ -157,6 +157,10 @@ pub enum CatalogError {
     FileOutside { origin: String, file: String },
     #[error("{origin} has only pickled weights ({}), and loading a pickle runs any code that it contains", .files.join(", "))]
     PickleOnly { origin: String, files: Vec<String> },
+    #[error("{origin} holds an adapter ({file}), and the model that it changes is not read together with it")]
+    AdapterUnsupported { origin: String, file: String },
+    #[error("{origin} has no tokenizer.json, and tokenizers of other kinds are not read: {}", .files.join(", "))]
+    TokenizerUnsupported { origin: String, files: Vec<String> },
     #[error("{origin} has its weights in files that are not read yet: {}", .files.join(", "))]
     WeightsUnsupported { origin: String, files: Vec<String> },
     #[error("{file} from {origin} is not a whole safetensors file: {reason}")]
@@ -272,6 +276,8 @@ impl Failure for CatalogError {
             FileDigest { .. } | FileSize { .. } => "source_file_differs",
             FileOutside { .. } => "source_file_outside",
             PickleOnly { .. } => "pickle_refused",
+            AdapterUnsupported { .. } => "adapter_unsupported",
+            TokenizerUnsupported { .. } => "tokenizer_unsupported",
             WeightsUnsupported { .. } => "weights_unsupported",
             WeightsInvalid { .. } => "weights_invalid",
             HubOffline => "hub_offline",
@@ -409,7 +415,15 @@ impl Failure for CatalogError {
             PickleOnly { .. } => "use a revision of the model that has model.safetensors, or convert its weights \
                                   to safetensors yourself"
                 .into(),
-            WeightsUnsupported { .. } => "use a model whose weights are one file, model.safetensors".into(),
+            AdapterUnsupported { .. } => "merge the adapter into its base with peft (merge_and_unload, then \
+                                          save_pretrained), and pull the merged folder"
+                .into(),
+            TokenizerUnsupported { .. } => "write tokenizer.json once with transformers: \
+                                            AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+                .into(),
+            WeightsUnsupported { .. } => "write them as one file with transformers: \
+                                          AutoModel.from_pretrained(DIR).save_pretrained(DIR, max_shard_size='100GB')"
+                .into(),
             HubOffline => "unset HF_HUB_OFFLINE, or give the files with --from DIR".into(),
             HubUnreachable { .. } => {
                 "check the network, HF_ENDPOINT and the proxy settings, or give the files with --from DIR".into()

@@ -37,6 +37,13 @@ pub trait Architecture: Send + Sync {
     /// `TensorMissing`, `TensorShape`, `TensorType`.
     fn load_trainable(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Trainable>;
 
+    /// Returns whether tensor `name`, without prefix, is one that the encoder with that many layers reads.
+    fn reads_tensor(&self, name: &str, layers: usize) -> bool;
+
+    /// Returns whether tensor `name`, without prefix, is read, or may be left out: it served pretraining only, is a buffer, or
+    /// belongs to layers that config.json leaves out.
+    fn knows_tensor(&self, name: &str, layers: usize) -> bool;
+
     /// Returns a prefix that tensor names may carry, and a tensor that tells whether they do.
     fn prefix(&self) -> (&'static str, &'static str);
 }

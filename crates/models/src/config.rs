@@ -60,6 +60,23 @@ impl ConfigFile {
         ModelError::Unsupported { path: self.path.clone(), what, found: found.to_owned(), known }
     }
 
+    /// Returns an error about a setting that would be left undone; `advice` says what to do instead.
+    pub(crate) fn refused(
+        &self,
+        key: &str,
+        found: &str,
+        reason: &'static str,
+        advice: impl Into<String>,
+    ) -> ModelError {
+        ModelError::SettingUnsupported {
+            path: self.path.clone(),
+            key: key.to_owned(),
+            found: found.to_owned(),
+            reason,
+            advice: advice.into(),
+        }
+    }
+
     /// Returns the value of `key`, or none where it is absent or null.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.root.get(key).filter(|value| !value.is_null())

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
-use crate::nearest::nearest;
 
 /// The result of this crate's operations.
 pub type Result<T, E = ModelError> = std::result::Result<T, E>;
@@ -47,6 +46,20 @@ pub enum ModelError {
         found: String,
         /// What is supported.
         known: Vec<String>,
+    },
+    /// A file of the model's folder sets something that would be left undone.
+    #[error("model file '{}' sets {key} to '{found}': {reason}", path.display())]
+    SettingUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// The setting's key, or the kind of thing that the file holds.
+        key: String,
+        /// Its value.
+        found: String,
+        /// Why it is not supported.
+        reason: &'static str,
+        /// What to do instead.
+        advice: String,
     },
     /// tokenizer.json is malformed or does not fit the model.
     #[error("tokenizer '{}' is invalid: {reason}", path.display())]
@@ -150,6 +163,29 @@ impl ModelError {
         }
     }
 
+    /// Returns the error with paths below `from` written as paths below `to`: a model is checked in a staging folder, and its user
+    /// knows the folder that it came from.
+    #[must_use]
+    pub fn relocated(mut self, from: &Path, to: &Path) -> Self {
+        let path = match &mut self {
+            ModelError::FileMissing { path }
+            | ModelError::FileAccess { path, .. }
+            | ModelError::ConfigInvalid { path, .. }
+            | ModelError::Unsupported { path, .. }
+            | ModelError::SettingUnsupported { path, .. }
+            | ModelError::TokenizerInvalid { path, .. }
+            | ModelError::WeightsInvalid { path, .. }
+            | ModelError::TensorMissing { path, .. }
+            | ModelError::TensorShape { path, .. }
+            | ModelError::TensorType { path, .. } => path,
+            _ => return self,
+        };
+        if let Ok(below) = path.strip_prefix(from) {
+            *path = to.join(below);
+        }
+        self
+    }
+
     /// Returns a function that names the failed tensor operation.
     pub(crate) fn compute(operation: &'static str) -> impl Fn(candle_core::Error) -> Self {
         move |source| ModelError::Compute { operation, source: Box::new(source) }
@@ -167,7 +203,7 @@ impl Failure for ModelError {
             ModelError::FileMissing { .. } => "model_file_missing",
             ModelError::FileAccess { .. } => "model_file_access",
             ModelError::ConfigInvalid { .. } => "model_config_invalid",
-            ModelError::Unsupported { .. } => "model_unsupported",
+            ModelError::Unsupported { .. } | ModelError::SettingUnsupported { .. } => "model_unsupported",
             ModelError::TokenizerInvalid { .. } => "model_tokenizer_invalid",
             ModelError::WeightsInvalid { .. } => "model_weights_invalid",
             ModelError::TensorMissing { .. } => "model_tensor_missing",
@@ -198,11 +234,11 @@ impl Failure for ModelError {
                 let file = path.file_name()?.to_string_lossy().into_owned();
                 Some(format!("the directory must hold {file}, as a sentence-transformers model does"))
             }
-            ModelError::Unsupported { what, found, known, .. } => {
-                let near = nearest(found, known.iter().map(String::as_str));
-                let near = near.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default();
-                Some(format!("supported for {what}: {}{near}", known.join(", ")))
+            // No nearest name: the file says what the weights were trained with, and another name would be wrong.
+            ModelError::Unsupported { what, known, .. } => {
+                Some(format!("use a model whose {what} is {}", known.join(" or ")))
             }
+            ModelError::SettingUnsupported { advice, .. } => Some(advice.clone()),
             ModelError::WeightsInvalid { .. }
             | ModelError::TensorMissing { .. }
             | ModelError::TokenizerInvalid { .. } => {

@@ -13,15 +13,31 @@ pub enum Pooling {
     Cls,
     /// The maximum of each coordinate.
     Max,
+    /// The sum over all tokens, divided by the square root of their number.
+    #[serde(rename = "mean_sqrt_len_tokens")]
+    MeanSqrtLen,
+    /// The mean over all tokens, the nth of them n times.
+    WeightedMean,
+    /// The last token's vector, which is a special token's where the tokenizer ends texts with one.
+    LastToken,
+}
+
+impl Pooling {
+    /// Every pooling with its name in a model's files.
+    pub const ALL: [(Pooling, &'static str); 6] = [
+        (Pooling::Mean, "mean"),
+        (Pooling::Cls, "cls"),
+        (Pooling::Max, "max"),
+        (Pooling::MeanSqrtLen, "mean_sqrt_len_tokens"),
+        (Pooling::WeightedMean, "weightedmean"),
+        (Pooling::LastToken, "lasttoken"),
+    ];
 }
 
 impl std::fmt::Display for Pooling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Pooling::Mean => "mean",
-            Pooling::Cls => "cls",
-            Pooling::Max => "max",
-        })
+        let name = Pooling::ALL.iter().find_map(|(pooling, name)| (pooling == self).then_some(*name));
+        f.write_str(name.unwrap_or_default())
     }
 }
 
@@ -44,6 +60,24 @@ impl Pooling {
                 let tokens = (hidden.len() / dim) as f32;
                 out.iter_mut().for_each(|o| *o /= tokens);
             }
+            Pooling::MeanSqrtLen => {
+                rows.for_each(|row| out.iter_mut().zip(row).for_each(|(o, &value)| *o += value));
+                let length = ((hidden.len() / dim) as f32).sqrt();
+                out.iter_mut().for_each(|o| *o /= length);
+            }
+            Pooling::WeightedMean => {
+                let mut total = 1.0;
+                for (row, weight) in rows.zip(2_u32..).map(|(row, weight)| (row, weight as f32)) {
+                    out.iter_mut().zip(row).for_each(|(o, &value)| *o += value * weight);
+                    total += weight;
+                }
+                out.iter_mut().for_each(|o| *o /= total);
+            }
+            Pooling::LastToken => {
+                if let Some(last) = rows.next_back() {
+                    out.copy_from_slice(last);
+                }
+            }
         }
     }
 }
@@ -54,11 +88,24 @@ impl Pooling {
         let dim = gradient.len();
         let tokens = hidden.len() / dim;
         match self {
-            Pooling::Mean => {
-                let share = 1.0 / tokens as f32;
+            Pooling::Mean | Pooling::MeanSqrtLen => {
+                let tokens = tokens as f32;
+                let share = if self == Pooling::Mean { 1.0 / tokens } else { 1.0 / tokens.sqrt() };
                 for row in out.chunks_exact_mut(dim) {
                     row.iter_mut().zip(gradient).for_each(|(out, gradient)| *out = gradient * share);
                 }
+            }
+            Pooling::WeightedMean => {
+                let total = (tokens * (tokens + 1) / 2) as f32;
+                for (row, weight) in out.chunks_exact_mut(dim).zip(1_u32..) {
+                    let share = weight as f32 / total;
+                    row.iter_mut().zip(gradient).for_each(|(out, gradient)| *out = gradient * share);
+                }
+            }
+            Pooling::LastToken => {
+                out.fill(0.0);
+                let last = out.len().saturating_sub(dim);
+                out[last..].copy_from_slice(gradient);
             }
             Pooling::Cls => {
                 out.fill(0.0);
@@ -100,6 +147,27 @@ mod tests {
         assert_eq!(pooled(Pooling::Mean), [3.0, -1.0]);
         assert_eq!(pooled(Pooling::Cls), [1.0, -4.0]);
         assert_eq!(pooled(Pooling::Max), [5.0, 2.0]);
+        let root = 3.0_f32.sqrt();
+        assert_eq!(pooled(Pooling::MeanSqrtLen), [9.0 / root, -3.0 / root]);
+        assert_eq!(pooled(Pooling::WeightedMean), [(1.0 + 6.0 + 15.0) / 6.0, (-4.0 + 4.0 - 3.0) / 6.0]);
+        assert_eq!(pooled(Pooling::LastToken), [5.0, -1.0]);
+        for (pooling, name) in Pooling::ALL {
+            assert_eq!(pooling.to_string(), name);
+            assert_eq!(serde_json::to_string(&pooling).unwrap(), format!("\"{name}\""));
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_each_linear_pooling_is_its_transpose() {
+        let hidden = [1.0, -4.0, 3.0, 2.0, 5.0, -1.0];
+        for (pooling, _) in Pooling::ALL {
+            let (mut out, mut back) = ([0.0; 2], [0.0; 6]);
+            pooling.pool(&hidden, &mut out);
+            pooling.unpool(&hidden, &[2.0, -3.0], &mut back);
+            let forward = 2.0 * out[0] - 3.0 * out[1];
+            let backward: f32 = hidden.iter().zip(back).map(|(value, gradient)| value * gradient).sum();
+            assert!((forward - backward).abs() < 1e-5, "{pooling}: {forward} {backward}");
+        }
     }
 
     #[test]

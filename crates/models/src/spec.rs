@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::architecture::{ARCHITECTURES, architecture_of};
 use crate::config::ConfigFile;
@@ -101,7 +102,8 @@ impl Modules {
             let kind = module.get("type").and_then(|kind| kind.as_str());
             let kind = kind.ok_or_else(|| file.invalid("a module has no type"))?;
             match kind.rsplit('.').next().unwrap_or(kind) {
-                "Transformer" => {}
+                // Dropout is for training alone.
+                "Transformer" | "Dropout" => {}
                 "Normalize" => modules.normalize = true,
                 "Pooling" => {
                     let path = module.get("path").and_then(|path| path.as_str()).unwrap_or("1_Pooling");
@@ -119,22 +121,30 @@ impl Modules {
 }
 
 fn read_pooling(file: &ConfigFile) -> Result<Pooling> {
-    const KNOWN: &[&str] = &["mean", "cls", "max"];
-    let named = |mode: &str| match mode {
-        "mean" => Ok(Pooling::Mean),
-        "cls" => Ok(Pooling::Cls),
-        "max" => Ok(Pooling::Max),
-        other => Err(file.unsupported("pooling", other, KNOWN)),
+    let known: Vec<_> = Pooling::ALL.iter().map(|(_, name)| *name).collect();
+    // Several modes mean their concatenation, which changes the dimension.
+    let named = |key: &'static str, modes: &[&str]| match modes {
+        [] => Ok(Pooling::Mean),
+        [mode] => Pooling::ALL
+            .iter()
+            .find_map(|(pooling, name)| (name == mode).then_some(*pooling))
+            .ok_or_else(|| file.unsupported(key, mode, &known)),
+        several => Err(file.unsupported(key, &several.join(" + "), &known)),
     };
-    // Newer files name the mode; older ones hold one flag a mode.
-    if file.get("pooling_mode").is_some() {
-        return named(file.text("pooling_mode")?);
+    // Newer files name the mode, or several; older ones hold one flag a mode.
+    match file.get("pooling_mode") {
+        Some(Value::Array(modes)) => {
+            let modes: Vec<_> = modes.iter().filter_map(Value::as_str).collect();
+            return named("pooling_mode", &modes);
+        }
+        Some(_) => return named("pooling_mode", &[file.text("pooling_mode")?]),
+        None => {}
     }
     let flags = [
         ("pooling_mode_mean_tokens", "mean"),
         ("pooling_mode_cls_token", "cls"),
         ("pooling_mode_max_tokens", "max"),
-        ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len"),
+        ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
         ("pooling_mode_weightedmean_tokens", "weightedmean"),
         ("pooling_mode_lasttoken", "lasttoken"),
     ];
@@ -144,12 +154,7 @@ fn read_pooling(file: &ConfigFile) -> Result<Pooling> {
             modes.push(mode);
         }
     }
-    match modes.as_slice() {
-        [] => Ok(Pooling::Mean),
-        [mode] => named(mode),
-        // Several modes mean their concatenation, which changes the dimension.
-        several => Err(file.unsupported("pooling", &several.join(" + "), KNOWN)),
-    }
+    named("pooling mode", &modes)
 }
 
 fn window(dir: &Path, sizes: &BodySizes) -> Result<(usize, bool)> {

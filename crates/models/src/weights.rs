@@ -65,13 +65,47 @@ impl<'a> Weights<'a> {
         self.prefix
     }
 
+    /// Returns the file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the name in the file of tensor `name`.
+    ///
+    /// Files that were converted from TensorFlow call a layer norm's weight and bias gamma and beta.
+    fn full_name(&self, name: &str) -> Result<String> {
+        let full = format!("{}{name}", self.prefix);
+        let older = older_name(&full);
+        let there = |name: &String| self.tensors.get(name).is_ok();
+        let missing = || ModelError::TensorMissing { path: self.path.clone(), tensor: name.to_owned() };
+        Some(full).filter(there).or_else(|| older.filter(there)).ok_or_else(missing)
+    }
+
+    /// Returns whether tensor `name` holds floating-point numbers that can be read.
+    ///
+    /// # Errors
+    /// `TensorMissing`.
+    pub(crate) fn is_float(&self, name: &str) -> Result<bool> {
+        let view = self.tensors.get(&self.full_name(name)?).map_err(ModelError::compute("find"))?;
+        let found = DType::try_from(view.dtype());
+        Ok(found.is_ok_and(|found| matches!(found, DType::F32 | DType::F16 | DType::BF16 | DType::F64)))
+    }
+
+    /// Returns the name of the type of tensor `name`.
+    ///
+    /// # Errors
+    /// `TensorMissing`.
+    pub(crate) fn type_name(&self, name: &str) -> Result<String> {
+        let view = self.tensors.get(&self.full_name(name)?).map_err(ModelError::compute("find"))?;
+        Ok(format!("{:?}", view.dtype()))
+    }
+
     /// Returns the shape of tensor `name`.
     ///
     /// # Errors
     /// `TensorMissing`.
     pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        let missing = |_| ModelError::TensorMissing { path: self.path.clone(), tensor: name.to_owned() };
-        let view = self.tensors.get(&format!("{}{name}", self.prefix)).map_err(missing)?;
+        let view = self.tensors.get(&self.full_name(name)?).map_err(ModelError::compute("find"))?;
         Ok(view.shape().to_vec())
     }
 
@@ -80,9 +114,8 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// `TensorMissing`, `TensorShape` where it is not `shape`, `TensorType` where it holds no floats.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let full = format!("{}{name}", self.prefix);
-        let missing = || ModelError::TensorMissing { path: self.path.clone(), tensor: name.to_owned() };
-        let view = self.tensors.get(&full).map_err(|_| missing())?;
+        let full = self.full_name(name)?;
+        let view = self.tensors.get(&full).map_err(ModelError::compute("find"))?;
         if view.shape() != shape {
             return Err(ModelError::TensorShape {
                 path: self.path.clone(),
@@ -104,4 +137,21 @@ impl<'a> Weights<'a> {
         let values = tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1());
         values.map_err(ModelError::compute("convert to f32"))
     }
+}
+
+/// Returns the older name of a layer norm's tensor; None for other tensors.
+fn older_name(name: &str) -> Option<String> {
+    let norm = |part: &str| name.strip_suffix(part).filter(|name| name.ends_with("LayerNorm"));
+    let weight = norm(".weight").map(|norm| format!("{norm}.gamma"));
+    weight.or_else(|| norm(".bias").map(|norm| format!("{norm}.beta")))
+}
+
+/// Returns the present name of a tensor: that of `name`, or the one that stands for its older name.
+pub(crate) fn present_name(name: &str) -> String {
+    for (older, present) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(norm) = name.strip_suffix(older) {
+            return format!("{norm}{present}");
+        }
+    }
+    name.to_owned()
 }

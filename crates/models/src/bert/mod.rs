@@ -17,7 +17,7 @@ use crate::Result;
 use crate::architecture::{Architecture, Backend, Body, Trainable};
 use crate::config::ConfigFile;
 use crate::spec::BodySizes;
-use crate::weights::Weights;
+use crate::weights::{Weights, present_name};
 
 pub(crate) use backward::{OPERANDS, Transposes};
 pub(crate) use forward::PassContext;
@@ -54,14 +54,15 @@ impl Architecture for Bert {
         }
         if config.get("hidden_act").is_some() {
             let activation = config.text("hidden_act")?;
-            if activation != "gelu" {
-                return Err(config.unsupported("activation", activation, &["gelu"]));
+            // The second is the same function, written out in Python.
+            if !matches!(activation, "gelu" | "gelu_python") {
+                return Err(config.unsupported("hidden_act", activation, &["gelu"]));
             }
         }
         if config.get("position_embedding_type").is_some() {
             let positions = config.text("position_embedding_type")?;
             if positions != "absolute" {
-                return Err(config.unsupported("position embedding", positions, &["absolute"]));
+                return Err(config.unsupported("position_embedding_type", positions, &["absolute"]));
             }
         }
         Ok(sizes)
@@ -77,6 +78,14 @@ impl Architecture for Bert {
 
     fn load_trainable(&self, config: &ConfigFile, weights: &Weights<'_>) -> Result<Trainable> {
         Places::load(&BertWeights::new(self.sizes(config)?, config, weights)?)
+    }
+
+    fn reads_tensor(&self, name: &str, layers: usize) -> bool {
+        weights::is_read(&present_name(name), layers)
+    }
+
+    fn knows_tensor(&self, name: &str, layers: usize) -> bool {
+        weights::is_known(&present_name(name), layers)
     }
 
     fn prefix(&self) -> (&'static str, &'static str) {

@@ -101,3 +101,42 @@ impl<'a> BertWeights<'a> {
         })
     }
 }
+
+const LINEARS: &[&str] = &[
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+];
+
+const NORMS: &[&str] = &["attention.output.LayerNorm", "output.LayerNorm"];
+
+/// Returns whether tensor `name` is a weight of an encoder with `layers` layers.
+pub(super) fn is_read(name: &str, layers: usize) -> bool {
+    let table =
+        |part: &str| matches!(part, "word_embeddings" | "position_embeddings" | "token_type_embeddings");
+    if let Some(part) = name.strip_prefix("embeddings.") {
+        return matches!(part, "LayerNorm.weight" | "LayerNorm.bias")
+            || part.strip_suffix(".weight").is_some_and(table);
+    }
+    layer_part(name).is_some_and(|(layer, part)| {
+        let module = part.strip_suffix(".weight").or_else(|| part.strip_suffix(".bias"));
+        layer < layers && module.is_some_and(|module| LINEARS.contains(&module) || NORMS.contains(&module))
+    })
+}
+
+/// Returns whether tensor `name` is read or may be left out.
+pub(super) fn is_known(name: &str, layers: usize) -> bool {
+    let pretraining = ["pooler.dense.", "cls."].iter().any(|start| name.starts_with(start));
+    let buffer = matches!(name, "embeddings.position_ids" | "embeddings.token_type_ids");
+    let left_out = layer_part(name).is_some_and(|(layer, _)| layer >= layers);
+    pretraining || buffer || left_out || is_read(name, layers)
+}
+
+/// Returns the number of the layer that tensor `name` is of, and the rest of its name.
+fn layer_part(name: &str) -> Option<(usize, &str)> {
+    let (layer, part) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
+    Some((layer.parse().ok()?, part))
+}

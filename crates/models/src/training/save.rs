@@ -9,6 +9,7 @@ use super::trainer::Trainer;
 use crate::architecture::with_weights;
 use crate::config::ConfigFile;
 use crate::tensor_file::{NamedTensor, write_tensors};
+use crate::weights::present_name;
 use crate::{ModelError, Result};
 use nightjar_kernels::gradient::unpack_weight;
 
@@ -74,7 +75,7 @@ impl Trainer {
             let prefix = weights.prefix();
             let tensor = |full: String| {
                 let name = full.strip_prefix(prefix).unwrap_or(&full);
-                if let Some(tensor) = trained.remove(name) {
+                if let Some(tensor) = trained.remove(&present_name(name)) {
                     return Ok(Some(NamedTensor { name: full, ..tensor }));
                 }
                 // Buffers such as position_ids are no floats, and nothing reads them.

@@ -3,6 +3,7 @@
 
 mod broken_files;
 mod encoder;
+mod folders;
 mod learning;
 mod pairs;
 mod real_model;

@@ -53,7 +53,7 @@ fn an_unknown_architecture_lists_the_known_ones() {
     let error = EncoderSpec::read(dir.path()).unwrap_err();
     assert!(error.to_string().contains("asks for architecture 'brt'"), "{error}");
     assert_eq!(error.code(), "model_unsupported");
-    assert_eq!(error.hint().unwrap(), "supported for architecture: bert; did you mean 'bert'?");
+    assert_eq!(error.hint().unwrap(), "use a model whose architecture is bert");
 }
 
 #[test]
@@ -71,7 +71,9 @@ fn what_cannot_be_computed_is_refused() {
     unsupported(refused("modules.json", |modules| {
         modules[2]["type"] = json!("sentence_transformers.models.Dense")
     }));
+    // Two modes at once: their concatenation.
     unsupported(refused("1_Pooling/config.json", |config| config["pooling_mode_lasttoken"] = json!(true)));
+    unsupported(refused("1_Pooling/config.json", |config| config["pooling_mode"] = json!(["cls", "mean"])));
     invalid(refused("config.json", |config| config["hidden_size"] = json!(33)));
     invalid(refused("config.json", |config| config["hidden_size"] = json!(u64::MAX)));
     invalid(refused("config.json", |config| config["num_attention_heads"] = json!(0)));
