@@ -18,6 +18,7 @@ use crate::schemas;
 use crate::tables::{
     absolute_location, absolute_relations, check_no_cycle, external_table, glob_in_url, keep_external_table,
 };
+use crate::write::follow_target;
 
 /// Runs a statement that DataFusion understands.
 pub(crate) async fn run(
@@ -76,7 +77,9 @@ fn prepare(
     statement: &SyntaxTree<DataFusionStatement>,
 ) -> Result<SyntaxTree<DataFusionStatement>> {
     let DataFusionStatement::Statement(sql) = &**statement else {
-        return Ok(statement.clone());
+        let mut completed = (**statement).clone();
+        follow_target(&mut completed)?;
+        return Ok(SyntaxTree::new(completed));
     };
     match sql.as_ref() {
         SqlStatement::CreateView(view) => {

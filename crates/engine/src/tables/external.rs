@@ -12,6 +12,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 
 use super::columns::{columns, says_columns};
+use crate::error::EngineError;
+use crate::write::follow_location;
 
 /// Returns the table of a definition. `factory` makes it; only the columns that nobody has declared are ours to find, in
 /// each file by itself, where files say what they have.
@@ -22,6 +24,9 @@ pub(crate) async fn external_table(
     factory: &dyn TableProviderFactory,
     create: &CreateExternalTable,
 ) -> Result<Arc<dyn TableProvider>> {
+    let mut create = create.clone();
+    follow_location(&mut create).map_err(EngineError::into_datafusion)?;
+    let create = &create;
     let formats = state.get_file_format_factory(&create.file_type);
     let Some(format) =
         formats.filter(|_| create.schema.fields().is_empty() && says_columns(&create.file_type))

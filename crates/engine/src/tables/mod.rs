@@ -14,7 +14,7 @@ mod views;
 pub(crate) use catalog::LakeCatalog;
 pub(crate) use columns::unify;
 pub(crate) use external::external_table;
-pub(crate) use files::{glob_in_url, open};
+pub(crate) use files::{Ending, compression_of, ending, glob_in_url, open};
 pub(crate) use lake::{SessionHandle, defining_state, keep_external_table};
 pub(crate) use settled::{listing, settled, whole};
 pub(crate) use system::SystemSchema;

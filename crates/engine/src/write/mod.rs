@@ -15,10 +15,15 @@
 
 mod activity;
 mod codec;
+mod csv_rows;
+mod csv_sink;
 mod destination;
+mod file_name;
+mod finite;
 mod hide_output;
 mod journal;
 mod location;
+mod not_null;
 mod output_key;
 mod overwrite;
 mod publish;
@@ -29,10 +34,13 @@ mod sink;
 mod staged;
 mod staging;
 mod turn;
+mod types;
 mod write_files_exec;
 
 pub(crate) use activity::Activity;
 pub(crate) use codec::{TAG, decode, encode};
+pub use csv_rows::write_csv;
+pub(crate) use file_name::{follow_location, follow_target};
 pub(crate) use hide_output::HideOutput;
 pub use output_key::OutputKey;
 pub use overwrite::OverwriteFiles;
