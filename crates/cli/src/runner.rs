@@ -19,7 +19,7 @@ use crate::error::{CliError, Result};
 use crate::interrupt::Interrupt;
 use crate::launch;
 use crate::log_lines::{self, Voices};
-use crate::output::{self, Format, Printer};
+use crate::output::{self, Format, Printer, ValueFormats};
 use crate::progress::Progress;
 use crate::script::Script;
 
@@ -144,7 +144,9 @@ impl Runner {
             match (event, &mut printer) {
                 (Event::Columns(schema), printer) => {
                     if !schema.fields().is_empty() {
-                        *printer = Some(self.format.printer(&schema)?);
+                        let config = self.session.context().copied_config();
+                        let formats = ValueFormats::of(&config.options().format);
+                        *printer = Some(self.format.printer(&schema, formats)?);
                         self.separate()?;
                     }
                 }

@@ -19,6 +19,7 @@ use crate::tables::{
     absolute_location, absolute_relations, check_no_cycle, check_partitions, external_table,
     keep_external_table, pattern,
 };
+use crate::write::follow_target;
 
 /// Runs a statement that DataFusion understands.
 pub(crate) async fn run(
@@ -77,7 +78,9 @@ fn prepare(
     statement: &SyntaxTree<DataFusionStatement>,
 ) -> Result<SyntaxTree<DataFusionStatement>> {
     let DataFusionStatement::Statement(sql) = &**statement else {
-        return Ok(statement.clone());
+        let mut completed = (**statement).clone();
+        follow_target(&mut completed)?;
+        return Ok(SyntaxTree::new(completed));
     };
     match sql.as_ref() {
         SqlStatement::CreateView(view) => {

@@ -329,6 +329,70 @@ pub enum EngineError {
         /// What makes it one.
         marker: &'static str,
     },
+    /// Rows without a value in a column that is never NULL.
+    #[error("column '{column}' of '{table}' is NOT NULL, and a row to write has no value for it")]
+    NullInNotNullColumn {
+        /// The table, or the place that is written to.
+        table: String,
+        /// The column, or the path of a field below one.
+        column: String,
+    },
+    /// A file whose name says something else than what is to be written to it.
+    #[error("'{to}' would hold {written}, which its ending '{says}' contradicts")]
+    MisnamedFile {
+        /// The file.
+        to: String,
+        /// Its ending.
+        says: String,
+        /// What would be written.
+        written: String,
+        /// A name for it.
+        better: String,
+    },
+    /// A COPY that says nowhere which format it writes.
+    #[error("unknown format of '{to}'")]
+    UntoldFormat {
+        /// The place to write to.
+        to: String,
+    },
+    /// A format that does not exist.
+    #[error("unknown format '{format}': expected PARQUET, CSV, JSON or ARROW")]
+    UnknownStoredAs {
+        /// The format as written.
+        format: String,
+    },
+    /// A column of a type that a format can't hold.
+    #[error("column '{column}' is {kind}, which {format} has no form for")]
+    UnwritableType {
+        /// The column, or the path of a field below one.
+        column: String,
+        /// Its type.
+        kind: DataType,
+        /// The format.
+        format: &'static str,
+        /// What to write in its place.
+        instead: String,
+    },
+    /// A number that JSON can't hold.
+    #[error("column '{column}' has NaN or infinity, which JSON has no number for")]
+    NotFinite {
+        /// The column.
+        column: String,
+        /// Whether the number is inside a list or struct.
+        nested: bool,
+    },
+    /// A NULL text in a CSV file of one column: its line would be that of an empty text, or no line.
+    #[error("column '{column}' is the only one and has NULLs, which CSV can't tell from empty texts there")]
+    LoneNull {
+        /// The column.
+        column: String,
+    },
+    /// Options of Parquet's encryption.
+    #[error("files are written and read without encryption: '{option}' can't be followed")]
+    Encryption {
+        /// The option.
+        option: String,
+    },
     /// A materialized view whose query has two columns of one name.
     #[error("the materialized view '{name}' would have two columns called '{column}'")]
     ViewColumnTwice {
@@ -551,6 +615,14 @@ impl Failure for EngineError {
             Self::PartitionFolders { .. } => "engine.partition_folders",
             Self::PartitionNames { .. } => "engine.partition_names",
             Self::ForeignTable { .. } => "engine.foreign_table",
+            Self::NullInNotNullColumn { .. } => "engine.null_in_not_null_column",
+            Self::MisnamedFile { .. } => "engine.misnamed_file",
+            Self::UntoldFormat { .. } => "engine.untold_format",
+            Self::UnknownStoredAs { .. } => "engine.unknown_stored_as",
+            Self::UnwritableType { .. } => "engine.unwritable_type",
+            Self::NotFinite { .. } => "engine.not_finite",
+            Self::LoneNull { .. } => "engine.lone_null",
+            Self::Encryption { .. } => "engine.encryption",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
             Self::Sample { .. } => "engine.sample",
@@ -618,6 +690,29 @@ impl Failure for EngineError {
                 quote_identifier(column),
                 quote_identifier(column)
             )),
+            Self::NullInNotNullColumn { column, .. } => Some(format!(
+                "give every row a value, COALESCE({column}, …), leave those without one out, WHERE {column} IS NOT NULL, or declare {column} with a DEFAULT or without NOT NULL"
+            )),
+            Self::MisnamedFile { better, .. } => {
+                Some(format!("name it '{better}', or leave out what contradicts the name in STORED AS and OPTIONS"))
+            }
+            Self::UntoldFormat { to } => Some(format!(
+                "say it, COPY … TO '{to}' STORED AS PARQUET, or by an ending: parquet, arrow; csv, tsv, json, jsonl, ndjson, these also with .gz, .bz2, .xz or .zst"
+            )),
+            Self::UnknownStoredAs { .. } => Some("STORED AS PARQUET".to_owned()),
+            Self::UnwritableType { instead, .. } => Some(instead.clone()),
+            Self::NotFinite { nested: true, .. } => {
+                Some("STORED AS PARQUET keeps such numbers; in JSON leave those rows out".to_owned())
+            }
+            Self::NotFinite { column, nested: false } => Some(format!(
+                "write it as text, CAST({column} AS VARCHAR), or as NULL, CASE WHEN abs({column}) < 'Infinity'::DOUBLE THEN {column} END; STORED AS PARQUET keeps such numbers"
+            )),
+            Self::LoneNull { column } => Some(format!(
+                "leave them out, WHERE {column} IS NOT NULL, add a column, or STORED AS PARQUET or JSON"
+            )),
+            Self::Encryption { .. } => {
+                Some("leave the option out, and encrypt the disk or the bucket".to_owned())
+            }
             Self::PartitionType { column, .. } => {
                 Some(format!("name the folders by a text, CAST({} AS VARCHAR)", quote_identifier(column)))
             }

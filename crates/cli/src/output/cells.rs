@@ -4,12 +4,10 @@ use std::fmt::Write;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::arrow::util::display::ArrayFormatter;
 
+use super::ValueFormats;
 use crate::error::{CliError, Result};
-
-/// How a missing value is shown: apart from an empty text.
-const NULL: &str = "NULL";
 
 /// Vectors longer than this are shortened.
 const SHOWN_WHOLE: usize = 8;
@@ -17,26 +15,24 @@ const SHOWN_WHOLE: usize = 8;
 /// How many numbers a shortened vector begins with.
 const SHOWN: usize = 2;
 
-const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_null(NULL).with_display_error(true);
-
 /// The cells of a column.
 pub(crate) enum Cells<'a> {
     /// Vectors: all rows that are longer than [`SHOWN_WHOLE`] are shortened.
-    Vectors(&'a ArrayRef, ArrayFormatter<'a>),
+    Vectors(&'a ArrayRef, ArrayFormatter<'a>, &'a str),
     /// Anything else.
     Values(ArrayFormatter<'a>),
 }
 
 impl<'a> Cells<'a> {
     /// Returns the cells of a column.
-    pub(crate) fn new(column: &'a ArrayRef) -> Result<Self> {
-        let values = ArrayFormatter::try_new(column.as_ref(), &OPTIONS)
+    pub(crate) fn new(column: &'a ArrayRef, formats: &'a ValueFormats) -> Result<Self> {
+        let values = ArrayFormatter::try_new(column.as_ref(), &formats.cells())
             .map_err(|error| CliError::format("table", error))?;
         Ok(match column.data_type() {
             DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item)
                 if item.data_type().is_floating() =>
             {
-                Self::Vectors(column, values)
+                Self::Vectors(column, values, formats.null())
             }
             _ => Self::Values(values),
         })
@@ -44,9 +40,9 @@ impl<'a> Cells<'a> {
 
     /// Returns the text of a row, on one line and without anything that moves a terminal's cursor.
     pub(crate) fn text(&self, row: usize) -> String {
-        let (Self::Values(values) | Self::Vectors(_, values)) = self;
+        let (Self::Values(values) | Self::Vectors(_, values, _)) = self;
         let short = match self {
-            Self::Vectors(column, _) if column.is_valid(row) => shortened(column, row),
+            Self::Vectors(column, _, null) if column.is_valid(row) => shortened(column, row, null),
             _ => None,
         };
         short.unwrap_or_else(|| on_one_line(values.value(row).to_string()))
@@ -54,7 +50,7 @@ impl<'a> Cells<'a> {
 }
 
 /// Returns a long vector as `[0.01, 0.02, … 384]`: the first numbers and how many there are.
-fn shortened(column: &ArrayRef, row: usize) -> Option<String> {
+fn shortened(column: &ArrayRef, row: usize, null: &str) -> Option<String> {
     let vector = match column.data_type() {
         DataType::FixedSizeList(..) => column.as_fixed_size_list().value(row),
         DataType::LargeList(_) => column.as_list::<i64>().value(row),
@@ -64,7 +60,7 @@ fn shortened(column: &ArrayRef, row: usize) -> Option<String> {
         return None;
     }
     let number = |n: usize| match vector.data_type() {
-        _ if vector.is_null(n) => NULL.to_owned(),
+        _ if vector.is_null(n) => null.to_owned(),
         DataType::Float16 => format!("{:.4}", vector.as_primitive::<Float16Type>().value(n)),
         DataType::Float32 => format!("{:.4}", vector.as_primitive::<Float32Type>().value(n)),
         _ => format!("{:.4}", vector.as_primitive::<Float64Type>().value(n)),

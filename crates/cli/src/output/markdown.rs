@@ -5,19 +5,20 @@ use std::io::Write;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::Printer;
 use super::cells::Cells;
+use super::{Printer, ValueFormats};
 use crate::error::Result;
 
 /// Prints a Markdown table, row by row: its columns are not aligned in the text.
 pub(crate) struct MarkdownPrinter {
     schema: SchemaRef,
+    formats: ValueFormats,
     begun: bool,
 }
 
 impl MarkdownPrinter {
-    pub(super) fn new(schema: &SchemaRef) -> Self {
-        Self { schema: SchemaRef::clone(schema), begun: false }
+    pub(super) fn new(schema: &SchemaRef, formats: ValueFormats) -> Self {
+        Self { schema: SchemaRef::clone(schema), formats, begun: false }
     }
 
     fn begin(&mut self, out: &mut dyn Write) -> Result<()> {
@@ -35,7 +36,8 @@ impl MarkdownPrinter {
 impl Printer for MarkdownPrinter {
     fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<()> {
         self.begin(out)?;
-        let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>>>()?;
+        let columns = batch.columns().iter().map(|column| Cells::new(column, &self.formats));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         for index in 0..batch.num_rows() {
             row(columns.iter().map(|cells| escaped(&cells.text(index))), out)?;
         }
@@ -67,7 +69,7 @@ mod tests {
     #[test]
     fn a_row_per_line() {
         let batch = batch();
-        insta::assert_snapshot!(print(MarkdownPrinter::new(&batch.schema()), &[batch]), @r#"
+        insta::assert_snapshot!(print(MarkdownPrinter::new(&batch.schema(), ValueFormats::default()), &[batch]), @r#"
         | id | text | score | vector | list | entry |
         | ---: | --- | ---: | --- | --- | --- |
         | 1 | a "b", \| c\nd\té | 0.5 | [0.0000, 0.0100, … 12] | [1, NULL] | {label: good} |
@@ -77,6 +79,9 @@ mod tests {
 
     #[test]
     fn a_result_without_rows_has_a_header() {
-        assert_eq!(print(MarkdownPrinter::new(&batch().schema()), &[]).lines().count(), 2);
+        assert_eq!(
+            print(MarkdownPrinter::new(&batch().schema(), ValueFormats::default()), &[]).lines().count(),
+            2
+        );
     }
 }

@@ -6,9 +6,11 @@ mod csv;
 mod json;
 mod markdown;
 mod table;
+mod value_formats;
 pub(crate) mod width;
 
 pub(crate) use table::TERMINAL_ROWS;
+pub(crate) use value_formats::ValueFormats;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -55,14 +57,14 @@ impl Format {
         console::stdout_width().filter(|_| self == Self::Table)
     }
 
-    /// Returns what prints one result.
-    pub(crate) fn printer(self, schema: &SchemaRef) -> Result<Box<dyn Printer>> {
+    /// Returns what prints one result, its values as `formats` say.
+    pub(crate) fn printer(self, schema: &SchemaRef, formats: ValueFormats) -> Result<Box<dyn Printer>> {
         let schema = &with_zones_as_text(&RecordBatch::new_empty(Arc::clone(schema)))?.schema();
         let printer: Box<dyn Printer> = match self {
-            Self::Table => Box::new(table::TablePrinter::new(schema, console::stdout_width())),
-            Self::Csv => Box::new(csv::CsvPrinter::new(schema)),
-            Self::Json => Box::new(json::JsonPrinter),
-            Self::Markdown => Box::new(markdown::MarkdownPrinter::new(schema)),
+            Self::Table => Box::new(table::TablePrinter::new(schema, console::stdout_width(), formats)),
+            Self::Csv => Box::new(csv::CsvPrinter::new(schema, formats)),
+            Self::Json => Box::new(json::JsonPrinter::new(formats)),
+            Self::Markdown => Box::new(markdown::MarkdownPrinter::new(schema, formats)),
         };
         Ok(Box::new(Zoned(printer)))
     }

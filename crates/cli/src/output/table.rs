@@ -6,7 +6,7 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::cells::Cells;
-use super::{Printer, width};
+use super::{Printer, ValueFormats, width};
 use crate::error::Result;
 
 /// Rows that set the widths of the columns; those after them follow at these widths.
@@ -30,10 +30,11 @@ pub(crate) struct TablePrinter {
     /// Set by the first page.
     widths: Option<Vec<usize>>,
     rows: usize,
+    formats: ValueFormats,
 }
 
 impl TablePrinter {
-    pub(super) fn new(schema: &SchemaRef, terminal_columns: Option<usize>) -> Self {
+    pub(super) fn new(schema: &SchemaRef, terminal_columns: Option<usize>, formats: ValueFormats) -> Self {
         let fields = schema.fields();
         let is_plan = fields.len() == 2 && fields[1].name() == "plan";
         let terminal_columns = terminal_columns.filter(|_| !is_plan);
@@ -45,6 +46,7 @@ impl TablePrinter {
             page: Vec::new(),
             widths: None,
             rows: 0,
+            formats,
         }
     }
 
@@ -84,7 +86,9 @@ impl TablePrinter {
 
 impl Printer for TablePrinter {
     fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<()> {
-        let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>>>()?;
+        let formats = self.formats.clone();
+        let columns = batch.columns().iter().map(|column| Cells::new(column, &formats));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             if self.is_full() {
                 return Ok(());
@@ -167,7 +171,7 @@ mod tests {
     use super::*;
 
     fn table(terminal_columns: Option<usize>, batches: &[RecordBatch]) -> String {
-        print(TablePrinter::new(&batches[0].schema(), terminal_columns), batches)
+        print(TablePrinter::new(&batches[0].schema(), terminal_columns, ValueFormats::default()), batches)
     }
 
     #[test]
@@ -218,7 +222,7 @@ mod tests {
         let paged = table(None, &[first, second]);
         assert!(paged.contains("| 999 |\n| wider than the first page |\n+-----+\n"), "{paged}");
 
-        let mut printer = TablePrinter::new(&rows.schema(), Some(80));
+        let mut printer = TablePrinter::new(&rows.schema(), Some(80), ValueFormats::default());
         for _ in 0..7 {
             printer.write(&rows, &mut Vec::new()).unwrap();
         }

@@ -20,6 +20,7 @@ use super::foreign::check_place;
 use super::partitions::{PartitionColumns, infer_partitions, partition_folders};
 use super::place::place;
 use crate::error::EngineError;
+use crate::write::follow_location;
 
 /// Returns the table of a definition. `factory` makes those that are no files.
 ///
@@ -29,6 +30,9 @@ pub(crate) async fn external_table(
     factory: &dyn TableProviderFactory,
     create: &CreateExternalTable,
 ) -> Result<Arc<dyn TableProvider>> {
+    let mut create = create.clone();
+    follow_location(&mut create).map_err(EngineError::into_datafusion)?;
+    let create = &create;
     let unbounded = |(key, value): (&String, &String)| {
         key.eq_ignore_ascii_case("unbounded") && value.eq_ignore_ascii_case("true")
     };

@@ -65,14 +65,22 @@ pub(super) fn looks_like_path(text: &str) -> bool {
 }
 
 /// The format and compression that a file name's endings say.
-struct Ending {
-    extension: String,
-    format: &'static str,
-    compression: Option<&'static str>,
-    delimiter: Option<&'static str>,
+pub(crate) struct Ending {
+    /// All of it, in lower case: `csv.gz`.
+    pub(crate) extension: String,
+    pub(crate) format: &'static str,
+    pub(crate) compression: Option<&'static str>,
+    pub(crate) delimiter: Option<&'static str>,
 }
 
-fn ending(name: &str) -> Option<Ending> {
+/// Returns the compression that a file name's last ending says.
+pub(crate) fn compression_of(name: &str) -> Option<&'static str> {
+    let last = name.rsplit('/').next()?.rsplit_once('.')?.1.to_ascii_lowercase();
+    COMPRESSIONS.iter().find(|(known, _)| *known == last).map(|(_, compression)| *compression)
+}
+
+/// Returns what a file name's endings say, or None where they name no format.
+pub(crate) fn ending(name: &str) -> Option<Ending> {
     let name = name.rsplit('/').next()?.to_ascii_lowercase();
     let lookup = |table: &[(&'static str, &'static str)], ending: &str| {
         table.iter().find(|(known, _)| *known == ending).map(|(_, meaning)| *meaning)

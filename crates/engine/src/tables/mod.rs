@@ -23,7 +23,7 @@ pub(crate) use columns::unify;
 pub(crate) use data_files::is_data;
 pub(crate) use external::{check_partitions, external_table};
 pub(crate) use file_table::{FileTable, TableFile, file_table};
-pub(crate) use files::open;
+pub(crate) use files::{Ending, compression_of, ending, open};
 pub(crate) use foreign::check_place;
 pub(crate) use lake::{SessionHandle, defining_state, keep_external_table};
 pub(crate) use partitions::{NULL_FOLDER, PartitionColumns, encode, percent_encode};

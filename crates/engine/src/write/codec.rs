@@ -17,7 +17,7 @@ use super::write_files_exec::{Shape, WriteFilesExec};
 use crate::infer::broken;
 
 /// What the bytes of the operator begin with; the last one is the version of the message.
-pub(crate) const TAG: &[u8] = b"nightjar-write\x01";
+pub(crate) const TAG: &[u8] = b"nightjar-write\x02";
 
 #[derive(Clone, PartialEq, Message)]
 struct WriteFilesMessage {
@@ -28,6 +28,8 @@ struct WriteFilesMessage {
     staging: String,
     #[prost(enumeration = "ShapeMessage", tag = "3")]
     shape: i32,
+    #[prost(string, tag = "4")]
+    target: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -53,6 +55,7 @@ pub(crate) fn encode(
         writer: Some(converter.execution_plan_to_proto(&operator.writer().plan(), codec)?),
         staging: operator.staging().url().to_owned(),
         shape: shape.into(),
+        target: operator.target().to_owned(),
     };
     Ok(message.encode_to_vec())
 }
@@ -72,10 +75,11 @@ pub(crate) fn decode(
         ShapeMessage::OrderedFolder => Shape::OrderedFolder,
         ShapeMessage::File => Shape::File,
     };
-    let writer = message.writer.ok_or_else(|| broken(&"nothing says how files are written"))?;
+    let WriteFilesMessage { writer, staging, target, .. } = message;
+    let writer = writer.ok_or_else(|| broken(&"nothing says how files are written"))?;
     let writer =
         converter.proto_to_execution_plan(&writer, &PhysicalPlanDecodeContext::new(context, codec))?;
     let writer = FileWriter::from_plan(&writer).ok_or_else(|| broken(&"no writer of files"))?;
-    let staging = Location::parse(&message.staging)?;
-    Ok(Arc::new(WriteFilesExec::new(Arc::clone(input), writer, staging, shape)))
+    let staging = Location::parse(&staging)?;
+    Ok(Arc::new(WriteFilesExec::new(Arc::clone(input), writer, target, staging, shape)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
+use datafusion::datasource::file_format::write::get_writer_schema;
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -12,10 +13,13 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 
 use super::destination::{Destination, Kind};
+use super::file_name::check_name;
 use super::publish_exec::PublishExec;
 use super::replaced::Replaced;
 use super::sink::FileWriter;
+use super::types::check_types;
 use super::write_files_exec::{Shape, WriteFilesExec};
+use crate::error::EngineError;
 
 /// Has each partition of what COPY and INSERT write be written by its own task, and the whole be published at once.
 ///
@@ -52,6 +56,12 @@ pub(super) fn write(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let config = writer.config()?;
     let destination = Destination::of(config)?;
+    if destination.kind == Kind::File {
+        check_name(&writer, &destination.target.to_string()).map_err(EngineError::into_datafusion)?;
+    }
+    check_types(writer.format(), &get_writer_schema(config)).map_err(EngineError::into_datafusion)?;
+    let table = config.table_paths[0].get_table_ref().as_ref().map(ToString::to_string);
+    let target = table.unwrap_or_else(|| destination.target.to_string());
     // COPY's writers were made for one URL, INSERT's for a table.
     let insert = config.original_url.is_empty();
     let input = Arc::clone(sink.input());
@@ -60,7 +70,7 @@ pub(super) fn write(
         Kind::Folder | Kind::NewFolder if is_ordered(input.as_ref()) => Shape::OrderedFolder,
         Kind::Folder | Kind::NewFolder => Shape::Folder,
     };
-    let files = WriteFilesExec::new(input, writer.clone(), destination.staging.clone(), shape);
+    let files = WriteFilesExec::new(input, writer.clone(), target, destination.staging.clone(), shape);
     Ok(Arc::new(PublishExec::new(Arc::new(files), writer, destination, insert, replaced)))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::config::{MaxRowGroupBytes, TableParquetOptions};
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
@@ -13,6 +14,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
+use super::csv_sink::CsvRowsSink;
+use super::file_name::ending_of;
 use super::location::Location;
 use crate::arrow_files::ArrowSink;
 
@@ -35,7 +38,60 @@ impl FileWriter {
         config(plan.sink())?;
         let rows = Arc::new(EmptyExec::new(plan.input().schema())) as _;
         let emptied = replace_children_if_necessary(Arc::new(plan.clone()), vec![rows]).ok()?;
-        Self::from_plan(&emptied)
+        Self::from_plan(&emptied)?.with_whole_ending()
+    }
+
+    /// Returns the writer with the compression in the ending of its files: a table's would have the format's alone.
+    fn with_whole_ending(self) -> Option<Self> {
+        let Some(compression) = self.compression() else { return Some(self) };
+        let config = self.config().ok()?;
+        let ending = format!(".{}", ending_of(compression));
+        if config.file_extension.ends_with(&ending) {
+            return Some(self);
+        }
+        let file_extension = format!("{}{ending}", config.file_extension);
+        let config = FileSinkConfig { file_extension, ..config.clone() };
+        let sink: Arc<dyn DataSink> = match self.sink.sink().downcast_ref::<CsvSink>() {
+            Some(csv) => Arc::new(CsvSink::new(config, csv.writer_options().clone())),
+            None => {
+                let json = self.sink.sink().downcast_ref::<JsonSink>()?;
+                Arc::new(JsonSink::new(config, json.writer_options().clone()))
+            }
+        };
+        let sink = DataSinkExec::new(Arc::clone(self.sink.input()), sink, self.sink.sort_order().clone());
+        Some(Self { sink: Arc::new(sink) })
+    }
+
+    /// Returns the format's name.
+    pub(super) fn format(&self) -> &'static str {
+        let sink = self.sink.sink();
+        match () {
+            () if sink.is::<ParquetSink>() => "parquet",
+            () if sink.is::<CsvSink>() => "csv",
+            () if sink.is::<JsonSink>() => "json",
+            () => "arrow",
+        }
+    }
+
+    /// Returns how files are compressed as a whole: text files may be, the others compress inside.
+    pub(super) fn compression(&self) -> Option<&'static str> {
+        let sink = self.sink.sink();
+        let csv = sink.downcast_ref::<CsvSink>().map(|csv| csv.writer_options().compression);
+        let text =
+            csv.or_else(|| sink.downcast_ref::<JsonSink>().map(|json| json.writer_options().compression));
+        match text? {
+            CompressionTypeVariant::GZIP => Some("gzip"),
+            CompressionTypeVariant::BZIP2 => Some("bzip2"),
+            CompressionTypeVariant::XZ => Some("xz"),
+            CompressionTypeVariant::ZSTD => Some("zstd"),
+            CompressionTypeVariant::UNCOMPRESSED => None,
+        }
+    }
+
+    /// Returns what stands between the fields of CSV.
+    pub(super) fn delimiter(&self) -> Option<u8> {
+        let csv = self.sink.sink().downcast_ref::<CsvSink>()?;
+        Some(csv.writer_options().writer_options.delimiter())
     }
 
     /// Returns the writer that [`Self::plan`] carried.
@@ -94,7 +150,7 @@ impl FileWriter {
             return Ok(Arc::new(ParquetSink::new(config, options)));
         }
         if let Some(csv) = sink.downcast_ref::<CsvSink>() {
-            return Ok(Arc::new(CsvSink::new(config, csv.writer_options().clone())));
+            return Ok(Arc::new(CsvRowsSink::new(config, csv.writer_options().clone())));
         }
         if sink.is::<ArrowSink>() {
             return Ok(Arc::new(ArrowSink::new(config)));

@@ -18,7 +18,9 @@ use datafusion::physical_plan::{
 };
 use futures::{TryStreamExt, stream};
 
+use super::finite::finite_rows;
 use super::location::Location;
+use super::not_null::checked_rows;
 use super::partitioned::write_partitioned;
 use super::sink::FileWriter;
 use super::staged;
@@ -32,6 +34,8 @@ use super::staging::{below, is_open, remove};
 pub struct WriteFilesExec {
     input: Arc<dyn ExecutionPlan>,
     writer: FileWriter,
+    /// The table, or the place, that the rows are for, as messages name it.
+    target: String,
     staging: Location,
     shape: Shape,
     properties: Arc<PlanProperties>,
@@ -53,6 +57,7 @@ impl WriteFilesExec {
     pub(super) fn new(
         input: Arc<dyn ExecutionPlan>,
         writer: FileWriter,
+        target: String,
         staging: Location,
         shape: Shape,
     ) -> Self {
@@ -65,11 +70,15 @@ impl WriteFilesExec {
             input.boundedness(),
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { input, writer, staging, shape, properties: Arc::new(properties), metrics }
+        Self { input, writer, target, staging, shape, properties: Arc::new(properties), metrics }
     }
 
     pub(super) fn writer(&self) -> &FileWriter {
         &self.writer
+    }
+
+    pub(super) fn target(&self) -> &str {
+        &self.target
     }
 
     pub(super) fn staging(&self) -> &Location {
@@ -114,7 +123,8 @@ impl ExecutionPlan for WriteFilesExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
             (Some(input), true) => {
-                Ok(Arc::new(Self::new(input, self.writer.clone(), self.staging.clone(), self.shape)))
+                let (writer, target) = (self.writer.clone(), self.target.clone());
+                Ok(Arc::new(Self::new(input, writer, target, self.staging.clone(), self.shape)))
             }
             _ => Err(DataFusionError::Internal("WriteFilesExec has one child".to_owned())),
         }
@@ -153,6 +163,9 @@ impl ExecutionPlan for WriteFilesExec {
             bytes: MetricBuilder::new(&self.metrics).counter("bytes_written", partition),
         };
         let rows = self.input.execute(partition, Arc::clone(&context))?;
+        let config = self.writer.config()?;
+        let rows = checked_rows(rows, config.output_schema(), &self.target);
+        let rows = if self.writer.format() == "json" { finite_rows(rows) } else { rows };
         let told = stream::once(task.run(rows, context));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), told)))
     }
