@@ -22,7 +22,7 @@ use crate::definitions;
 use crate::error::Result;
 use crate::materialized::Refresher;
 use crate::registration::{self, CATALOG, Placement};
-use crate::tables::{LakeCatalog, SessionHandle, SystemSchema, open, settled};
+use crate::tables::{LakeCatalog, SessionHandle, SystemSchema, open};
 use crate::write::{HideOutput, OutputKey};
 
 /// A store opened for work: plans and runs SQL and dataframes over its tables and models. Cheap to clone.
@@ -113,7 +113,7 @@ impl Session {
     /// Returns the files at a path, folder, glob or URL as a dataframe.
     pub async fn read(&self, path: &str) -> Result<DataFrame> {
         let state = self.context.state();
-        let files = settled(open(path, &state).await?);
+        let files = open(path, &state).await?;
         let plan = LogicalPlanBuilder::scan(TableReference::bare(path), provider_as_source(files), None)?;
         let rows = datafusion::prelude::DataFrame::new(state, plan.build()?);
         Ok(DataFrame::new(rows, self.clone()))
