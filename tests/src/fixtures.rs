@@ -12,6 +12,7 @@ use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
 use crate::avro::write_avro;
+use crate::parquet_files::write_parquet_files;
 
 /// One labelled row. Its words are tokens of the tiny model, so that a head can tell the labels apart.
 #[derive(Debug, Clone)]
@@ -123,6 +124,8 @@ impl Fixtures {
             reviews.iter().for_each(|batch| stream.write(batch).expect("a batch"));
             stream.finish().expect("the stream's end");
         }
+        fs::create_dir(at("written")).expect("the folder of other writers");
+        write_parquet_files(&at("written"));
         fs::write(at("parts/_SUCCESS"), "").expect("_SUCCESS");
         fs::write(at("parts/.part-0.parquet.crc"), "crc").expect("a checksum");
         fs::create_dir(at("empty")).expect("the empty folder");

@@ -10,6 +10,7 @@ mod database;
 mod fixtures;
 mod job_place;
 mod normalise;
+mod parquet_files;
 mod render;
 mod runtime;
 mod s3_server;

@@ -60,6 +60,7 @@ impl Executor {
         let shuffles = scratch.subfolder("shuffles").map_err(no_work_dir)?;
         let spills = scratch.subfolder("spills").map_err(no_work_dir)?;
         let models = Models::without_names(self.files.clone());
+        let runtime = Arc::new(nightjar_engine::runtime_env(self.files.object_stores()));
         let config = ExecutorProcessConfig {
             external_host: Some(self.advertised.clone().unwrap_or_else(|| bind_host.to_string())),
             bind_host: bind_host.to_string(),
@@ -76,9 +77,9 @@ impl Executor {
             grpc_max_encoding_message_size: MAX_MESSAGE_BYTES,
             executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
             memory_pool_fraction: TASK_MEMORY_FRACTION,
-            override_execution_engine: Some(Arc::new(StageRunner::new())),
+            override_execution_engine: Some(Arc::new(StageRunner::new(Arc::clone(&runtime)))),
             override_function_registry: Some(Arc::new(registry::functions(&models))),
-            override_runtime_producer: Some(registry::runtime(&self.files, spills)),
+            override_runtime_producer: Some(registry::runtime(runtime, spills)),
             override_config_producer: Some(Arc::new(settings::session_config)),
             override_logical_codec: Some(codec::logical()),
             override_physical_codec: Some(codec::physical()),

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use ballista_core::RuntimeProducer;
 use ballista_core::registry::BallistaFunctionRegistry;
 use datafusion::execution::SessionState;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
-use nightjar_catalog::StoreFiles;
 use nightjar_functions::Models;
 
 /// Returns the state that a scheduler decodes plans with.
@@ -16,10 +15,9 @@ pub(crate) fn session_state(config: SessionConfig, models: &Models) -> SessionSt
     nightjar_engine::session_state(config, models)
 }
 
-/// Returns what the plans of an executor run in: the object stores of a session's, and `spill` for what does not fit in memory.
-/// The memory that each task may take is added by the executor.
-pub(crate) fn runtime(files: &StoreFiles, spill: PathBuf) -> RuntimeProducer {
-    let runtime = nightjar_engine::runtime_env(files.object_stores());
+/// Returns what the plans of an executor run in: the object stores and caches of `runtime`, and `spill` for what does not fit
+/// in memory. The memory that each task may take is added by the executor.
+pub(crate) fn runtime(runtime: Arc<RuntimeEnv>, spill: PathBuf) -> RuntimeProducer {
     Arc::new(move |_| {
         Ok(Arc::new(RuntimeEnvBuilder::from_runtime_env(&runtime).with_temp_file_path(&spill).build()?))
     })
@@ -40,7 +38,7 @@ pub(crate) fn functions(models: &Models) -> BallistaFunctionRegistry {
 mod tests {
     use std::collections::BTreeSet;
 
-    use nightjar_catalog::Store;
+    use nightjar_catalog::{Store, StoreFiles};
     use nightjar_engine::Session;
 
     use super::*;

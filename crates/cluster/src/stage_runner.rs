@@ -11,21 +11,26 @@ use ballista_core::serde::protobuf::{
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use nightjar_engine::with_amended_metadata;
 
 use crate::connections::Connections;
 use crate::failure::TaskFailure;
 
-/// Runs stages as Ballista does.
+/// Runs stages as Ballista does, with our reading of Parquet files.
 pub(crate) struct StageRunner {
     inner: DefaultExecutionEngine,
+    /// Where its tasks find files, and keep what they know of them.
+    runtime: Arc<RuntimeEnv>,
 }
 
 impl StageRunner {
-    pub(crate) fn new() -> Self {
-        Self { inner: DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default())) }
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>) -> Self {
+        let inner = DefaultExecutionEngine::with_client_pool(Arc::new(Connections::default()));
+        Self { inner, runtime }
     }
 }
 
@@ -40,6 +45,7 @@ impl ExecutionEngine for StageRunner {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let plan = with_amended_metadata(plan, &self.runtime).map_err(TaskFailure::tell)?;
         let stage = self.inner.create_query_stage_exec(
             job_id,
             stage_id,

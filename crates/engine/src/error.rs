@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError};
 use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable, told_failure};
 use nightjar_models::{Failure, ModelError};
-use nightjar_statements::StatementError;
+use nightjar_statements::{StatementError, quote_identifier};
 
 /// The result of this crate's operations.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
@@ -100,6 +100,34 @@ pub enum EngineError {
         /// Why not.
         #[source]
         source: Box<DataFusionError>,
+    },
+    /// A column of a Parquet file of a type that Arrow doesn't have.
+    #[error("can't read the column '{column}' of the Parquet file '{file}': {reason}")]
+    ParquetColumn {
+        /// The column.
+        column: String,
+        /// The file.
+        file: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A column that is to be written as Parquet, of a type that others would read as something else, or not at all.
+    #[error("the column '{column}' is {data_type}, which other readers of Parquet don't know")]
+    ParquetUnwritable {
+        /// The column.
+        column: String,
+        /// Its type, or that of a part of it.
+        data_type: DataType,
+    },
+    /// A timestamp before 1900 of the calendar that Spark 2 had, in a zone whose offset then isn't agreed on.
+    #[error(
+        "the column '{column}' of '{file}' has a timestamp before 1900 in Spark's legacy calendar, which depends on the writer's time zone"
+    )]
+    LegacyCalendar {
+        /// The column.
+        column: String,
+        /// The file.
+        file: String,
     },
     /// A column of a table of files whose types in two of them don't go together.
     #[error("the column '{column}' is {found} in '{file}' and {other_found} in '{other}'")]
@@ -283,6 +311,19 @@ fn hint(error: &DataFusionError) -> Option<String> {
     }
 }
 
+/// Returns the type that values of both types can be declared as without a loss, though it isn't the type of either.
+fn common_ground(types: [&DataType; 2]) -> Option<&'static str> {
+    let is_binary =
+        |data_type: &DataType| data_type.is_binary() || matches!(data_type, DataType::FixedSizeBinary(_));
+    if types.iter().any(|data_type| data_type.is_nested()) {
+        return None;
+    }
+    if !types.iter().any(|data_type| is_binary(data_type)) {
+        return Some("VARCHAR");
+    }
+    types.iter().all(|data_type| is_binary(data_type) || data_type.is_string()).then_some("BYTEA")
+}
+
 /// Whether a file was not there when it was read.
 fn is_gone(error: &DataFusionError) -> bool {
     matches!(find_failure::<object_store::Error>(error), Some(object_store::Error::NotFound { .. }))
@@ -328,6 +369,9 @@ impl Failure for EngineError {
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
             Self::FileColumns { .. } => "engine.file_columns",
+            Self::ParquetColumn { .. } => "engine.parquet_column",
+            Self::ParquetUnwritable { .. } => "engine.parquet_unwritable",
+            Self::LegacyCalendar { .. } => "engine.legacy_calendar",
             Self::ColumnTypes { .. } => "engine.column_types",
             Self::ColumnUnlike { .. } => "engine.column_unlike",
             Self::ColumnMissing { .. } => "engine.column_missing",
@@ -390,9 +434,25 @@ impl Failure for EngineError {
             Self::UnnamedPartition { column } => {
                 Some(format!("give them a value, COALESCE({column}, …), or leave them out, WHERE {column} IS NOT NULL"))
             }
-            Self::ColumnTypes { column, .. } => Some(format!(
-                "declare what it is to be, CREATE EXTERNAL TABLE t ({column} VARCHAR, …) STORED AS …, or write the files alike, CAST({column} AS …)"
-            )),
+            Self::ParquetColumn { .. } => {
+                Some("write the file without that column, or with it cast to another type".to_owned())
+            }
+            Self::ParquetUnwritable { column, data_type: DataType::Date64 } => {
+                Some(format!("write it as a date: CAST({} AS DATE)", quote_identifier(column)))
+            }
+            Self::ParquetUnwritable { column, .. } => {
+                Some(format!("write it as text: CAST({} AS VARCHAR)", quote_identifier(column)))
+            }
+            Self::LegacyCalendar { .. } => Some(
+                "write the file anew with Spark 3 or later, spark.sql.parquet.datetimeRebaseModeInWrite = 'CORRECTED' and spark.sql.parquet.int96RebaseModeInWrite = 'CORRECTED', or leave the column out"
+                    .to_owned(),
+            ),
+            Self::ColumnTypes { column, found, other_found, .. } => Some(match (quote_identifier(column), common_ground([found, other_found])) {
+                (column, Some(ground)) => format!(
+                    "declare it as {ground}, which loses nothing: CREATE EXTERNAL TABLE t ({column} {ground}, …) STORED AS …, or write the files alike, CAST({column} AS …)"
+                ),
+                (column, None) => format!("write the files alike: CAST({column} AS …)"),
+            }),
             Self::ColumnUnlike { column, .. } => {
                 Some(format!("declare it as the files have it, or write them with CAST({column} AS …)"))
             }

@@ -16,11 +16,13 @@ use nightjar_functions::{Models, NightjarOptions, registry};
 
 use crate::arrow_files::ArrowFilesFactory;
 use crate::executors::{Executors, OneProcess};
+use crate::formats::parquet::{NoFloatingDynamicFilters, ParquetFilesFactory};
 use crate::infer::{InferLogicalCodec, LiftModelCalls, NightjarQueryPlanner, PruneModelCalls};
 use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::sample::{SampledRelations, sample_key};
+use crate::wide_timestamps::WideTimestamps;
 use crate::write::{OverwriteFiles, WriteInTasks};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
@@ -80,6 +82,8 @@ pub(crate) fn placed_session_state(
     let mut analyzer = Analyzer::new();
     // First: the other rules need the types that resolving settles.
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
+    // Before types are settled: it settles some otherwise.
+    analyzer.rules.insert(1, Arc::new(WideTimestamps));
     analyzer.rules.push(Arc::new(OverwriteFiles));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
@@ -132,6 +136,8 @@ fn physical_rules(
     let mut rules = PhysicalOptimizer::new().rules;
     // First: the others settle partitions and orders for the operators that it plans.
     rules.insert(0, Arc::new(WriteInTasks));
+    // After the last of DataFusion's that hands filters to scans.
+    rules.push(Arc::new(NoFloatingDynamicFilters));
     rules.extend(last);
     rules
 }
@@ -144,10 +150,13 @@ trait BuildWithFunctions {
 impl BuildWithFunctions for SessionStateBuilder {
     /// Puts our formats in the place of DataFusion's that have the same ending.
     fn with_our_formats(mut self) -> Self {
-        let ours: Arc<dyn FileFormatFactory> = Arc::new(ArrowFilesFactory);
+        let ours: [Arc<dyn FileFormatFactory>; 2] =
+            [Arc::new(ArrowFilesFactory), Arc::new(ParquetFilesFactory::new())];
         let formats = self.file_formats().get_or_insert_default();
-        formats.retain(|format| format.get_ext() != ours.get_ext());
-        formats.push(ours);
+        for ours in ours {
+            formats.retain(|format| format.get_ext() != ours.get_ext());
+            formats.push(ours);
+        }
         self
     }
 

@@ -8,6 +8,8 @@ use datafusion::arrow::ipc::root_as_footer;
 use datafusion::error::Result;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
+use crate::formats::parquet::can_convert;
+
 /// What a file begins and ends with. A stream, which the format knows too, does not.
 const MAGIC: &[u8] = b"ARROW1";
 
@@ -29,7 +31,12 @@ pub(super) async fn schema(store: &dyn ObjectStore, object: &ObjectMeta) -> Resu
     let begins = (size - end).checked_sub(length).ok_or_else(|| truncated(object))?;
     let footer = store.get_range(path, begins..size - end).await?;
     let footer = root_as_footer(&footer).map_err(|_| truncated(object))?;
-    Ok(Some(fb_to_schema(footer.schema().ok_or_else(|| truncated(object))?)))
+    let schema = footer.schema().ok_or_else(|| truncated(object))?;
+    if !can_convert(&schema) {
+        let reason = format!("'{}' has a column of a type that isn't known here", object.location);
+        return Err(ArrowError::NotYetImplemented(reason).into());
+    }
+    Ok(Some(fb_to_schema(schema)))
 }
 
 fn truncated(object: &ObjectMeta) -> ArrowError {

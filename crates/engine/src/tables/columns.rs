@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::plan_err;
 use datafusion::datasource::listing::{ListingOptions, ListingTableUrl};
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::common_type::common;
 use crate::error::EngineError;
 
 /// Whether files of a format say what their columns are. Of the others a sample of all rows is looked at.
@@ -75,8 +76,7 @@ struct Column {
 }
 
 /// Returns the columns of files, named, that together are a table: by name, in the order of their first appearance.
-/// One that a file lacks, or has with NULLs, may be NULL. Texts are one type however they are kept (as views, if
-/// `views`), bytes too, dictionaries are their values, and a column of nothing but NULLs is of any type.
+/// One that a file lacks, or has with NULLs, may be NULL. Types that differ are read as the [common] one.
 ///
 /// Errors: a column whose types in two files don't go together.
 pub(crate) fn unify(files: &[(String, SchemaRef)], views: bool) -> Result<Schema, EngineError> {
@@ -137,44 +137,10 @@ impl Column {
     }
 }
 
-/// Returns the type that values of both types are read as, if there's one that loses nothing.
-fn common(one: &DataType, other: &DataType, views: bool) -> Option<DataType> {
-    use DataType::{
-        Binary, BinaryView, Dictionary, LargeBinary, LargeList, LargeUtf8, List, Null, Struct, Utf8, Utf8View,
-    };
-    let texts = |data_type: &DataType| matches!(data_type, Utf8 | LargeUtf8 | Utf8View);
-    let bytes = |data_type: &DataType| matches!(data_type, Binary | LargeBinary | BinaryView);
-    match (one, other) {
-        _ if one == other => Some(one.clone()),
-        (Null, known) | (known, Null) => Some(known.clone()),
-        (Dictionary(_, values), plain) | (plain, Dictionary(_, values)) => common(values, plain, views),
-        _ if texts(one) && texts(other) => Some(if views { Utf8View } else { LargeUtf8 }),
-        _ if bytes(one) && bytes(other) => Some(if views { BinaryView } else { LargeBinary }),
-        (List(one), List(other)) => Some(List(common_field(one, other, views)?)),
-        (LargeList(one), LargeList(other)) => Some(LargeList(common_field(one, other, views)?)),
-        (Struct(one), Struct(other)) => Some(Struct(common_fields(one, other, views)?)),
-        _ => None,
-    }
-}
-
-fn common_field(one: &FieldRef, other: &FieldRef, views: bool) -> Option<FieldRef> {
-    let both = common(one.data_type(), other.data_type(), views)?;
-    let nullable = one.is_nullable() || other.is_nullable();
-    Some(Arc::new(one.as_ref().clone().with_data_type(both).with_nullable(nullable)))
-}
-
-fn common_fields(one: &Fields, other: &Fields, views: bool) -> Option<Fields> {
-    let alone = |field: &FieldRef| Arc::new(field.as_ref().clone().with_nullable(true));
-    let theirs = one.iter().map(|field| match other.find(field.name()) {
-        Some((_, also)) => common_field(field, also, views),
-        None => Some(alone(field)),
-    });
-    let new = other.iter().filter(|field| one.find(field.name()).is_none());
-    theirs.chain(new.map(|field| Some(alone(field)))).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::FieldRef;
+
     use super::*;
 
     fn file(name: &str, columns: &[(&str, DataType, bool)]) -> (String, SchemaRef) {

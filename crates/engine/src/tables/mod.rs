@@ -3,6 +3,7 @@
 
 mod catalog;
 mod columns;
+mod common_type;
 mod external;
 mod files;
 mod lake;
