@@ -1,5 +1,7 @@
 //! Timestamps beyond the years that 64 bits of nanoseconds reach, 1677 to 2262.
 
+use std::cell::Cell;
+
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -24,6 +26,7 @@ impl AnalyzerRule for WideTimestamps {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let any = Cell::new(false);
         let widened = plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
@@ -32,7 +35,9 @@ impl AnalyzerRule for WideTimestamps {
                 let widened = expr.transform_up(|expr| widened(expr, &schema))?;
                 Ok(if widened.transformed { widened.update_data(|expr| name.restore(expr)) } else { widened })
             })?;
-            if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+            any.set(any.get() || node.transformed);
+            // What stands above a column whose type is another now has it too.
+            if any.get() { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
         })?;
         Ok(widened.data)
     }
@@ -154,9 +159,16 @@ fn is_whole(text: &ScalarValue, wide: &DataType) -> bool {
 
 fn wide_cast(side: Expr, wide: &DataType) -> Expr {
     match side {
-        // The text itself: by way of nanoseconds it may not be read.
-        Expr::Cast(Cast { expr: text, .. }) if matches!(text.as_ref(), Expr::Literal(text, _) if is_text(text)) => {
-            cast(*text, wide.clone())
+        // The text itself: by way of nanoseconds it may not be read. Its zone stays what it was.
+        Expr::Cast(Cast { expr: text, field })
+            if matches!(text.as_ref(), Expr::Literal(text, _) if is_text(text))
+                && !matches!(field.data_type(), DataType::Date32) =>
+        {
+            let zone = match field.data_type() {
+                DataType::Timestamp(_, zone) => zone.clone(),
+                _ => None,
+            };
+            cast(*text, DataType::Timestamp(TimeUnit::Microsecond, zone))
         }
         side => cast(side, wide.clone()),
     }
