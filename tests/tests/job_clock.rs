@@ -115,7 +115,7 @@ fn a_daemon_with_other_rules_of_zones_looks_for_the_next_times_anew() {
         assert_eq!(catalog.execute(sql, (time, job)).unwrap(), 1);
     };
     let rules: String = catalog.query_row("SELECT zone_rules FROM job_lease", [], |row| row.get(0)).unwrap();
-    assert_eq!(rules, nightjar_jobs::ZONE_RULES);
+    assert_eq!(rules, nightjar_zones::rules().to_string());
     // As they are now it comes at 1:00 UTC. Who has the same rules believes what the ledger says.
     wait_until("other", "2031-01-15T03:00:00Z");
     drop(place.daemon_at_work());

@@ -133,10 +133,15 @@ impl<'a> JobLedger<'a> {
         self.row("SELECT min(wakes_at) FROM jobs", [], |row| row.get(0))
     }
 
+    /// Returns the rules of time zones that the daemon with the lease last went by.
+    pub fn zone_rules(&self) -> Result<Option<String>> {
+        self.row("SELECT zone_rules FROM job_lease", [], |row| row.get(0))
+    }
+
     /// Has all jobs be decided about at this time that wait for one, if the lease was last held by a program with other rules of time zones:
     /// what they wait for may have come to lie elsewhere.
     pub fn heed_zone_rules(&self, rules: &str, now: i64) -> Result<()> {
-        let before: Option<String> = self.row("SELECT zone_rules FROM job_lease", [], |row| row.get(0))?;
+        let before = self.zone_rules()?;
         if before.as_deref() == Some(rules) {
             return Ok(());
         }

@@ -103,11 +103,17 @@ Examples:
 Runs what is due by now, and the jobs that come after those; prints a line for each run that ended: its number, job and
 status. Exit status 1 if a run did not succeed. Does nothing where `nightjar serve` is at the jobs of the store.";
 
+/// Returns the version, with the rules of time zones that decide on this machine.
+fn long_version() -> String {
+    format!("{}\ntime zones: {}", env!("CARGO_PKG_VERSION"), nightjar_zones::rules())
+}
+
 /// Nightjar: dataframes and SQL in which models are functions.
 #[derive(Debug, Parser)]
 #[command(
     name = "nightjar",
     version,
+    long_version = long_version(),
     about = "Dataframes and SQL in which models are functions: train, evaluate and run them on your own machine.",
     long_about = None,
     after_help = EXAMPLES,

@@ -1,7 +1,7 @@
 //! When jobs run, and what becomes of their runs: decisions only.
 //!
 //! A [`Job`] is a value. [`Job::decide`] takes what happened and the time, changes the value and returns what has to be done
-//! about it. There is no clock here, no disk and no thread: whoever calls writes value and actions down in one transaction and
+//! about it. There is no clock here, no disk and no thread, but for the rules of time zones, which are read once: whoever calls writes value and actions down in one transaction and
 //! only then does what they say. So a decision is never lost and never made twice, and every odd hour of the year can be tested
 //! on any day.
 //!
@@ -19,14 +19,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod cron;
 mod decide;
 mod interval;
 mod job;
 mod policy;
 mod schedule;
 
+pub use cron::Cron;
 pub use decide::{Action, Event, Skipped};
 pub use interval::Interval;
 pub use job::{Cause, Closed, Job, OpenRun, RunId, Stage, Status, StopReason};
 pub use policy::{CatchUp, Overlap, Policy};
-pub use schedule::{Schedule, ScheduleError, ZONE_RULES};
+pub use schedule::{Schedule, ScheduleError};

@@ -80,6 +80,15 @@ fn lists_and_ranges_of_fixed_times_are_fixed_times() {
     assert_eq!(times, ["2011-12-29T20:00Z", "2011-12-30T10:00Z", "2011-12-30T19:00Z"]);
 }
 
+/// The clock of Vancouver is no longer put back since 2026: 08:00 is 15:00 UTC in winter too.
+#[test]
+fn zones_go_by_current_rules() {
+    let times = next(&cron("0 8 * * *", "America/Vancouver"), "2026-12-01T00:00:00Z", 2);
+    assert_eq!(times, ["2026-12-01T15:00Z", "2026-12-02T15:00Z"]);
+    let times = next(&cron("0 */8 * * *", "America/Edmonton"), "2026-12-01T00:00:00Z", 2);
+    assert_eq!(times, ["2026-12-01T06:00Z", "2026-12-01T14:00Z"]);
+}
+
 #[test]
 fn every_hour_follows_the_clock() {
     let hourly = cron("0 * * * *", "Europe/Paris");
@@ -119,6 +128,32 @@ fn names_ranges_steps_and_nicknames() {
         ("@daily", "2026-11-23T00:00Z"),
         ("@hourly", "2026-11-22T13:00Z"),
         ("0 0 * * 7", "2026-11-29T00:00Z"),
+        ("@midnight", "2026-11-23T00:00Z"),
+        ("@Weekly", "2026-11-29T00:00Z"),
+        ("0 0 * * MONDAY", "2026-11-23T00:00Z"),
+        ("0 0 * * tues,Thurs", "2026-11-24T00:00Z"),
+        ("0 0 1 september *", "2027-09-01T00:00Z"),
+        ("5/20 12 * * *", "2026-11-22T12:05Z"),
+        // 2026-11-22 is a Sunday.
+        ("0 0 * * 3-1", "2026-11-23T00:00Z"),
+        ("0 0 * * THU-FRI", "2026-11-26T00:00Z"),
+        ("0 22-2 * * *", "2026-11-22T22:00Z"),
+        ("0 0 1 NOV-FEB ?", "2026-12-01T00:00Z"),
+        ("0 0 ? * 5L", "2026-11-27T00:00Z"),
+        ("0 0 ? * L5", "2026-11-27T00:00Z"),
+        ("0 0 ? * FRIL", "2026-11-27T00:00Z"),
+        ("0 0 * * 4#4", "2026-11-26T00:00Z"),
+        ("0 0 * * MON#5", "2026-11-30T00:00Z"),
+        ("0 0 L-3 * *", "2026-11-27T00:00Z"),
+        ("0 0 LW 1 *", "2027-01-29T00:00Z"),
+        ("0 0 L-1W 1 *", "2027-01-29T00:00Z"),
+        ("0 0 1W 5 *", "2027-05-03T00:00Z"),
+        ("0 0 31W 1 *", "2027-01-29T00:00Z"),
+        ("0 0 13 * +FRI", "2027-08-13T00:00Z"),
+        // A step is a restriction as any other: each odd day, and each Monday.
+        ("0 0 */2 * MON", "2026-11-23T00:00Z"),
+        ("0 0 */2 12 MON", "2026-12-01T00:00Z"),
+        ("0 0 28 12 */6", "2026-12-05T00:00Z"),
         // The 13th, and every Friday.
         ("0 0 13 * FRI", "2026-11-27T00:00Z"),
     ] {
@@ -142,21 +177,48 @@ fn what_is_no_schedule_says_what_would_be() {
         let error = Schedule::cron(expression, Some(zone)).unwrap_err();
         (error.to_string(), error.hint())
     };
-    for expression in
-        ["", "* * * *", "61 * * * *", "0 0 2 * * *", "every day", "* * * * FOO", "@nightly", "\u{0}"]
-    {
+    for (expression, wrong, right) in [
+        ("", "0 fields", "five fields"),
+        ("* * * *", "4 fields", "five fields"),
+        ("every day", "2 fields", "five fields"),
+        ("0 0 2 * * *", "6 fields", "EVERY INTERVAL"),
+        ("@nightly", "@midnight", "five fields"),
+        ("@reboot", "times", "RUN JOB"),
+        ("61 * * * *", "minute '61' is out of range: expected 0 to 59", "*/20"),
+        ("0 24 * * *", "hour '24' is out of range: expected 0 to 23", "22-2"),
+        ("* * 0 * *", "day of month '0'", "L-3"),
+        ("* * * 13 *", "month '13'", "NOV-FEB"),
+        ("* * * FOO *", "month 'FOO' is not a number or a name", "JAN"),
+        ("* * * * FOO", "weekday 'FOO'", "MON-FRI"),
+        ("* * * * 8", "weekday '8'", "0 and 7 are Sunday"),
+        ("* * * * MO", "weekday 'MO'", "MON"),
+        ("*/0 * * * *", "minute '*/0' has a step", "*/20"),
+        ("*/99 * * * *", "minute '*/99' has a step", "*/20"),
+        ("5/ * * * *", "minute '5/' has a step", "5/20"),
+        ("? * * * *", "minute '?'", "*/20"),
+        ("H * * * *", "minute 'H'", "*/20"),
+        ("-5 * * * *", "minute ''", "*/20"),
+        ("1,,2 * * * *", "minute ''", "*/20"),
+        ("0 0 L-31 * *", "day of month 'L-31'", "L-3"),
+        ("0 0 L3 * *", "day of month 'L3'", "L-3"),
+        ("0 0 1-5W * *", "day of month '1-5'", "15W"),
+        ("0 0 * * L", "weekday 'L'", "5L"),
+        ("0 0 * * 5#6", "weekday '5#6'", "5#2"),
+        ("0 0 * * 1-5L", "weekday '1-5'", "5L"),
+        ("\u{0}", "1 fields", "five fields"),
+    ] {
         let (message, hint) = refused(expression, "UTC");
         assert!(
-            message.contains("no cron expression") && hint.contains("five fields"),
-            "{expression}: {message}"
+            message.contains("invalid cron expression") && message.contains(wrong) && hint.contains(right),
+            "{expression}: {message}; {hint}"
         );
     }
     let (message, hint) = refused("0 0 30 2 *", "UTC");
-    assert!(message.contains("never comes") && hint.contains("0 2 L * *"), "{message}");
+    assert!(message.contains("never matches") && hint.contains("0 2 L * *"), "{message}");
     assert_eq!(refused("@daily", "europe/paris").1, "did you mean 'Europe/Paris'?");
     assert_eq!(refused("@daily", "new york").1, "did you mean 'America/New_York'?");
     assert!(refused("@daily", "Mars/Olympus").1.contains("'Europe/Paris'"));
-    assert!(matches!(Schedule::cron("@daily", Some("")), Err(ScheduleError::Zone { .. })));
+    assert!(matches!(Schedule::cron("@daily", Some("")), Err(ScheduleError::Zone(_))));
 }
 
 #[test]

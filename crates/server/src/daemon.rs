@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use nightjar_catalog::{Catalog, JobLedger, JobRun, Store};
-use nightjar_jobs::{Closed, Event, ZONE_RULES};
+use nightjar_jobs::{Closed, Event};
 use nightjar_statements::{JobError, StatementError, decide, forget_past, now, time_until};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -193,7 +193,7 @@ impl Holder {
     /// Decides about the runs that another daemon was at when it ended, and looks again for the next times if it went by other rules of time zones.
     fn recover(&self) -> Result<()> {
         self.change(|ledger, fence| {
-            ledger.heed_zone_rules(ZONE_RULES, now().timestamp_micros())?;
+            ledger.heed_zone_rules(&nightjar_zones::rules().to_string(), now().timestamp_micros())?;
             for name in ledger.jobs_at_work()? {
                 for mut run in ledger.open_runs(&name)? {
                     let at_work = matches!(run.status.as_str(), "running" | "stopping");

@@ -32,8 +32,12 @@ pub(crate) static KIND: StatementKind = StatementKind {
     [WITH (option = value, …)]
 AS { statement | BEGIN statement; … END }",
     summary: "Makes a job, which `nightjar serve` runs at its times (or `nightjar jobs run-due`, where another clock calls it). The body is planned \
-        now: a job that can't run is refused. `CRON` has five fields, names, ranges, steps, `L` and `@daily`; its times are those of the \
-        zone's wall clock, UTC without one: a fixed time in the hour that is left out in spring runs at the first moment after it, one \
+        now: a job that can't run is refused. `CRON` has five fields (minute, hour, day of month, month, weekday) with names (`MON`, `MONDAY`), lists, ranges that may wrap \
+        (`22-2`, `FRI-MON`) and steps (`*/20`, `5/20`), or is `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly` or `@yearly`. `L` is the month's last \
+        day, `L-3` three days before it, `LW` its last weekday, `15W` the weekday nearest to the 15th, `5L` the last Friday, `5#2` the second one; `?` is `*`. Where \
+        both day of month and weekday are restricted, a day matches if either does, also with steps: `0 0 */2 * MON` is each odd day and each Monday (Vixie's \
+        cron asks for both there); `+MON` asks for both. The times are those of the zone's wall clock, UTC without one, by the release of the IANA's \
+        rules that SHOW JOBS names: a fixed time in the hour that is left out in spring runs at the first moment after it, one \
         in the hour that comes twice in autumn runs once. `EVERY` is anchored to the wall clock: '15 minutes' are the quarters of each hour. `AFTER JOB` \
         runs it for each success of the other job, for the same time. In the body `:scheduled_at` is the time that the run is for, `:previous_success` that of \
         the last run with success (1970 before the first), both timestamps in UTC, and `:run_id` the run's number. A statement of a body sees \

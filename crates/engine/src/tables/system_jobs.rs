@@ -26,7 +26,11 @@ fn seconds(values: impl Iterator<Item = (Option<i64>, Option<i64>)>) -> ArrayRef
 }
 
 pub(super) fn jobs(store: &Store) -> Result<Columns, CatalogError> {
-    let (jobs, runs) = store.catalog().read_jobs(|ledger| Ok((ledger.jobs()?, ledger.runs(None, RUNS)?)))?;
+    let (jobs, runs, rules) = store
+        .catalog()
+        .read_jobs(|ledger| Ok((ledger.jobs()?, ledger.runs(None, RUNS)?, ledger.zone_rules()?)))?;
+    // Those of the daemon, which may be another program; before there was one, those by which the first time was found.
+    let rules = rules.unwrap_or_else(|| nightjar_zones::rules().to_string());
     // The newest first: the first of a job is its last.
     let mut last: HashMap<&str, &JobRun> = HashMap::new();
     for run in &runs {
@@ -39,6 +43,7 @@ pub(super) fn jobs(store: &Store) -> Result<Columns, CatalogError> {
         ("schedule", texts(jobs.iter().map(|job| Some(&job.schedule)))),
         ("status", texts(jobs.iter().map(|job| Some(&job.status)))),
         ("next_run_at", times(jobs.iter().map(|job| job.next_at))),
+        ("zone_rules", texts(jobs.iter().map(|_| Some(&rules)))),
         ("last_run_at", times(last.iter().map(|run| run.map(|run| run.scheduled_at)))),
         ("last_status", of_last(|run| Some(run.shown_status().to_owned()))),
         ("last_error", of_last(|run| run.error.clone())),

@@ -58,6 +58,7 @@ fn summary(body: &mut Html, ledger: &JobLedger<'_>, all: &[JobRecord], ready: bo
         ("Jobs", Html::count(Some(all.len() as u64))),
         ("With open runs", Html::count(Some(at_work))),
         ("Paused", Html::count(Some(of("paused")))),
+        ("Time zones", Html::of(nightjar_zones::rules())),
         ("Suspended", Html::count(Some(of("suspended")))),
     ]);
     Ok(())
