@@ -67,6 +67,14 @@ fn arrows_that_must_not_exist_do_not() {
             "nightjar-functions",
             &[NETWORK, &["nightjar-statements", "nightjar-engine", "nightjar-cli", "candle-core"]],
         ),
+        (
+            "nightjar-zones",
+            &[
+                NETWORK,
+                ARROW,
+                &["tokio", "rusqlite", "nightjar-jobs", "nightjar-statements", "nightjar-engine"],
+            ],
+        ),
         // It decides: no clock, no disk, no thread.
         (
             "nightjar-jobs",

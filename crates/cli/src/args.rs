@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use nightjar_cluster::{Address, ClusterError};
@@ -72,7 +73,8 @@ Examples:
   nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
 
 It needs the store with the models (--store) and the files that queries name, under the same paths or URLs as everywhere else in
-the cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
+the cluster. It listens at two ports, for data (--bind) and for tasks (--task-port, else the next one), and says on stderr when it
+works and for which scheduler. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:
@@ -104,8 +106,10 @@ Runs what is due by now, and the jobs that come after those; prints a line for e
 status. Exit status 1 if a run did not succeed. Does nothing where `nightjar serve` is at the jobs of the store.";
 
 /// Returns the version, with the rules of time zones that decide on this machine.
-fn long_version() -> String {
-    format!("{}\ntime zones: {}", env!("CARGO_PKG_VERSION"), nightjar_zones::rules())
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| format!("{}\ntime zones: {}", env!("CARGO_PKG_VERSION"), nightjar_zones::rules()));
+    &TEXT
 }
 
 /// Nightjar: dataframes and SQL in which models are functions.
@@ -136,6 +140,11 @@ pub(crate) struct Args {
     /// Print nothing but results, warnings and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+
+    /// Run this SQL, as `nightjar sql -c` does; may be repeated
+    // SQL may begin with a comment.
+    #[arg(short = 'c', long = "execute", value_name = "SQL", allow_hyphen_values = true)]
+    pub(crate) execute: Vec<String>,
 
     /// What to do; without it: a prompt, or the script on stdin.
     #[command(subcommand)]
@@ -217,9 +226,13 @@ pub(crate) struct ExecutorArgs {
     #[arg(long, value_name = "HOST:PORT", default_value_t = Address::loopback(Address::SCHEDULER_PORT))]
     pub(crate) scheduler: Address,
 
-    /// Where to listen, for data; the next port is for tasks. Port 0 takes two that are free
+    /// Where to listen, for data. Port 0 takes one that is free
     #[arg(long, value_name = "HOST:PORT", default_value_t = Address::loopback(0))]
     pub(crate) bind: Address,
+
+    /// The port at which to listen for tasks [default: the next one after that of --bind]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) task_port: Option<u16>,
 
     /// The host by which others reach it, where it is not the one of --bind
     #[arg(long, value_name = "HOST")]
@@ -316,6 +329,10 @@ impl Args {
             Ok(args) => args,
             Err(error) => error.exit(),
         };
+        if !args.execute.is_empty() && args.command.is_some() {
+            let both = "-c stands for a command of its own: nightjar -c SQL, or nightjar sql -c SQL\n";
+            Self::command().error(clap::error::ErrorKind::ArgumentConflict, both).exit();
+        }
         if let (Some(Command::Sql(sql)), Some(matches)) =
             (&mut args.command, matches.subcommand_matches("sql"))
         {

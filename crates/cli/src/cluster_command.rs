@@ -6,6 +6,7 @@ use nightjar_catalog::StoreFiles;
 use nightjar_cluster::{Address, Executor, Scheduler};
 
 use crate::args::{Args, ExecutorArgs, HealthArgs, SchedulerArgs};
+use crate::console::say;
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::log_lines::{self, Voices};
@@ -15,7 +16,13 @@ pub(crate) async fn schedule(args: &Args, scheduler: &SchedulerArgs) -> Result<(
     log_lines::begin(Voices::All);
     let files = StoreFiles::open(args.store())?;
     let scheduler = Scheduler::bind(&scheduler.bind, scheduler.advertise.clone(), files).await?;
-    announce(&scheduler.address().to_string())?;
+    let address = scheduler.address();
+    announce(&address.to_string())?;
+    if !args.quiet {
+        say(&format!(
+            "scheduler {address} works: nightjar executor --scheduler {address} joins it, --cluster {address} runs statements on it"
+        ));
+    }
     // A scheduler keeps nothing that could be half-written.
     Interrupt::new().or(scheduler.run()).await??;
     Ok(())
@@ -27,13 +34,20 @@ pub(crate) async fn execute(args: &Args, executor: &ExecutorArgs) -> Result<()> 
     let executor = Executor {
         scheduler: executor.scheduler.clone(),
         bind: executor.bind.clone(),
+        task_port: executor.task_port,
         advertised: executor.advertise.clone(),
         vcores: executor.vcores,
         work_dir: executor.work_dir.clone(),
         files: StoreFiles::open(args.store())?,
     };
     // It hears Ctrl-C and SIGTERM itself, and finishes its tasks first.
-    Ok(executor.run().await?)
+    let quiet = args.quiet;
+    let told = move |line: String| {
+        if !quiet {
+            say(&line);
+        }
+    };
+    Ok(executor.run(told).await?)
 }
 
 /// Tells how the cluster is, or a daemon, or what is wrong with it.

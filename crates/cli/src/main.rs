@@ -52,6 +52,7 @@ async fn run(args: Args) -> Result<()> {
         Some(Command::Jobs(JobsCommand::RunDue)) => serve_command::run_due(&args).await,
         Some(Command::Demo) => demo::run(&args).await,
         Some(Command::Reference) => reference::print(),
+        None if !args.execute.is_empty() => sql_command::run_texts(&args, &args.execute).await,
         None if console::stdin_is_terminal() => repl::run(&args).await,
         None => sql_command::run_stdin(&args).await,
     }

@@ -22,6 +22,12 @@ pub(crate) async fn run(args: &Args, sql: &SqlArgs) -> Result<()> {
     Runner::open(args).await?.run_scripts(&scripts).await
 }
 
+/// Runs what `nightjar -c` names.
+pub(crate) async fn run_texts(args: &Args, texts: &[String]) -> Result<()> {
+    let scripts: Vec<Script> = texts.iter().map(|text| Script::typed(text.as_str())).collect();
+    Runner::open(args).await?.run_scripts(&scripts).await
+}
+
 /// Runs the script on stdin.
 pub(crate) async fn run_stdin(args: &Args) -> Result<()> {
     let script = Script::from_stdin()?;

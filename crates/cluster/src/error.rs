@@ -31,6 +31,14 @@ pub enum ClusterError {
         /// Why.
         source: io::Error,
     },
+    /// The second port of an executor is taken.
+    #[error("can't listen for tasks at {address}: {source}")]
+    BindTasks {
+        /// The address.
+        address: Address,
+        /// Why.
+        source: io::Error,
+    },
     /// No place for shuffle files.
     #[error("can't write to '{}', where shuffle files go: {source}", folder.display())]
     WorkDir {
@@ -139,6 +147,7 @@ impl Failure for ClusterError {
         match self {
             Self::Address { .. } => "cluster.address",
             Self::Bind { .. } => "cluster.bind",
+            Self::BindTasks { .. } => "cluster.bind_tasks",
             Self::WorkDir { .. } => "cluster.work_dir",
             Self::NoScheduler { .. } => "cluster.no_scheduler",
             Self::OtherServer { .. } => "cluster.other_server",
@@ -174,6 +183,10 @@ impl Failure for ClusterError {
             Self::Bind { .. } => {
                 Some("another process may have the port; --bind HOST:0 takes one that is free".to_owned())
             }
+            Self::BindTasks { .. } => Some(
+                "an executor listens at two ports, the second one for tasks: --task-port PORT chooses it, 0 takes one that is free"
+                    .to_owned(),
+            ),
             Self::WorkDir { .. } => Some("choose another with --work-dir".to_owned()),
             Self::NoScheduler { scheduler, .. } => Some(format!(
                 "start one there (nightjar scheduler --bind {scheduler}), or correct the address"

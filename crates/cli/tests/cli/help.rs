@@ -41,6 +41,9 @@ fn the_help_teaches() {
       -q, --quiet
               Print nothing but results, warnings and errors
 
+      -c, --execute <SQL>
+              Run this SQL, as `nightjar sql -c` does; may be repeated
+
       -h, --help
               Print help (see a summary with '-h')
 
@@ -144,10 +147,11 @@ fn the_help_of_the_executor_teaches() {
     Options:
           --scheduler <HOST:PORT>  The scheduler to work for [default: 127.0.0.1:50050]
           --store <URI>            Where models and tables are kept: a folder or s3://bucket/prefix [default: nightjar in the platform's data folder]
-          --bind <HOST:PORT>       Where to listen, for data; the next port is for tasks. Port 0 takes two that are free [default: 127.0.0.1:0]
+          --bind <HOST:PORT>       Where to listen, for data. Port 0 takes one that is free [default: 127.0.0.1:0]
           --cluster <HOST:PORT>    Run statements on the cluster of the scheduler at this address
-          --advertise <HOST>       The host by which others reach it, where it is not the one of --bind
           --format <FORMAT>        How results are printed [default: table] [possible values: table, csv, json, markdown]
+          --task-port <PORT>       The port at which to listen for tasks [default: the next one after that of --bind]
+          --advertise <HOST>       The host by which others reach it, where it is not the one of --bind
       -q, --quiet                  Print nothing but results, warnings and errors
           --vcores <N>             How many tasks it runs at once, a thread each [default: one a core]
           --work-dir <DIR>         In which folder it makes one of its own for shuffle files and spills [default: the system's temporary one]
@@ -159,7 +163,8 @@ fn the_help_of_the_executor_teaches() {
       nightjar executor --scheduler scheduler:50050 --bind 0.0.0.0:50051 --advertise executor-1 --vcores 8
 
     It needs the store with the models (--store) and the files that queries name, under the same paths or URLs as everywhere else in
-    the cluster. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
+    the cluster. It listens at two ports, for data (--bind) and for tasks (--task-port, else the next one), and says on stderr when it
+    works and for which scheduler. With SIGTERM or Ctrl-C it takes no more tasks, finishes those it has, and ends.
     ");
 }
 
@@ -194,7 +199,20 @@ fn the_help_of_health_teaches() {
 #[test]
 fn the_version_is_the_packages() {
     let ran = Nightjar::new().run(&["--version"]);
-    assert_eq!(ran.stdout, concat!("nightjar ", env!("CARGO_PKG_VERSION"), "\n"));
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], concat!("nightjar ", env!("CARGO_PKG_VERSION")));
+    // The release of the rules, and where they are from.
+    assert!(lines[1].starts_with("time zones: 20") && lines[1].ends_with(')'), "{lines:?}");
+}
+
+#[test]
+fn sql_needs_no_command() {
+    let nightjar = Nightjar::new();
+    let ran = nightjar.run(&["-q", "-c", "SELECT 1 AS a", "-c", "SELECT 2 AS b", "--format", "csv"]);
+    assert_eq!((ran.stdout.as_str(), ran.status), ("a\n1\n\nb\n2\n", Some(0)));
+    let ran = nightjar.run(&["-c", "SELECT 1", "sql"]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.contains("nightjar sql -c SQL"), "{}", ran.stderr);
 }
 
 #[test]

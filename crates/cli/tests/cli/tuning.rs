@@ -110,6 +110,31 @@ fn ctrl_c_leaves_a_run_that_resume_training_ends() {
     assert_eq!(digests(&nightjar), digests(&whole));
 }
 
+/// A single round, which takes longer than a statement may take to say how it can go on: training notices between two steps.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_the_middle_of_a_round_does_not_wait_for_its_end() {
+    let nightjar = Nightjar::new().with_tiny_model();
+    let statement = CREATE.replace("6000", "40000").replace("rounds_per_epoch = 8", "rounds_per_epoch = 1");
+    let mut child = nightjar.command(&["sql", "-c", &format!("{statement})")]).spawn().unwrap();
+    let (begun, plan) = (Instant::now(), nightjar.path("store/runs/1/training.json"));
+    while !plan.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("can go on: RESUME TRAINING OF m"), "{told}");
+    let states = nightjar.sql("SELECT status, error FROM nightjar.training_runs");
+    assert!(states.contains("resumable"), "{states}");
+    let rounds = nightjar.path("store/runs/1/history.json");
+    let rounds = std::fs::read_to_string(rounds).unwrap_or_default();
+    assert!(!rounds.contains("\"rounds\":1"), "the round has not ended: {rounds}");
+}
+
 #[cfg(unix)]
 #[test]
 fn two_that_resume_one_run_do_not_both_write_it() {

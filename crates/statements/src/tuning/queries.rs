@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Float64Type;
 use datafusion::common::DataFusionError;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
@@ -113,9 +114,21 @@ pub(super) async fn round(
     aggregates(rows.filter(of_round)?, &[("report", &train)])
 }
 
+/// Returns a query's rows, computed by a task of its own. Training keeps the thread that it is on for the whole of a round: a statement that is
+/// stopped would not notice until its end. As it only waits, it is dropped at once, and the training sees that its session has ended.
+async fn collected(query: DataFrame) -> Result<Vec<RecordBatch>> {
+    match SpawnedTask::spawn(query.collect()).join().await {
+        Ok(rows) => Ok(rows?),
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(_) => Err(StatementError::Internal("a round of training was stopped".to_owned())),
+        },
+    }
+}
+
 /// Runs a round and returns what it did.
 pub(super) async fn run_round(query: DataFrame) -> Result<RoundReport> {
-    let rows = query.collect().await?;
+    let rows = collected(query).await?;
     let report = rows.iter().find_map(|rows| {
         let reports = rows.column(0).as_string::<i32>();
         reports.iter().flatten().next().map(str::to_owned)
@@ -154,7 +167,7 @@ pub(super) async fn validation(
 
 /// Runs a validation and returns its metrics by name; one that is undefined is left out.
 pub(super) async fn run_validation(query: DataFrame) -> Result<Vec<(String, f64)>> {
-    let rows = query.collect().await?;
+    let rows = collected(query).await?;
     let mut metrics = Vec::new();
     for row in rows.iter().filter(|rows| rows.num_rows() > 0) {
         for (field, column) in row.schema().fields().iter().zip(row.columns()) {
