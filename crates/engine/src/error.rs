@@ -15,6 +15,40 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// Why a session can't do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// A time zone that is unknown, or that not all rules at hand have.
+    #[error(transparent)]
+    Zone(#[from] nightjar_zones::ZoneError),
+    /// What can't be done in a zone whose rules differ between the two releases at hand.
+    #[error(
+        "{what} in time zone '{zone}' is not supported: its rules differ between release {decides}, which decides, and {}, which this would use",
+        nightjar_zones::ARROW_RELEASE
+    )]
+    ZoneRules {
+        /// What was asked for.
+        what: String,
+        /// The zone.
+        zone: String,
+        /// The rules that decide.
+        decides: String,
+    },
+    /// A time that is no moment in a zone.
+    #[error("can't convert a time in time zone '{zone}': {reason}")]
+    ZonedTime {
+        /// The zone.
+        zone: String,
+        /// Which time, and why.
+        reason: String,
+    },
+    /// An executor with other rules than its coordinator.
+    #[error(
+        "the statement was planned with release {planned_by} of the time zones, and this executor has {here}"
+    )]
+    OtherZoneRules {
+        /// The coordinator's release.
+        planned_by: String,
+        /// The executor's rules.
+        here: String,
+    },
     /// A path in FROM leads nowhere.
     #[error("no file or folder '{path}'")]
     FileMissing {
@@ -212,6 +246,12 @@ impl EngineError {
     }
 
     /// Returns the error as DataFusion carries it.
+    /// What can't be done in a zone.
+    pub(crate) fn zone_rules(what: impl Into<String>, zone: &str) -> Self {
+        let decides = nightjar_zones::rules().to_string();
+        Self::ZoneRules { what: what.into(), zone: zone.to_owned(), decides }
+    }
+
     pub(crate) fn into_datafusion(self) -> DataFusionError {
         DataFusionError::External(Box::new(self))
     }
@@ -317,6 +357,10 @@ fn path_called(name: &str) -> Option<String> {
 impl Failure for EngineError {
     fn code(&self) -> &'static str {
         match self {
+            Self::Zone(_) => "engine.time_zone",
+            Self::ZoneRules { .. } => "engine.time_zone_rules",
+            Self::ZonedTime { .. } => "engine.zoned_time",
+            Self::OtherZoneRules { .. } => "engine.other_time_zone_rules",
             Self::FileMissing { .. } => "engine.file_missing",
             Self::NoFiles { .. } => "engine.no_files",
             Self::UnknownFormat { .. } => "engine.unknown_format",
@@ -355,6 +399,14 @@ impl Failure for EngineError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Zone(error) => Some(error.hint()),
+            Self::ZoneRules { .. } => Some(
+                "take the wall clock first, to_local_time(ts), or the instant in UTC, ts AT TIME ZONE 'UTC'".to_owned(),
+            ),
+            Self::ZonedTime { .. } => Some("give the time with its offset, such as '2026-11-01T01:30:00-07:00'".to_owned()),
+            Self::OtherZoneRules { .. } => {
+                Some("install the same release of nightjar and of tzdata on all machines".to_owned())
+            }
             Self::FileMissing { path } if path.starts_with('~') => {
                 Some("write the home folder out, SQL does not expand ~".to_owned())
             }

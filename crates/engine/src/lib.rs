@@ -23,6 +23,7 @@ mod sample;
 mod schemas;
 mod session;
 mod tables;
+mod zones;
 
 pub use dataframe::DataFrame;
 pub use error::{EngineError, Result, in_words, may_pass};
@@ -33,3 +34,4 @@ pub use registration::{Placement, logical_codec, physical_codec, session_config,
 pub use resolve_models::ResolveModels;
 pub use session::{Running, Session};
 pub use write::OutputKey;
+pub use zones::with_zones_as_text;

@@ -22,6 +22,7 @@ use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::sample::{SampledRelations, sample_key};
 use crate::write::{OverwriteFiles, WriteInTasks};
+use crate::zones::{self, CurrentZones};
 
 pub(crate) use nightjar_functions::{CATALOG, SCHEMA};
 
@@ -39,6 +40,8 @@ pub fn session_config() -> SessionConfig {
         .set_bool("datafusion.sql_parser.enable_ident_normalization", true)
         // Reviews have line breaks. Reading them right matters more than splitting one CSV file over cores.
         .set_bool("datafusion.catalog.newlines_in_values", true)
+        // TIMESTAMPTZ is an instant. Without a zone DataFusion plans it as a plain timestamp and drops the offset of a text.
+        .set_str("datafusion.execution.time_zone", "UTC")
         // Texts are views over the file's pages: no copy between the scan and the tokenizer.
         .set_bool("datafusion.execution.parquet.schema_force_view_types", true)
 }
@@ -80,6 +83,7 @@ pub(crate) fn placed_session_state(
     let mut analyzer = Analyzer::new();
     // First: the other rules need the types that resolving settles.
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
+    analyzer.rules.push(Arc::new(CurrentZones));
     analyzer.rules.push(Arc::new(OverwriteFiles));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
@@ -167,6 +171,7 @@ impl BuildWithFunctions for SessionStateBuilder {
         for own in scalars.iter_mut().filter(|udf| known("length", std::slice::from_ref(udf))) {
             *own = Arc::new(own.as_ref().clone().with_aliases(["len"]));
         }
+        scalars.extend(zones::functions());
         scalars.extend(registry::all(models).into_iter().map(Arc::new));
         scalars.extend(nightjar_statements::plan_functions(models).into_iter().map(Arc::new));
         scalars.push(Arc::new(sample_key()));

@@ -10,7 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use futures::TryStreamExt;
 use nightjar_catalog::{CatalogError, Digest, JobRun, JobRunStatement, Store};
-use nightjar_engine::{EngineError, OutputKey, Session};
+use nightjar_engine::{EngineError, OutputKey, Session, with_zones_as_text};
 use nightjar_models::Failure;
 use nightjar_statements::{Parsed, RunParameters, Watch, fill_parameters, now, time, truncated_texts};
 use tokio::runtime::Handle;
@@ -187,7 +187,8 @@ async fn execute(session: &Session, sql: &str, key: OutputKey, log: &RunLog) -> 
     while let Some(batch) = running.rows.try_next().await.map_err(|error| engine(error.into()))? {
         rows += rows_written(&batch).unwrap_or(batch.num_rows() as u64);
         if is_ours && lines < MOST_ROWS {
-            let of_batch = result_lines(&batch.slice(0, batch.num_rows().min(MOST_ROWS - lines)));
+            let first = with_zones_as_text(&batch.slice(0, batch.num_rows().min(MOST_ROWS - lines)));
+            let of_batch = result_lines(&first.map_err(engine)?);
             let of_batch = of_batch.map_err(|error| error.to_string())?;
             lines += of_batch.len();
             of_batch.into_iter().for_each(|line| log.add(line));

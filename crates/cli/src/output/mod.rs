@@ -11,10 +11,12 @@ pub(crate) mod width;
 pub(crate) use table::TERMINAL_ROWS;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use nightjar_engine::with_zones_as_text;
 
 use crate::console;
 use crate::error::Result;
@@ -55,12 +57,31 @@ impl Format {
 
     /// Returns what prints one result.
     pub(crate) fn printer(self, schema: &SchemaRef) -> Result<Box<dyn Printer>> {
-        Ok(match self {
+        let schema = &with_zones_as_text(&RecordBatch::new_empty(Arc::clone(schema)))?.schema();
+        let printer: Box<dyn Printer> = match self {
             Self::Table => Box::new(table::TablePrinter::new(schema, console::stdout_width())),
             Self::Csv => Box::new(csv::CsvPrinter::new(schema)),
             Self::Json => Box::new(json::JsonPrinter),
             Self::Markdown => Box::new(markdown::MarkdownPrinter::new(schema)),
-        })
+        };
+        Ok(Box::new(Zoned(printer)))
+    }
+}
+
+/// A printer of timestamps by the rules of time zones that decide.
+struct Zoned(Box<dyn Printer>);
+
+impl Printer for Zoned {
+    fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> Result<()> {
+        self.0.write(&with_zones_as_text(batch)?, out)
+    }
+
+    fn finish(&mut self, out: &mut dyn Write) -> Result<()> {
+        self.0.finish(out)
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.is_full()
     }
 }
 

@@ -12,6 +12,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::CreateExternalTable;
 
 use super::columns::{columns, says_columns};
+use crate::zones::check_columns;
 
 /// Returns the table of a definition. `factory` makes it; only the columns that nobody has declared are ours to find, in
 /// each file by itself, where files say what they have.
@@ -22,6 +23,7 @@ pub(crate) async fn external_table(
     factory: &dyn TableProviderFactory,
     create: &CreateExternalTable,
 ) -> Result<Arc<dyn TableProvider>> {
+    check_columns(create.schema.as_arrow(), "a table of files with a timestamp")?;
     let formats = state.get_file_format_factory(&create.file_type);
     let Some(format) =
         formats.filter(|_| create.schema.fields().is_empty() && says_columns(&create.file_type))

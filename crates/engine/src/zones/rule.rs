@@ -1,0 +1,116 @@
+//! The analyzer rule.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::dml::CopyTo;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::optimizer::AnalyzerRule;
+use nightjar_zones::{ArrowZone, arrow_zone};
+
+use super::rewrite::{as_text, differing_zone, rewrite, zone_error};
+use crate::error::EngineError;
+
+/// Puts functions of ours where Arrow would go by other rules of time zones than those that decide. It comes after the rules that settle types.
+#[derive(Debug)]
+pub(crate) struct CurrentZones;
+
+impl AnalyzerRule for CurrentZones {
+    fn name(&self) -> &str {
+        "current_zones"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let session_zone = config.execution.time_zone.as_deref();
+        let session_zone = match session_zone.map(arrow_zone).transpose().map_err(zone_error)? {
+            Some(ArrowZone::Differs(zone)) => Some(zone.name().to_owned()),
+            _ => None,
+        };
+        let analyzed = plan.transform_up_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = &plan
+                && matches!(scan.table_name.table(), "generate_series()" | "range()")
+            {
+                check_columns(&scan.source.schema(), "a series of timestamps")?;
+            }
+            let schema = match &plan {
+                // A scan's filters are over the table's own columns, not over its projection.
+                LogicalPlan::TableScan(scan) => {
+                    DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?
+                }
+                _ => merge_schema(&plan.inputs()),
+            };
+            let names = NamePreserver::new(&plan);
+            let rewritten = plan.map_expressions(|expr| {
+                let rewrite_all = |expr: Expr| {
+                    let name = names.save(&expr);
+                    let expr = expr.transform_up(|expr| {
+                        Ok(match rewrite(&expr, &schema, session_zone.as_deref())? {
+                            Some(new) => Transformed::yes(new),
+                            None => Transformed::no(expr),
+                        })
+                    })?;
+                    Ok(if expr.transformed { expr.update_data(|expr| name.restore(expr)) } else { expr })
+                };
+                match expr {
+                    // A grouping set has no name; the columns in it have.
+                    Expr::GroupingSet(_) => expr.map_children(rewrite_all),
+                    _ => rewrite_all(expr),
+                }
+            })?;
+            let rewritten = if rewritten.transformed {
+                rewritten.map_data(LogicalPlan::recompute_schema)?
+            } else {
+                rewritten
+            };
+            match rewritten.data {
+                LogicalPlan::Copy(copy) => written_as_text(copy),
+                plan => Ok(Transformed::new_transformed(plan, rewritten.transformed)),
+            }
+        })?;
+        Ok(analyzed.data)
+    }
+}
+
+/// Refuses columns of timestamps in a zone whose rules are others for Arrow, where they are filled by it and not by an expression: read
+/// from files into what is declared, or made as a series.
+pub(crate) fn check_columns(schema: &Schema, what: &str) -> Result<()> {
+    for field in schema.fields() {
+        if let Some(zone) = differing_zone(field.data_type()).map_err(zone_error)? {
+            return Err(
+                EngineError::zone_rules(format!("{what} ({})", field.name()), &zone).into_datafusion()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Writes timestamps as text in the formats that have only text.
+fn written_as_text(copy: CopyTo) -> Result<Transformed<LogicalPlan>> {
+    if !matches!(copy.file_type.get_ext().as_str(), "csv" | "tsv" | "json") {
+        return Ok(Transformed::no(LogicalPlan::Copy(copy)));
+    }
+    let mut is_changed = false;
+    let columns = copy.input.schema().iter().map(|(qualifier, field)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        Ok(match as_text(&column, field.data_type())? {
+            Some(text) => {
+                is_changed = true;
+                text.alias_qualified(qualifier.cloned(), field.name())
+            }
+            None => column,
+        })
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    if !is_changed {
+        return Ok(Transformed::no(LogicalPlan::Copy(copy)));
+    }
+    let input =
+        LogicalPlanBuilder::from(Arc::unwrap_or_clone(copy.input.clone())).project(columns)?.build()?;
+    let copy = CopyTo { input: Arc::new(input), ..copy };
+    Ok(Transformed::yes(LogicalPlan::Copy(copy)))
+}
