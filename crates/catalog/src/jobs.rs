@@ -135,7 +135,8 @@ impl<'a> JobLedger<'a> {
 
     /// Returns the rules of time zones that the daemon with the lease last went by.
     pub fn zone_rules(&self) -> Result<Option<String>> {
-        self.row("SELECT zone_rules FROM job_lease", [], |row| row.get(0))
+        // The lease has no row before the first daemon.
+        self.row("SELECT max(zone_rules) FROM job_lease", [], |row| row.get(0))
     }
 
     /// Has all jobs be decided about at this time that wait for one, if the lease was last held by a program with other rules of time zones:

@@ -21,6 +21,7 @@ use super::partitions::{PartitionColumns, infer_partitions, partition_folders};
 use super::place::place;
 use crate::error::EngineError;
 use crate::write::follow_location;
+use crate::zones::check_columns;
 
 /// Returns the table of a definition. `factory` makes those that are no files.
 ///
@@ -30,6 +31,7 @@ pub(crate) async fn external_table(
     factory: &dyn TableProviderFactory,
     create: &CreateExternalTable,
 ) -> Result<Arc<dyn TableProvider>> {
+    check_columns(create.schema.as_arrow(), "a table of files with a timestamp")?;
     let mut create = create.clone();
     follow_location(&mut create).map_err(EngineError::into_datafusion)?;
     let create = &create;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 use nightjar_zones::{ArrowZone, arrow_zone};
 
@@ -31,7 +32,11 @@ impl AnalyzerRule for CurrentZones {
             _ => None,
         };
         let analyzed = plan.transform_up_with_subqueries(|plan| {
-            check_declared(&plan)?;
+            if let LogicalPlan::TableScan(scan) = &plan
+                && matches!(scan.table_name.table(), "generate_series()" | "range()")
+            {
+                check_columns(&scan.source.schema(), "a series of timestamps")?;
+            }
             let schema = match &plan {
                 // A scan's filters are over the table's own columns, not over its projection.
                 LogicalPlan::TableScan(scan) => {
@@ -71,13 +76,14 @@ impl AnalyzerRule for CurrentZones {
     }
 }
 
-/// Refuses columns that are declared in such a zone: files would be read into them by Arrow's rules.
-fn check_declared(plan: &LogicalPlan) -> Result<()> {
-    let LogicalPlan::Ddl(DdlStatement::CreateExternalTable(table)) = plan else { return Ok(()) };
-    for field in table.schema.fields() {
+/// Refuses columns of timestamps in a zone whose rules are others for Arrow, where they are filled by it and not by an expression: read
+/// from files into what is declared, or made as a series.
+pub(crate) fn check_columns(schema: &Schema, what: &str) -> Result<()> {
+    for field in schema.fields() {
         if let Some(zone) = differing_zone(field.data_type()).map_err(zone_error)? {
-            let what = format!("the column {} of a table of files, a timestamp", field.name());
-            return Err(EngineError::zone_rules(what, &zone).into_datafusion());
+            return Err(
+                EngineError::zone_rules(format!("{what} ({})", field.name()), &zone).into_datafusion()
+            );
         }
     }
     Ok(())
