@@ -30,6 +30,8 @@ pub struct BoundCall {
     model: ResolvedModel,
     labels: Option<Vec<String>>,
     label_embeddings: OnceLock<Embeddings>,
+    /// Held from its first use on: the encoder of a statement that runs is not dropped between two of its batches.
+    encoder: OnceLock<Arc<TextEncoder>>,
 }
 
 impl BoundCall {
@@ -51,6 +53,7 @@ impl BoundCall {
             model: udf.resolve(types, constants)?,
             labels,
             label_embeddings: OnceLock::new(),
+            encoder: OnceLock::new(),
         })
     }
 
@@ -91,7 +94,11 @@ impl BoundCall {
 
     /// Returns the body's encoder and how long loading took, zero where it was loaded already.
     pub fn encoder(&self) -> Result<(Arc<TextEncoder>, Duration)> {
-        self.models.encoder(&self.model.card, self.model.pinned.precision)
+        if let Some(held) = self.encoder.get() {
+            return Ok((Arc::clone(held), Duration::ZERO));
+        }
+        let (encoder, took) = self.models.encoder(&self.model.card, self.model.pinned.precision)?;
+        Ok((Arc::clone(self.encoder.get_or_init(|| encoder)), took))
     }
 
     /// Returns what tells its encoder apart from those of other calls.

@@ -14,6 +14,7 @@ mod error;
 mod options;
 mod pinned;
 
+mod model_memory;
 mod models;
 
 mod call;
@@ -55,6 +56,7 @@ pub use datafusion_error::{
 pub use error::{FunctionError, Result};
 pub use label_lists::LabelLists;
 pub use metrics::{MetricFunction, classes_of, confusion_matrix_of};
+pub use model_memory::bound_model_memory;
 pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, ResolvedModel};
 pub use options::NightjarOptions;
 pub use pass::{EncodePass, PassTexts};

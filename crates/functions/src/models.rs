@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nightjar_catalog::{Catalog, Digest, ModelCard, ModelReference, Store, StoreFiles, Task};
@@ -11,6 +11,7 @@ use nightjar_models::{
     ClassifierHead, EncoderOptions, EncoderSpec, Precision, RegressionHead, TextEncoder, TextTokenizer,
 };
 
+use crate::model_memory::{MEMORY, Part};
 use crate::{FunctionError, NightjarOptions, PinnedModel, Result};
 
 /// A model as the planner knows it: its card, never its weights.
@@ -36,42 +37,14 @@ impl fmt::Debug for Models {
     }
 }
 
-/// What this process has loaded, by the digest of the body: weights are loaded once per process, whatever
-/// the number of sessions, partitions and heads over them.
-#[derive(Default)]
-struct Loaded {
-    cards: HashMap<PinnedModel, Slot<ModelCard>>,
-    encoders: HashMap<EncoderKey, Slot<TextEncoder>>,
-    tokenizers: HashMap<BodyKey, Slot<TextTokenizer>>,
-    heads: HashMap<Digest, Slot<ClassifierHead>>,
-    regressions: HashMap<Digest, Slot<RegressionHead>>,
-}
+/// The cards that this process has read.
+static CARDS: LazyLock<Mutex<HashMap<PinnedModel, Arc<ModelCard>>>> = LazyLock::new(Mutex::default);
 
 /// The body's digest and its window in tokens.
-type BodyKey = (Digest, usize);
+pub(crate) type BodyKey = (Digest, usize);
 
 /// A body packed for a precision: what two calls have in common if one encoder pass serves both.
 pub type EncoderKey = (BodyKey, Precision);
-
-/// Filled by the first caller while the others wait, so that eight partitions read the weights once.
-type Slot<T> = Arc<Mutex<Option<Arc<T>>>>;
-
-static LOADED: LazyLock<Mutex<Loaded>> = LazyLock::new(Mutex::default);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The maps and slots are never left half-changed, so a panic elsewhere does not spoil them.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn load_once<T>(slot: &Slot<T>, load: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-    let mut filled = lock(slot);
-    if let Some(loaded) = filled.as_ref() {
-        return Ok(Arc::clone(loaded));
-    }
-    let loaded = Arc::new(load()?);
-    *filled = Some(Arc::clone(&loaded));
-    Ok(loaded)
-}
 
 impl Models {
     /// Returns the models of `store`.
@@ -137,18 +110,20 @@ impl Models {
     ///
     /// Reads the card, or what a base model's small files say, once per process; never the weights.
     pub fn pinned(&self, pinned: PinnedModel) -> Result<ResolvedModel> {
-        let slot = Arc::clone(lock(&LOADED).cards.entry(pinned.clone()).or_default());
-        let card = load_once(&slot, || {
-            let artifacts = self.files.artifacts();
-            let manifest = artifacts.manifest(&pinned.digest)?;
-            let folder = artifacts.folder(&pinned.digest)?;
-            let mut card = match manifest.files.iter().any(|file| file.path == CARD_FILE) {
-                true => read_card(&folder.join(CARD_FILE))?,
-                false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&folder)?, pinned.label()),
-            };
-            card.encoder.window = card.encoder.window.min(pinned.window.unwrap_or(usize::MAX));
-            Ok(card)
-        })?;
+        let cards = || CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(card) = cards().get(&pinned) {
+            return Ok(ResolvedModel { card: Arc::clone(card), pinned });
+        }
+        let artifacts = self.files.artifacts();
+        let manifest = artifacts.manifest(&pinned.digest)?;
+        let folder = artifacts.folder(&pinned.digest)?;
+        let mut card = match manifest.files.iter().any(|file| file.path == CARD_FILE) {
+            true => read_card(&folder.join(CARD_FILE))?,
+            false => ModelCard::base_model(pinned.digest, EncoderSpec::read(&folder)?, pinned.label()),
+        };
+        card.encoder.window = card.encoder.window.min(pinned.window.unwrap_or(usize::MAX));
+        // Two threads may read it at once, and get the same.
+        let card = Arc::clone(cards().entry(pinned.clone()).or_insert_with(|| Arc::new(card)));
         Ok(ResolvedModel { pinned, card })
     }
 
@@ -161,16 +136,16 @@ impl Models {
     /// Returns the encoder of a model, loading it on the first call in this process, and the time that
     /// loading took (zero when it was there). Checks every file's digest on that first call.
     pub fn encoder(&self, card: &ModelCard, precision: Precision) -> Result<(Arc<TextEncoder>, Duration)> {
-        let slot = Arc::clone(lock(&LOADED).encoders.entry(encoder_key(card, precision)).or_default());
         let started = Instant::now();
         let mut took = Duration::ZERO;
-        let encoder = load_once(&slot, || {
+        let load = || {
             let artifact = self.files.artifacts().open(&card.body)?;
             let options = EncoderOptions { window: card.encoder.window, ..EncoderOptions::from(precision) };
             let encoder = TextEncoder::load_with(&artifact.dir, &options)?;
             took = started.elapsed();
             Ok(encoder)
-        })?;
+        };
+        let encoder = MEMORY.get(Part::Encoder(encoder_key(card, precision)), load, TextEncoder::bytes)?;
         Ok((encoder, took))
     }
 
@@ -181,30 +156,30 @@ impl Models {
 
     /// Returns the tokenizer of a model without loading its weights.
     pub fn tokenizer(&self, card: &ModelCard) -> Result<Arc<TextTokenizer>> {
-        let slot = Arc::clone(lock(&LOADED).tokenizers.entry(body_key(card)).or_default());
-        load_once(&slot, || {
+        let load = || {
             let artifact = self.files.artifacts().open(&card.body)?;
             let tokenizer = TextTokenizer::load(&artifact.dir, card.encoder.window)?;
             Ok(tokenizer.with_lowercase(card.encoder.lowercase))
-        })
+        };
+        MEMORY.get(Part::Tokenizer(body_key(card)), load, TextTokenizer::bytes)
     }
 
     /// Returns the classification head of a tuned model.
     pub fn head(&self, model: &ResolvedModel) -> Result<Arc<ClassifierHead>> {
-        let slot = Arc::clone(lock(&LOADED).heads.entry(model.pinned.digest).or_default());
-        load_once(&slot, || {
+        let load = || {
             let artifact = self.files.artifacts().open(&model.pinned.digest)?;
             Ok(ClassifierHead::load(&artifact.file(HEAD_FILE))?)
-        })
+        };
+        MEMORY.get(Part::Head(model.pinned.digest), load, ClassifierHead::bytes)
     }
 
     /// Returns the regression head of a tuned model.
     pub fn regression(&self, model: &ResolvedModel) -> Result<Arc<RegressionHead>> {
-        let slot = Arc::clone(lock(&LOADED).regressions.entry(model.pinned.digest).or_default());
-        load_once(&slot, || {
+        let load = || {
             let artifact = self.files.artifacts().open(&model.pinned.digest)?;
             Ok(RegressionHead::load(&artifact.file(HEAD_FILE))?)
-        })
+        };
+        MEMORY.get(Part::Regression(model.pinned.digest), load, RegressionHead::bytes)
     }
 }
 

@@ -25,6 +25,8 @@ pub struct NightjarOptions {
     pub cache: String,
     /// How much of it the store keeps: a size such as `4 GB`.
     pub cache_size: String,
+    /// How much memory the loaded models of the process may take: a size such as `4 GB`, or `auto`.
+    pub model_memory: String,
 }
 
 impl Default for NightjarOptions {
@@ -38,6 +40,7 @@ impl Default for NightjarOptions {
             shuffle_texts: OFF.to_owned(),
             cache: OFF.to_owned(),
             cache_size: "4 GB".to_owned(),
+            model_memory: AUTO.to_owned(),
         }
     }
 }
@@ -52,6 +55,11 @@ impl NightjarOptions {
     pub fn cache_bytes(&self) -> Option<u64> {
         // A size that is none was refused when it was set.
         parse_bytes(&self.cache_size).filter(|_| self.cache == ON)
+    }
+
+    /// Returns the bytes that the loaded models of the process may take; None for `auto`.
+    pub fn model_memory_bytes(&self) -> Option<u64> {
+        parse_bytes(&self.model_memory)
     }
 
     /// Returns the precision that the session asks for; None for `auto`, which leaves it to the model and the machine.
@@ -77,6 +85,8 @@ enum Values {
     OneOf(&'static [&'static str]),
     /// Bytes: see [`parse_bytes`].
     Size,
+    /// Bytes, or [`AUTO`].
+    SizeOrAuto,
 }
 
 /// A setting: its name, what it does, and where its value is.
@@ -148,6 +158,15 @@ static SETTINGS: &[Setting] = &[
         values: Values::Size,
         value: |options| &mut options.cache_size,
     },
+    Setting {
+        name: "model_memory",
+        summary: "How much memory the weights, tokenizers and heads of loaded models may take in a process: bytes, or a size such as \
+                  '500 MB' or '4 GB'. auto: half of the machine's memory. Beyond it, models that no statement is using are \
+                  dropped, least recently used first, and loaded again when they are called. The sessions of a process \
+                  share one bound, that of the statement that ran last",
+        values: Values::SizeOrAuto,
+        value: |options| &mut options.model_memory,
+    },
 ];
 
 impl ConfigExtension for NightjarOptions {
@@ -187,7 +206,11 @@ impl ExtensionOptions for NightjarOptions {
                     None => return refused(format!("one of '{}'", choices.join("', '"))),
                 }
             }
-            Values::Size if parse_bytes(value).is_some() => value,
+            Values::SizeOrAuto if value.eq_ignore_ascii_case(AUTO) => AUTO,
+            Values::Size | Values::SizeOrAuto if parse_bytes(value).is_some() => value,
+            Values::SizeOrAuto => {
+                return refused("auto, bytes, or a size such as '500 MB' or '4 GB'".to_owned());
+            }
             Values::Size => return refused("bytes, or a size such as '500 MB' or '4 GB'".to_owned()),
         };
         kept.clone_into((setting.value)(self));
@@ -249,6 +272,18 @@ mod tests {
         for text in ["", "GB", "-1", "1.5 GB", "4 PB", "4 GBB", "4 G B", "99999999999 TB", "all", "4 ib"] {
             assert_eq!(parse_bytes(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn models_have_half_of_the_memory_until_a_size_is_set() {
+        let mut options = NightjarOptions::default();
+        assert_eq!(options.model_memory_bytes(), None);
+        options.set("model_memory", "2 GiB").unwrap();
+        assert_eq!(options.model_memory_bytes(), Some(2 << 30));
+        let error = options.set("model_memory", "much").unwrap_err().to_string();
+        assert!(error.contains("nightjar.model_memory is 'much', expected auto, bytes"), "{error}");
+        options.set("model_memory", "AUTO").unwrap();
+        assert_eq!(options.model_memory_bytes(), None);
     }
 
     #[test]

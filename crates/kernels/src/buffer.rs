@@ -17,6 +17,11 @@ impl Buffer {
         Buffer(vec![Line::default(); words.div_ceil(LINE)])
     }
 
+    /// Returns the bytes that the words take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Line>()
+    }
+
     /// Makes the buffer at least `words` long; it never shrinks, so a buffer that is used again allocates no more.
     pub(crate) fn reserve(&mut self, words: usize) {
         if self.0.len() * LINE < words {

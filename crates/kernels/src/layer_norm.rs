@@ -16,6 +16,11 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// Returns the bytes that the layer takes in memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.weight.as_slice()) + size_of_val(self.bias.as_slice())
+    }
+
     /// Returns the layer norm with `weight` and `bias`, `[width]` both.
     ///
     /// # Panics

@@ -53,6 +53,11 @@ impl Linear {
         Linear { panels, bias, inputs: inputs.next_multiple_of(group(precision)), outputs }
     }
 
+    /// Returns the bytes that the layer takes in memory, in its precision.
+    pub fn bytes(&self) -> usize {
+        self.panels.bytes() + size_of_val(self.bias.as_slice())
+    }
+
     /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs

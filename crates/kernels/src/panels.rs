@@ -59,6 +59,11 @@ impl Panels {
         panels
     }
 
+    /// Returns the bytes of the weights as they are packed, with what int8 needs beside them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.bytes() + size_of_val(self.scales.as_slice()) + size_of_val(self.sums.as_slice())
+    }
+
     /// Returns the words of depth of every output.
     pub(crate) fn depth(&self) -> usize {
         self.depth

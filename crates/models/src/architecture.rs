@@ -76,6 +76,9 @@ pub trait Body: Send + Sync {
     /// # Errors
     /// `SizeMismatch` for an id that the model does not have; `Compute`.
     fn forward(&self, texts: &PackedTexts, states: &mut Vec<f32>) -> Result<()>;
+
+    /// Returns the bytes that the weights take in memory, as they are packed.
+    fn bytes(&self) -> usize;
 }
 
 /// The tokens of several texts, one after the other, without padding.

@@ -198,6 +198,14 @@ impl TextEncoder {
     }
 }
 
+impl TextEncoder {
+    /// Returns the bytes that the encoder takes in memory: its weights as they are packed, and its tokenizer. What micro-batches need
+    /// while they run is not counted.
+    pub fn bytes(&self) -> usize {
+        self.body.bytes() + self.tokenizer.bytes()
+    }
+}
+
 impl std::fmt::Debug for TextEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TextEncoder").field("spec", &self.spec).finish_non_exhaustive()

@@ -19,6 +19,12 @@ pub struct ClassifierHead {
 }
 
 impl ClassifierHead {
+    /// Returns the bytes that the head takes in memory.
+    pub fn bytes(&self) -> usize {
+        let labels: usize = self.labels.iter().map(String::len).sum();
+        size_of_val(self.weight.as_slice()) + size_of_val(self.bias.as_slice()) + labels
+    }
+
     /// Returns the number of classes.
     pub fn classes(&self) -> usize {
         self.labels.len()

@@ -21,6 +21,11 @@ pub struct RegressionHead {
 const FORMAT: &str = "nightjar-regression-1";
 
 impl RegressionHead {
+    /// Returns the bytes that the head takes in memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.weight.as_slice())
+    }
+
     /// Returns the predicted value of each row.
     pub fn predict(&self, embeddings: &Embeddings) -> Vec<f64> {
         embeddings.iter().map(|row| self.predict_of(row)).collect()

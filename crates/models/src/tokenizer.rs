@@ -24,6 +24,8 @@ pub struct TextTokenizer {
     separators: Option<Separators>,
     frame: Frame,
     pair_frame: PairFrame,
+    /// Of tokenizer.json.
+    file_bytes: usize,
 }
 
 /// The special tokens around two texts.
@@ -113,7 +115,21 @@ impl TextTokenizer {
             return Err(invalid(format!("{special} special tokens leave no room in a window of {window}")));
         }
         let separators = Separators::of(&json);
-        Ok(TextTokenizer { tokenizer, window, lowercase: false, separators, frame, pair_frame })
+        Ok(TextTokenizer {
+            tokenizer,
+            window,
+            lowercase: false,
+            separators,
+            frame,
+            pair_frame,
+            file_bytes: bytes.len(),
+        })
+    }
+
+    /// Returns about how many bytes the tokenizer takes in memory: the vocabulary is there twice, by token and by id, each
+    /// about as large as in its file.
+    pub fn bytes(&self) -> usize {
+        2 * self.file_bytes
     }
 
     /// Returns the most tokens that a text may have, special tokens included.

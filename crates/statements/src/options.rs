@@ -195,8 +195,9 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         methods: GRADIENT,
         kind: Kind::Integer { min: 0, max: 1000, or: None },
         default: OptionDefault::Sql("0"),
-        summary: "Stops after this many epochs without a better validation metric. 0 never stops early. The best epoch is \
-            kept.",
+        summary: "Stops after this many epochs without a better validation metric. 0 never stops early. Either way the epoch \
+            with the best metric is kept, the first of equals: accuracy for labels, micro F1 for lists of labels, RMSE for \
+            numbers, Spearman's correlation or MRR for embeddings. Without validation rows it is the last.",
         reason: "three epochs seldom overfit, and one that looks worse is often followed by a better one",
     },
     TrainingOption {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::Result;
@@ -36,19 +38,20 @@ impl TrainingRows {
         rows_per_second: f64,
     ) -> Result<RecordBatch> {
         let shown = shown(std::iter::once(metrics));
-        Self::row(created, Some(1), metrics, shown, Some(rows), Some(rows_per_second.round()))
+        Self::row(created, Some((1, true)), metrics, shown, Some(rows), Some(rows_per_second.round()))
     }
 
-    /// Returns the rows of a training by gradient, one for each epoch.
+    /// Returns the rows of a training by gradient, one for each epoch; `kept` is the one, from 0, whose weights the model has.
     pub(crate) fn epochs<'a>(
         created: &Created,
         epochs: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone,
+        kept: Option<usize>,
         rows: u64,
     ) -> Result<RecordBatch> {
         let shown = shown(epochs.clone());
-        let epochs = epochs.zip(1..).map(|(metrics, epoch)| {
+        let epochs = epochs.zip(1..).enumerate().map(|(index, (metrics, epoch))| {
             let rate = metrics.get("rows_per_second").map(|rate| rate.round());
-            Self::row(created, Some(epoch), metrics, shown, Some(rows), rate)
+            Self::row(created, Some((epoch, kept == Some(index))), metrics, shown, Some(rows), rate)
         });
         let epochs = epochs.collect::<Result<Vec<_>>>()?;
         let schema = epochs.first().map(RecordBatch::schema).unwrap_or_else(|| Arc::new(Schema::empty()));
@@ -62,7 +65,7 @@ impl TrainingRows {
 
     fn row(
         created: &Created,
-        epoch: Option<u32>,
+        epoch: Option<(u32, bool)>,
         metrics: &BTreeMap<String, f64>,
         shown: [&'static str; 2],
         rows: Option<u64>,
@@ -73,13 +76,14 @@ impl TrainingRows {
         };
         let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("model", Arc::new(StringArray::from(vec![created.version.reference().to_string()]))),
-            ("epoch", Arc::new(UInt32Array::from(vec![epoch]))),
+            ("epoch", Arc::new(UInt32Array::from(vec![epoch.map(|(epoch, _)| epoch)]))),
             ("rows", Arc::new(UInt64Array::from(vec![rows]))),
             ("train_loss", metric("train_loss")),
             ("validation_loss", metric("validation_loss")),
         ];
         columns.extend(shown.map(|name| (name, metric(name))));
         columns.push(("rows_per_second", Arc::new(Float64Array::from(vec![rows_per_second]))));
+        columns.push(("kept", Arc::new(BooleanArray::from(vec![epoch.map(|(_, kept)| kept)]))));
         Ok(RecordBatch::try_from_iter_with_nullable(
             columns.into_iter().map(|(name, array)| (name, array, true)),
         )?)

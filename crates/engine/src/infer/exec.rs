@@ -25,7 +25,9 @@ use datafusion::physical_plan::{
     PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use nightjar_functions::{BoundCall, CallTexts, EncodePass, EncoderKey, PassTexts, PinnedModel};
+use nightjar_functions::{
+    BoundCall, CallTexts, EncodePass, EncoderKey, NightjarOptions, PassTexts, PinnedModel, bound_model_memory,
+};
 use nightjar_models::EncodeJob;
 
 use super::caches::Caches;
@@ -249,6 +251,8 @@ impl ExecutionPlan for InferExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let options = context.session_config().options().extensions.get::<NightjarOptions>();
+        bound_model_memory(options.and_then(NightjarOptions::model_memory_bytes));
         let run = InferRun {
             schema: self.schema(),
             input_schema: self.input.schema(),

@@ -161,6 +161,19 @@ impl<T: Element> PackedBert<T> {
 }
 
 impl<T: Element> Body for PackedBert<T> {
+    fn bytes(&self) -> usize {
+        let Tables { words, positions, segments } = &self.tables;
+        let tables =
+            [words, positions, segments].map(|table| size_of_val(table.as_slice())).iter().sum::<usize>();
+        let layer = |layer: &Layer| {
+            let linears = [&layer.qkv, &layer.attention_output, &layer.up, &layer.down];
+            let norms = [&layer.attention_norm, &layer.output_norm];
+            linears.map(Linear::bytes).iter().sum::<usize>()
+                + norms.map(LayerNorm::bytes).iter().sum::<usize>()
+        };
+        tables + self.embedding_norm.bytes() + self.layers.iter().map(layer).sum::<usize>()
+    }
+
     fn forward(&self, texts: &PackedTexts, states: &mut Vec<f32>) -> Result<()> {
         let size = texts.ids.len() * self.sizes.hidden;
         states.resize(size, 0.0);

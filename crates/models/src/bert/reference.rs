@@ -93,6 +93,13 @@ impl ReferenceBert {
 }
 
 impl Body for ReferenceBert {
+    fn bytes(&self) -> usize {
+        let BodySizes { hidden, layers, feed_forward, vocab, positions, .. } = self.sizes;
+        let tables = (vocab + positions + 2) * hidden;
+        let layer = 4 * hidden * (hidden + 1) + 2 * hidden * feed_forward + feed_forward + 5 * hidden;
+        (tables + layers * layer) * size_of::<f32>()
+    }
+
     fn forward(&self, texts: &PackedTexts, states: &mut Vec<f32>) -> Result<()> {
         states.clear();
         let mut start = 0;

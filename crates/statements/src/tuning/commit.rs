@@ -32,7 +32,7 @@ impl Training<'_> {
         prepared: &Prepared,
         history: &History,
     ) -> Result<Created> {
-        let chosen = history.chosen(prepared.task, self.options.early_stopping());
+        let chosen = history.chosen(prepared.task);
         let chosen =
             chosen.ok_or_else(|| StatementError::Internal("a training without epochs".to_owned()))?;
         let (models, store, files) = (context.models.clone(), context.store.clone(), run.files.clone());

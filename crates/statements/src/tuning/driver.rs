@@ -75,7 +75,9 @@ impl Training<'_> {
         // The session stays until the commit: its trainer holds the weights already.
         let Rounds { history, _session, .. } = rounds;
         let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
-        Ok(TrainingRows::epochs(&created, history.epochs.iter().map(|epoch| &epoch.metrics), prepared.rows)?)
+        let kept = history.best(prepared.task);
+        let epochs = history.epochs.iter().map(|epoch| &epoch.metrics);
+        Ok(TrainingRows::epochs(&created, epochs, kept, prepared.rows)?)
     }
 
     /// Returns the plan, which is in the run's folder from then on.
@@ -200,7 +202,9 @@ impl<'a> Rounds<'a> {
         let epoch = self.history.close(self.plan, step, metrics);
         let metrics: Vec<(&str, f64)> =
             epoch.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        self.events.scalars(i64::from(step), &metrics)?;
+        // The rate was written with the losses of the epoch's steps.
+        let of_epoch: Vec<_> = metrics.iter().filter(|(name, _)| *name != "learning_rate").copied().collect();
+        self.events.scalars(i64::from(step), &of_epoch)?;
         self.events.sync()?;
         self.context.store.catalog().record_metrics(self.run.id(), i64::from(step), &metrics)?;
         let patience = self.training.options.early_stopping();
@@ -221,8 +225,7 @@ impl<'a> Rounds<'a> {
 
     /// Removes the states that neither the next round nor the commit can need, and after the last round what frozen layers make of rows.
     fn remove_unneeded(&self) -> Result<()> {
-        let patience = self.training.options.early_stopping();
-        let chosen = self.history.chosen(self.prepared.task, patience).map(|epoch| epoch.round);
+        let chosen = self.history.chosen(self.prepared.task).map(|epoch| epoch.round);
         let kept = [self.history.rounds.checked_sub(1), chosen];
         let kept: Vec<String> = kept.into_iter().flatten().map(TrainingPlan::state_file).collect();
         let mut states = self.run.files.list(TrainingPlan::STATES)?;

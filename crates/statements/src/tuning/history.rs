@@ -118,16 +118,16 @@ impl History {
         let mut best = None;
         for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))
         {
-            if best.is_none_or(|(_, known)| score > known) {
+            if !score.0.is_nan() && best.is_none_or(|(_, known)| score > known) {
                 best = Some((epoch, score));
             }
         }
         Some(best.map_or(last, |(epoch, _)| epoch))
     }
 
-    /// Returns the epoch whose weights the model gets: the best one where early stopping is on, else the last.
-    pub(super) fn chosen(&self, task: Task, patience: u32) -> Option<&Epoch> {
-        if patience > 0 { self.epochs.get(self.best(task)?) } else { self.epochs.last() }
+    /// Returns the epoch whose weights the model gets: [`History::best`].
+    pub(super) fn chosen(&self, task: Task) -> Option<&Epoch> {
+        self.epochs.get(self.best(task)?)
     }
 }
 
@@ -153,6 +153,20 @@ mod tests {
         assert_eq!(best(&[&first, &second, &epoch(0.1, 0.9)]), Some(2));
         let one_label = |accuracy, loss| [("accuracy", accuracy), ("validation_loss", loss)];
         assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.7, 0.4)]), Some(0), "the first of equals");
+        assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.9, 0.9), &one_label(0.8, 0.1)]), Some(1));
         assert_eq!(best(&[&[], &[]]), Some(1), "without validation the last");
+    }
+
+    #[test]
+    fn each_task_has_the_metric_that_its_epochs_are_chosen_by() {
+        let best = |task, epochs: &[&[(&str, f64)]]| history(epochs).best(task);
+        assert_eq!(best(Task::Regress, &[&[("rmse", 0.9)], &[("rmse", 0.4)], &[("rmse", 0.6)]]), Some(1));
+        assert_eq!(
+            best(Task::Embed, &[&[("spearman", 0.6)], &[("spearman", 0.8)], &[("spearman", 0.7)]]),
+            Some(1)
+        );
+        assert_eq!(best(Task::Embed, &[&[("mrr", 0.6)], &[("mrr", 0.5)]]), Some(0));
+        // A metric that is no number is never the best.
+        assert_eq!(best(Task::Embed, &[&[("spearman", f64::NAN)], &[("spearman", 0.1)]]), Some(1));
     }
 }
