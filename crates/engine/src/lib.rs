@@ -17,6 +17,7 @@ mod executors;
 mod materialized;
 mod object_stores;
 mod physical_codec;
+mod prepared;
 mod registration;
 mod resolve_models;
 mod sample;

@@ -15,6 +15,7 @@ use nightjar_catalog::{Digest, SourceFile};
 use object_store::ObjectMeta;
 use url::Url;
 
+use crate::sample::SAMPLE_KEY;
 use crate::tables::{listing, whole};
 
 /// A query that maps the rows of one table of files.
@@ -210,6 +211,7 @@ fn refused_expression(expr: &Expr) -> Option<String> {
         Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
             Some("a subquery".to_owned())
         }
+        Expr::ScalarFunction(call) if call.func.name() == SAMPLE_KEY => Some("a sample".to_owned()),
         Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
             Some(format!("{}(), which may give another value each time", call.func.name()))
         }
