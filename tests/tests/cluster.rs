@@ -290,7 +290,7 @@ fn failures_of_tasks_have_their_words() {
         let cluster = Cluster::start(&store, 1).await;
         let session = cluster.session(&store).await;
         let error = collect_error(&session, &format!("SELECT CAST(text AS INT) FROM '{texts}'")).await;
-        assert!(error.to_string().starts_with("Cast error: Cannot cast string 'the 1 of 7'"), "{error}");
+        assert!(error.to_string().contains("Cannot cast string 'the 1 of 7'"), "{error}");
     });
 }
 

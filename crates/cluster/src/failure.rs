@@ -6,7 +6,7 @@ use std::{fmt, io};
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use nightjar_engine::{in_words, may_pass};
-use nightjar_functions::find_failure;
+use nightjar_functions::{find_failure, plain_words};
 use serde::{Deserialize, Serialize};
 
 const BEGIN: &str = "⟦nightjar:";
@@ -36,7 +36,7 @@ impl TaskFailure {
             // Shuffle writers wrap what their input says.
             Some(BallistaError::DataFusionError(inside)) => Self::inside(inside),
             Some(BallistaError::ArrowError(inside)) => {
-                Some((Self { message: inside.to_string(), hint: None }, None))
+                Some((Self { message: plain_words(&inside.to_string()), hint: None }, None))
             }
             Some(_) => None,
             None => {
@@ -100,7 +100,7 @@ fn readable(message: &str) -> String {
         };
         match stripped.or_else(stage) {
             Some(rest) => message = rest.trim_start(),
-            None => return message.to_owned(),
+            None => return plain_words(message),
         }
     }
 }

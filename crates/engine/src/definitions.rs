@@ -13,6 +13,7 @@ use nightjar_statements::{
 };
 
 use crate::error::{EngineError, Result};
+use crate::prepared;
 use crate::registration::SYSTEM_SCHEMA;
 use crate::schemas;
 use crate::tables::{
@@ -31,6 +32,7 @@ pub(crate) async fn run(
         return Ok(done);
     }
     let statement = prepare(context, &statement)?;
+    let typed = declares_types(&statement);
     let state = session.state();
     let mut plan = plan_statement(&state, &statement).await?;
     let changed = changed_table(&plan).map(|name| table_name(&state, name.clone())).transpose()?;
@@ -66,7 +68,13 @@ pub(crate) async fn run(
     if let LogicalPlan::Ddl(DdlStatement::CreateView(create)) = &mut plan {
         create.definition = create.definition.take().map(|sql| in_dialect(session, sql));
     }
-    Ok(session.execute_logical_plan(plan).await?)
+    prepared::execute(session, plan, typed).await
+}
+
+/// Whether a statement is a PREPARE that declares the types of its parameters.
+fn declares_types(statement: &DataFusionStatement) -> bool {
+    let DataFusionStatement::Statement(statement) = statement else { return false };
+    matches!(statement.as_ref(), SqlStatement::Prepare { data_types, .. } if !data_types.is_empty())
 }
 
 /// SQL's own schema.

@@ -5,7 +5,9 @@ use std::ops::Deref;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError};
-use nightjar_functions::{CarriedFailure, FunctionError, find_failure, readable, told_failure};
+use nightjar_functions::{
+    CarriedFailure, FunctionError, find_failure, instead, plain_words, readable, told_failure,
+};
 use nightjar_models::{Failure, ModelError};
 use nightjar_statements::{StatementError, quote_identifier};
 
@@ -70,7 +72,7 @@ pub enum EngineError {
         file: String,
     },
     /// A path that is no path.
-    #[error("'{path}' is no path or URL: {reason}")]
+    #[error("'{path}' is no path or URL: {}", plain_words(reason))]
     FileName {
         /// The path as written.
         path: String,
@@ -103,7 +105,7 @@ pub enum EngineError {
         path: String,
     },
     /// A place that a statement is to write to can't be written.
-    #[error("can't write to '{to}': {reason}")]
+    #[error("can't write to '{to}': {}", plain_words(reason))]
     Unwritable {
         /// The place.
         to: String,
@@ -111,7 +113,7 @@ pub enum EngineError {
         reason: String,
     },
     /// A statement has happened, and its files could not all be brought to where they belong.
-    #[error("what was written to '{to}' is not yet all in place: {reason}")]
+    #[error("what was written to '{to}' is not yet all in place: {}", plain_words(reason))]
     Unfinished {
         /// The place.
         to: String,
@@ -119,7 +121,7 @@ pub enum EngineError {
         reason: String,
     },
     /// INSERT OVERWRITE of a table that can't be replaced.
-    #[error("can't overwrite the table {table}: {reason}")]
+    #[error("can't overwrite the table {table}: {}", plain_words(reason))]
     NotOverwritable {
         /// The table.
         table: String,
@@ -404,6 +406,16 @@ pub enum EngineError {
     /// A session that can't read what the rows of materialized views are kept in.
     #[error("this session has no Parquet format, in which materialized views are kept")]
     ViewFormat,
+    /// EXECUTE with other than the parameters of the prepared statement.
+    #[error("the prepared statement {name} takes {expected} parameters, and EXECUTE gives {found}")]
+    Parameters {
+        /// The prepared statement.
+        name: String,
+        /// How many it has.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// A TABLESAMPLE clause that can't be followed.
     #[error("can't follow {clause}: {reason}")]
     Sample {
@@ -507,9 +519,9 @@ fn message(error: &DataFusionError) -> String {
     inner(error).map_or_else(|| readable(error), |failure| failure.to_string())
 }
 
-/// Returns our own message where one is inside, else DataFusion's with what kind of error it is.
+/// Returns why a table or view is broken: as [`message`] does.
 fn told(error: &DataFusionError) -> String {
-    inner(error).map_or_else(|| error.to_string(), |failure| failure.to_string())
+    message(error)
 }
 
 /// Returns what a person should read of an error, and what to type next.
@@ -527,6 +539,7 @@ fn hint(error: &DataFusionError) -> Option<String> {
     match inner(error) {
         Some(failure) => failure.hint(),
         None if is_unknown_table(&message(error)) => Some(unknown_table_hint(&message(error))),
+        None if instead(error).is_some() => instead(error),
         None if is_gone(error) => Some(
             "it was there when the query was planned, and another statement may have replaced it since: run the query again"
                 .to_owned(),
@@ -625,6 +638,7 @@ impl Failure for EngineError {
             Self::Encryption { .. } => "engine.encryption",
             Self::ViewColumnTwice { .. } => "engine.view_column_twice",
             Self::ViewFormat => "engine.view_format",
+            Self::Parameters { .. } => "engine.parameters",
             Self::Sample { .. } => "engine.sample",
             Self::SystemSchema { .. } => "engine.system_schema",
             Self::OneCatalog => "engine.one_catalog",
@@ -670,10 +684,14 @@ impl Failure for EngineError {
             Self::TableBroken { name, kind, source } => Some(match inner(source).and_then(|failure| failure.hint()) {
                 Some(hint) => hint,
                 None if kind == "materialized view" => format!(
-                    "restore what its query reads, or make it anew: CREATE OR REPLACE MATERIALIZED VIEW {name} AS …"
+                    "restore what its query reads, or make it anew: CREATE OR REPLACE MATERIALIZED VIEW {} AS …",
+                    quote_identifier(name)
                 ),
-                None if kind == "view" => format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}"),
-                None => format!("restore its files, or DROP TABLE {name}"),
+                None if kind == "view" => {
+                    let name = quote_identifier(name);
+                    format!("make it anew (CREATE OR REPLACE VIEW {name} AS …) or DROP VIEW {name}")
+                }
+                None => format!("restore its files, or DROP TABLE {}", quote_identifier(name)),
             }),
             Self::Unwritable { .. } => {
                 Some("nothing of it is there: name another place, or mend this one and run the statement again".to_owned())
@@ -757,7 +775,7 @@ impl Failure for EngineError {
             Self::ForeignTable { .. } => Some(
                 "write its rows to plain Parquet files in another folder with the tool that it is from, and name that folder".to_owned(),
             ),
-            Self::ColumnMissing { column, .. } => Some(format!("declare {column} without NOT NULL")),
+            Self::ColumnMissing { column, .. } => Some(format!("declare {} without NOT NULL", quote_identifier(column))),
             Self::TextLine { .. } => Some(
                 "mend the line; CSV with rows that lack values at their ends: OPTIONS ('format.truncated_rows' 'true'), with \
                  another delimiter: OPTIONS ('format.delimiter' ';'), without quotes: OPTIONS ('format.quote' '|')"
@@ -785,11 +803,20 @@ impl Failure for EngineError {
             Self::Statement(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
             Self::DataFusion(error) | Self::FileColumns { source: error, .. } => hint(error),
+            Self::Parameters { name, expected, .. } => {
+                let values: Vec<_> = (1..=*expected).map(|number| format!("value{number}")).collect();
+                Some(match values.is_empty() {
+                    true => format!("EXECUTE {}", quote_identifier(name)),
+                    false => format!("EXECUTE {}({})", quote_identifier(name), values.join(", ")),
+                })
+            }
             Self::Sample { .. } => Some(
                 "write TABLESAMPLE (5 PERCENT) or TABLESAMPLE (100 ROWS); REPEATABLE (42) after it gives the same rows each time"
                     .to_owned(),
             ),
-            Self::ViewColumnTwice { column, .. } => Some(format!("name one of them otherwise: {column} AS …")),
+            Self::ViewColumnTwice { column, .. } => {
+                Some(format!("name one of them otherwise: {} AS other", quote_identifier(column)))
+            }
             Self::OneCatalog => Some("tables are grouped by schemas: CREATE SCHEMA name".to_owned()),
             Self::SystemSchema { .. } => Some("make it in another schema, such as public".to_owned()),
             Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat => None,

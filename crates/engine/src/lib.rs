@@ -18,6 +18,7 @@ mod formats;
 mod materialized;
 mod object_stores;
 mod physical_codec;
+mod prepared;
 mod registration;
 mod resolve_models;
 mod sample;

@@ -21,6 +21,7 @@ use crate::dataframe::DataFrame;
 use crate::definitions;
 use crate::error::Result;
 use crate::materialized::Refresher;
+use crate::prepared::PreparedParameters;
 use crate::registration::{self, CATALOG, Placement};
 use crate::tables::{LakeCatalog, SessionHandle, SystemSchema, open};
 use crate::write::{HideOutput, OutputKey};
@@ -83,6 +84,7 @@ impl Session {
         let catalog = LakeCatalog::new(store.clone(), handle.clone(), system);
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        let config = config.with_extension(Arc::new(PreparedParameters::default()));
         let state = registration::placed_session_state(config, &models, placement);
         let context = SessionContext::new_with_state(state);
         context.register_catalog_list(catalogs);

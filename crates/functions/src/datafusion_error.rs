@@ -7,6 +7,7 @@ use nightjar_catalog::{CatalogError, ObjectStoreError, object_store_failure};
 use nightjar_models::{Failure, ModelError};
 
 use crate::FunctionError;
+use crate::plain_words::plain_words;
 
 /// Returns `error` as DataFusion carries it.
 ///
@@ -54,17 +55,6 @@ pub const CATALOG: &str = "nightjar_catalog";
 /// See [`CATALOG`].
 pub const SCHEMA: &str = "public";
 
-/// What DataFusion puts before its messages; our errors have codes instead.
-const PREFIXES: &[&str] = &[
-    "Error during planning: ",
-    "Execution error: ",
-    "Schema error: ",
-    "SQL error: ",
-    "External error: ",
-    "Arrow error: ",
-    "Invalid or Unsupported Configuration: ",
-];
-
 /// Returns DataFusion's message without its prefixes, its backtrace and the names that nobody typed; the message of a
 /// function, of the catalog or of a model where one of those is inside.
 pub fn readable(error: &DataFusionError) -> String {
@@ -75,11 +65,41 @@ pub fn readable(error: &DataFusionError) -> String {
         return ours;
     }
     let message = error.find_root().strip_backtrace();
-    let mut message = message.as_str();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| message.strip_prefix(prefix)) {
-        message = rest;
+    let told = if unplanned_subquery(&message) {
+        UNPLANNED_SUBQUERY.to_owned()
+    } else if message.contains("does not support logical expression Wildcard") {
+        "* stands where one column must".to_owned()
+    } else {
+        plain_words(&message)
+    };
+    told.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
+}
+
+const UNPLANNED_SUBQUERY: &str =
+    "this subquery uses columns of the outer query in a way that can't be planned";
+
+/// Whether a subquery was left over that DataFusion could not turn into a join.
+fn unplanned_subquery(message: &str) -> bool {
+    message.contains("OuterReferenceColumn")
+        || (message.contains("Physical plan does not support logical expression")
+            && ["Subquery", "Exists"].iter().any(|kind| message.contains(kind)))
+}
+
+/// Returns what to type instead of what DataFusion can't do, where that is known.
+pub fn instead(error: &DataFusionError) -> Option<String> {
+    let message = error.find_root().strip_backtrace();
+    if unplanned_subquery(&message) {
+        return Some(
+            "write it as a join: SELECT a.id, max(b.id) FROM t a JOIN t b ON b.id <> a.id GROUP BY a.id; a call needs no LATERAL: SELECT classify(a.review) FROM t a"
+                .to_owned(),
+        );
     }
-    message.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
+    if message.contains("Consider aliasing") {
+        return Some(
+            "give each column its name: SELECT max(a) AS highest, max(b) AS other FROM t".to_owned(),
+        );
+    }
+    None
 }
 
 /// Returns the error of type `E` inside `error`, however deep DataFusion has wrapped it.

@@ -43,6 +43,7 @@ mod metrics;
 
 mod datafusion_error;
 pub mod expr_fn;
+mod plain_words;
 pub mod reference;
 pub mod registry;
 pub mod rounds;
@@ -51,7 +52,7 @@ pub use base_card::with_fidelity;
 pub use call::BoundCall;
 pub use call_texts::CallTexts;
 pub use datafusion_error::{
-    CATALOG, CarriedFailure, SCHEMA, find_failure, into_datafusion, readable, told_failure,
+    CATALOG, CarriedFailure, SCHEMA, find_failure, instead, into_datafusion, readable, told_failure,
 };
 pub use error::{FunctionError, Result};
 pub use label_lists::LabelLists;
@@ -61,5 +62,6 @@ pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, Res
 pub use options::NightjarOptions;
 pub use pass::{EncodePass, PassTexts};
 pub use pinned::PinnedModel;
+pub use plain_words::plain_words;
 pub use text_column::TextColumn;
 pub use udf::{FunctionDoc, ModelFunction, ModelUdf, Work};

@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CreateView, Expr, Fetch, GroupByExpr, GroupByWithModifier, JoinConstraint, JoinOperator,
-    LimitClause, Query, Select, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins, Top,
-    TopQuantity, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CreateView, Expr, Fetch, GroupByExpr, GroupByWithModifier, JoinConstraint,
+    JoinOperator, LimitClause, Query, Select, SetExpr, Statement as SqlStatement, Subscript, TableFactor,
+    TableWithJoins, Top, TopQuantity, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{Result, StatementError};
@@ -115,10 +115,37 @@ impl VisitorMut for Clauses {
         follow_group_by(&mut select.group_by)
     }
 
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Followed {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr {
+            follow_fields(root, access_chain);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> Followed {
         match relation {
             TableFactor::NestedJoin { table_with_joins, .. } => follow_joins(table_with_joins),
             relation => refuse_relation_clauses(relation),
+        }
+    }
+}
+
+/// Follows `scores[1].label`: the planner knows fields after a dot only where they follow a column's name.
+fn follow_fields(root: &Expr, access_chain: &mut [AccessExpr]) {
+    let mut of_a_name = matches!(root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    for access in access_chain {
+        match access {
+            AccessExpr::Dot(Expr::Identifier(field)) if !of_a_name => {
+                let name = match field.quote_style {
+                    Some(_) => field.value.clone(),
+                    None => field.value.to_lowercase(),
+                };
+                *access = AccessExpr::Subscript(Subscript::Index {
+                    index: Expr::value(Value::SingleQuotedString(name)),
+                });
+            }
+            AccessExpr::Dot(_) => {}
+            AccessExpr::Subscript(_) => of_a_name = false,
         }
     }
 }

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, ident, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 use futures::TryStreamExt;
-use nightjar_catalog::{ModelVersion, Task};
+use nightjar_catalog::{ModelCard, ModelVersion, Task};
 use nightjar_functions::{PinnedModel, confusion_matrix_of, expr_fn};
 use nightjar_models::{ClassificationReport, RegressionReport};
 
@@ -83,6 +83,7 @@ fn roles(schema: &Schema, version: &ModelVersion, target: Option<&str>) -> Resul
         return Err(TrainingError::TextsOfModel {
             model: version.reference().to_string(),
             pairs: card.reads_pairs(),
+            inputs: known_inputs(card, schema),
             columns: roles.texts().map(str::to_owned).collect(),
             target: roles.target_name().to_owned(),
         }
@@ -93,6 +94,12 @@ fn roles(schema: &Schema, version: &ModelVersion, target: Option<&str>) -> Resul
         std::mem::swap(second, &mut roles.text);
     }
     Ok(roles)
+}
+
+/// Returns the columns that a model was trained on, where a single text's column is among those of the rows.
+fn known_inputs(card: &ModelCard, schema: &Schema) -> Vec<String> {
+    let has_all = card.inputs.iter().all(|input| schema.column_with_name(input).is_some());
+    if card.reads_pairs() || has_all { card.inputs.clone() } else { Vec::new() }
 }
 
 // The columns of both plans.

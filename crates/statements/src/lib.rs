@@ -3,7 +3,7 @@
 //! Each statement is one file that holds its syntax tree, its parser, its `Display` (SQL that parses back to
 //! the same statement) and its documentation as data. [`STATEMENTS`] lists them; the parser, the reference page
 //! and the words for completion come from that list. Everything else is DataFusion's SQL: [`parse_statements`]
-//! hands on, untouched, what no statement of ours begins.
+//! hands on what no statement of ours begins, with no clause in it that would be ignored.
 //!
 //! ```
 //! use nightjar_statements::{Parsed, parse_statements};
@@ -26,7 +26,6 @@ mod watch;
 
 mod clauses;
 mod grammar;
-mod headings;
 mod names;
 mod suggest;
 

@@ -188,6 +188,8 @@ pub enum TrainingError {
         model: String,
         /// Whether it reads pairs.
         pairs: bool,
+        /// The text columns that it was trained on; none where its card does not say.
+        inputs: Vec<String>,
         /// The text columns of the rows.
         columns: Vec<String>,
         /// The target column.
@@ -323,7 +325,7 @@ impl Failure for TrainingError {
     fn hint(&self) -> Option<String> {
         let select = |text: &str, target: &str| match target {
             "" => format!("name them: FINE_TUNE ON (SELECT {text} FROM …)"),
-            target => format!("name them: FINE_TUNE ON (SELECT {text}, {target} FROM …)"),
+            target => format!("name them: FINE_TUNE ON (SELECT {text}, {} FROM …)", quote_identifier(target)),
         };
         Some(match self {
             Self::NoTarget { target, columns } => {
@@ -331,28 +333,44 @@ impl Failure for TrainingError {
                     [only] => Some(only.as_str()),
                     _ => None,
                 });
-                format!("say which column holds the labels: TARGET {}", near.unwrap_or("column"))
+                {
+                    let near = near.map_or_else(|| "column".to_owned(), quote_identifier);
+                    format!("say which column holds the labels: TARGET {near}")
+                }
             }
-            Self::TargetType { target, .. } => format!("make it text: CAST({target} AS VARCHAR)"),
+            Self::TargetType { target, .. } => {
+                let target = quote_identifier(target);
+                format!("make it text: CAST({target} AS VARCHAR) AS {target}")
+            }
             Self::TargetListType { target, nested: true, .. } => {
-                format!("make one list of them: flatten({target})")
+                let target = quote_identifier(target);
+                format!("make one list of them: flatten({target}) AS {target}")
             }
             Self::TargetListType { target, .. } => {
-                format!("make them text: CAST({target} AS VARCHAR[])")
+                let target = quote_identifier(target);
+                format!("make them text: CAST({target} AS VARCHAR[]) AS {target}")
             }
             Self::TargetNotNumber { target, .. } => format!("leave task out to learn the labels in {target}"),
             Self::OtherTarget { target, multi_label: true, .. } => {
+                let target = quote_identifier(target);
                 format!("make it a list: [{target}] AS {target}")
             }
-            Self::OtherTarget { target, .. } => format!("take one of them: {target}[1] AS {target}"),
+            Self::OtherTarget { target, .. } => {
+                let target = quote_identifier(target);
+                format!("take one of them: {target}[1] AS {target}")
+            }
             Self::NoLabels { target, .. } => {
+                let target = quote_identifier(target);
                 format!("look at the query: SELECT * FROM … WHERE cardinality({target}) > 0")
             }
             Self::OneLabelSet { .. } => "add rows with other labels, or with none".to_owned(),
             Self::NoInput { target } => select("text", target),
-            Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
+            Self::ExtraColumns { text, target, .. } => {
+                select(&text.as_deref().map_or_else(|| "text".to_owned(), quote_identifier), target)
+            }
             Self::SeveralTexts { columns, target, method } => {
-                let joined = columns.join(" || ' ' || ");
+                let quoted: Vec<_> = columns.iter().map(|column| quote_identifier(column)).collect();
+                let (joined, target) = (quoted.join(" || ' ' || "), quote_identifier(target));
                 let pairs = match (method, columns.len()) {
                     (Method::Head, 2) => ", or have them read as a pair: WITH (method = 'full')",
                     _ => "",
@@ -373,19 +391,29 @@ impl Failure for TrainingError {
                     .to_owned()
             }
             Self::NoRows { .. } => "run the query by itself and look at its WHERE".to_owned(),
-            Self::AllNull { column, .. } => format!("rows count only where {column} is not NULL"),
+            Self::AllNull { column, .. } => {
+                format!("rows count only where {} is not NULL", quote_identifier(column))
+            }
             Self::OneClass { .. } => "add rows with another label".to_owned(),
             Self::TooManyClasses { .. } => {
                 "is it an identifier? A number is learned with WITH (task = 'regress')".to_owned()
             }
-            Self::NotFinite { target, .. } => format!("leave such rows out: WHERE NOT isnan({target})"),
+            // NaN sorts after infinity, so it is left out too.
+            Self::NotFinite { target, .. } => {
+                format!("leave such rows out: WHERE abs({}) < 'Infinity'", quote_identifier(target))
+            }
             Self::BaseMissing { base } => format!("run: nightjar model pull '{base}'"),
             Self::NotEvaluable { .. } => "name a score: ON (SELECT first, second, score FROM …)".to_owned(),
-            Self::TextsOfModel { pairs: true, target, .. } => {
-                format!("name both: ON (SELECT first, second, {target} FROM …)")
-            }
-            Self::TextsOfModel { columns, target, .. } => {
-                format!("keep one: ON (SELECT {}, {target} FROM …)", columns[0])
+            Self::TextsOfModel { pairs, inputs, columns, target, .. } => {
+                let kept = if inputs.is_empty() {
+                    columns.iter().take(1).cloned().collect()
+                } else {
+                    inputs.clone()
+                };
+                let named: Vec<_> =
+                    kept.iter().chain([target]).map(|column| quote_identifier(column)).collect();
+                let what = if *pairs { "name both" } else { "keep one" };
+                format!("{what}: ON (SELECT {} FROM …)", named.join(", "))
             }
             Self::MeasureUnknown { nearest: Some(name), .. } => format!("did you mean {name}?"),
             Self::MeasureUnknown { .. } => "EVALUATE MODEL shows those that there are".to_owned(),

@@ -13,6 +13,7 @@ use nightjar_catalog::{Digest, SourceFile};
 use object_store::ObjectMeta;
 use url::Url;
 
+use crate::sample::SAMPLE_KEY;
 use crate::tables::{FileTable, TableFile, file_table};
 
 /// A query that maps the rows of one table of files.
@@ -180,6 +181,7 @@ fn refused_expression(expr: &Expr) -> Option<String> {
         Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
             Some("a subquery".to_owned())
         }
+        Expr::ScalarFunction(call) if call.func.name() == SAMPLE_KEY => Some("a sample".to_owned()),
         Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
             Some(format!("{}(), which may give another value each time", call.func.name()))
         }

@@ -14,6 +14,9 @@ use datafusion::logical_expr::{
 };
 use nightjar_catalog::Digest;
 
+/// The name of `sample_key`.
+pub(crate) const SAMPLE_KEY: &str = "sample_key";
+
 /// `sample_key(seed, column, …)`: a number that is spread evenly over all of UInt64, by which rows are sampled.
 ///
 /// The key of a row is a hash of the seed and the row's values. Equal rows must not share a fate: the first one in a
@@ -31,7 +34,7 @@ pub(crate) fn sample_key() -> ScalarUDF {
 
 impl ScalarUDFImpl for SampleKey {
     fn name(&self) -> &'static str {
-        "sample_key"
+        SAMPLE_KEY
     }
 
     fn signature(&self) -> &Signature {

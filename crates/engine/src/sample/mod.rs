@@ -14,5 +14,5 @@ mod clause;
 mod key;
 mod relation;
 
-pub(crate) use key::sample_key;
+pub(crate) use key::{SAMPLE_KEY, sample_key};
 pub(crate) use relation::SampledRelations;
