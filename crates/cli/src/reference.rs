@@ -79,7 +79,10 @@ mod tests {
                 stale.push(file);
             }
         }
-        assert!(stale.is_empty(), "out of date: {stale:?}; UPDATE_REFERENCE=1 cargo test -p nightjar-cli writes them");
+        assert!(
+            stale.is_empty(),
+            "out of date: {stale:?}; UPDATE_REFERENCE=1 cargo test -p nightjar-cli writes them"
+        );
         let known: Vec<String> = pages().into_iter().map(|(file, _)| file).collect();
         for entry in std::fs::read_dir(&folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
