@@ -325,11 +325,12 @@ fn wrong_addresses_and_busy_ports_are_named() {
         let executor = Executor {
             scheduler: taken.address(),
             bind: taken.address(),
+            task_port: None,
             advertised: None,
             vcores: None,
             work_dir: None,
             files,
         };
-        assert_eq!(executor.run().await.unwrap_err().code(), "cluster.bind");
+        assert_eq!(executor.run(|_| ()).await.unwrap_err().code(), "cluster.bind");
     });
 }

@@ -159,7 +159,7 @@ impl Column {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::datatypes::FieldRef;
+    use datafusion::arrow::datatypes::{FieldRef, Fields};
 
     use super::*;
 
