@@ -106,6 +106,7 @@ impl Fixtures {
             ("(SELECT * FROM reviews WHERE id > 30)", "years/year=2026/a.parquet", "PARQUET", ""),
             ("(SELECT * FROM reviews WHERE id < 0)", "none.parquet", "PARQUET", ""),
             ("bytes", "bytes.parquet", "PARQUET", ""),
+            ("(SELECT 1 AS id)", "pruned/day=06/a.parquet", "PARQUET", ""),
         ];
         for (from, to, format, options) in copies {
             let path = at(to);
@@ -135,6 +136,8 @@ impl Fixtures {
         fs::write(at("report.pdf"), "%PDF").expect("the unknown format");
         fs::write(at("no_ending"), "text").expect("the file without ending");
         fs::write(at("broken.parquet"), "this is no Parquet").expect("the broken file");
+        fs::create_dir(at("pruned/day=07")).expect("the folder of a broken file");
+        fs::write(at("pruned/day=07/a.parquet"), "this is no Parquet").expect("the broken file");
         write_text_files(&at("text"));
         Self { folder }
     }

@@ -83,7 +83,7 @@ pub use materialized_views::{MaterializedView, OnModelChange, SourceFile, ViewFi
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
 pub use object_stores::{
-    ObjectStoreError, ObjectStoreSettings, ObjectStores, check_url, object_store_failure,
+    ObjectStoreError, ObjectStoreSettings, ObjectStores, check_url, is_file_system, object_store_failure,
 };
 pub use run_files::RunFiles;
 pub use run_folder::{RunFolder, write_whole};

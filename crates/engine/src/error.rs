@@ -542,7 +542,6 @@ pub fn may_pass(error: &DataFusionError) -> bool {
 fn hint(error: &DataFusionError) -> Option<String> {
     match inner(error) {
         Some(failure) => failure.hint(),
-        None if is_unknown_table(&message(error)) => Some(unknown_table_hint(&message(error))),
         None if instead(error).is_some() => instead(error),
         None if is_gone(error) => Some(
             "it was there when the query was planned, and another statement may have replaced it since: run the query again"
@@ -555,32 +554,6 @@ fn hint(error: &DataFusionError) -> Option<String> {
 /// Whether a file was not there when it was read.
 fn is_gone(error: &DataFusionError) -> bool {
     matches!(find_failure::<object_store::Error>(error), Some(object_store::Error::NotFound { .. }))
-}
-
-fn is_unknown_table(message: &str) -> bool {
-    let message = message.to_lowercase();
-    message.contains("table '") && message.contains("not found")
-}
-
-fn unknown_table_hint(message: &str) -> String {
-    let named = message.split('\'').nth(1).unwrap_or_default();
-    match path_called(named) {
-        Some(path) => {
-            format!("'{path}' is a file or folder here, and only a name in quotes is read as one: '{path}'")
-        }
-        None => "SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned(),
-    }
-}
-
-/// Returns what the working folder has under a name, which SQL may have put in small letters.
-fn path_called(name: &str) -> Option<String> {
-    let entries = std::fs::read_dir(".").ok()?.flatten();
-    let mut found: Vec<String> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|entry| entry.to_lowercase() == name.to_lowercase())
-        .collect();
-    found.sort_by_key(|entry| entry != name);
-    found.into_iter().next()
 }
 
 #[cfg(test)]

@@ -94,12 +94,41 @@ pub fn instead(error: &DataFusionError) -> Option<String> {
                 .to_owned(),
         );
     }
+    if is_unknown_table(&message) {
+        return Some(unknown_table_hint(&readable(error)));
+    }
     if message.contains("Consider aliasing") {
         return Some(
             "give each column its name: SELECT max(a) AS highest, max(b) AS other FROM t".to_owned(),
         );
     }
     None
+}
+
+fn is_unknown_table(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("table '") && message.contains("not found")
+}
+
+fn unknown_table_hint(message: &str) -> String {
+    let named = message.split('\'').nth(1).unwrap_or_default();
+    match path_called(named) {
+        Some(path) => {
+            format!("'{path}' is a file or folder here, and only a name in quotes is read as one: '{path}'")
+        }
+        None => "SHOW TABLES lists the tables; a file is named in quotes: FROM 'reviews.parquet'".to_owned(),
+    }
+}
+
+/// Returns what the working folder has under a name, which SQL may have put in small letters.
+fn path_called(name: &str) -> Option<String> {
+    let entries = std::fs::read_dir(".").ok()?.flatten();
+    let mut found: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|entry| entry.to_lowercase() == name.to_lowercase())
+        .collect();
+    found.sort_by_key(|entry| entry != name);
+    found.into_iter().next()
 }
 
 /// Returns the error of type `E` inside `error`, however deep DataFusion has wrapped it.

@@ -243,7 +243,8 @@ impl Failure for StatementError {
             StatementError::InUse { .. } => {
                 Some("change or drop those first, or add CASCADE: it drops the views too".to_owned())
             }
-            StatementError::DataFusion(_) | StatementError::Internal(_) => None,
+            StatementError::DataFusion(error) => nightjar_functions::instead(error),
+            StatementError::Internal(_) => None,
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::error::{Result, StatementError};
 use crate::label_set::{label_set, label_set_type};
 use crate::method::Method;
+use crate::names::quote_identifier;
 use crate::pair_roles::Score;
 use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
@@ -68,7 +69,7 @@ impl Roles {
             .collect();
         let target = target.to_owned();
         if !extra.is_empty() {
-            let text = texts.first().filter(|_| texts.len() == 1).cloned();
+            let text = texts.first().filter(|_| texts.len() == 1).map(|text| quote_identifier(text));
             return Err(TrainingError::ExtraColumns { columns: extra, text, target }.into());
         }
         match texts.as_slice() {

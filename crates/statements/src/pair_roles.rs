@@ -6,6 +6,7 @@ use nightjar_functions::TextColumn;
 
 use crate::error::Result;
 use crate::labelled_rows::{DEFAULT_TARGET, Roles};
+use crate::names::quote_identifier;
 use crate::training_error::TrainingError;
 
 /// Which column holds the scores of pairs.
@@ -49,7 +50,8 @@ impl Roles {
                 multi_label: false,
             }),
             [_, _] => {
-                let text = Some(texts.join(", "));
+                let quoted: Vec<_> = texts.iter().map(|text| quote_identifier(text)).collect();
+                let text = Some(quoted.join(", "));
                 Err(TrainingError::ExtraColumns { columns: extra, text, target: target.unwrap_or_default() }
                     .into())
             }

@@ -1,7 +1,7 @@
 //! Plans a statement: which of its names may be files, and whether its schemas exist.
 //!
 //! DataFusion's planner has forgotten how a name was written when it asks for the table, so the names in quotes travel
-//! beside it. Whatever is looked up outside of [`plan_statement`] is a table, never a file.
+//! beside it. Of what is looked up outside of [`plan_statement`], only what no name without quotes can be may be a file.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -74,7 +74,10 @@ fn plan(
 
 /// Whether a name of the statement that is being planned may be a file: it is written in quotes, everywhere.
 pub fn may_be_file(name: &str) -> bool {
-    QUOTED.try_with(|quoted| quoted.contains(name)).unwrap_or(false)
+    // Outside of `plan_statement`, in DataFusion's own contexts, nobody says what was quoted; a name with such characters was.
+    QUOTED
+        .try_with(|quoted| quoted.contains(name))
+        .unwrap_or_else(|_| name.contains(['/', '.', '*', '?', '[']))
 }
 
 /// Returns the full name that a name in a statement has in a session.

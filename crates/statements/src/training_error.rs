@@ -83,7 +83,7 @@ pub enum TrainingError {
     ExtraColumns {
         /// Those columns with their types.
         columns: Vec<String>,
-        /// The text column to keep, if there is one.
+        /// The text columns to keep, quoted where SQL needs it, if it is known which.
         text: Option<String>,
         /// The target column.
         target: String,
@@ -365,9 +365,7 @@ impl Failure for TrainingError {
             }
             Self::OneLabelSet { .. } => "add rows with other labels, or with none".to_owned(),
             Self::NoInput { target } => select("text", target),
-            Self::ExtraColumns { text, target, .. } => {
-                select(&text.as_deref().map_or_else(|| "text".to_owned(), quote_identifier), target)
-            }
+            Self::ExtraColumns { text, target, .. } => select(text.as_deref().unwrap_or("text"), target),
             Self::SeveralTexts { columns, target, method } => {
                 let quoted: Vec<_> = columns.iter().map(|column| quote_identifier(column)).collect();
                 let (joined, target) = (quoted.join(" || ' ' || "), quote_identifier(target));

@@ -90,6 +90,12 @@ impl ObjectStores {
     }
 }
 
+/// Whether a store is the machine's file system, whose paths are those of files.
+pub fn is_file_system(store: &dyn ObjectStore) -> bool {
+    // The stores of sessions are wrapped; each says what it is over.
+    store.to_string().contains("LocalFileSystem")
+}
+
 /// Whether a URL may stand in a statement: see the errors of [`ObjectStores::get`]. What is no URL may.
 pub fn check_url(text: &str) -> Result<()> {
     match Url::parse(text) {

@@ -232,8 +232,7 @@ impl Failure for EngineError {
                 Some(format!("name one of them otherwise: {} AS other", quote_identifier(column)))
             }
             Self::OneCatalog => Some("tables are grouped by schemas: CREATE SCHEMA name".to_owned()),
-            Self::SystemSchema { .. } => Some("make it in another schema, such as public".to_owned()),
-            Self::FileName { .. } | Self::ViewCycle { .. } | Self::ViewFormat => None,
+            Self::FileName { .. } | Self::SystemSchema { .. } | Self::ViewCycle { .. } | Self::ViewFormat => None,
         }
     }
 }

@@ -126,7 +126,7 @@ impl FileFormat for TextFiles {
         objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         let bytes = look_bytes(objects.len());
         let at_once = state.config_options().execution.meta_fetch_concurrency.get();
-        let url = if store.to_string().contains("LocalFileSystem") { "file:///" } else { "" };
+        let url = if nightjar_catalog::is_file_system(store.as_ref()) { "file:///" } else { "" };
         let places: Vec<Place> = objects.iter().map(|object| self.place(store, url, object)).collect();
         let fields = match (&self.options, self.dialect(state)) {
             (Options::Csv(options), Dialect::Csv(dialect)) => {

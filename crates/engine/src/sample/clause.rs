@@ -121,7 +121,6 @@ mod tests {
         let refused = [
             ("TABLESAMPLE (BUCKET 1 OUT OF 10)", "BUCKET"),
             ("TABLESAMPLE (5)", "no unit"),
-            ("TABLESAMPLE (100M)", "number"),
             ("TABLESAMPLE (x PERCENT)", "number"),
             ("TABLESAMPLE (101 PERCENT)", "between 0 and 100"),
             ("TABLESAMPLE (1.5 ROWS)", "whole number"),

@@ -101,19 +101,22 @@ impl History {
         &self.epochs[self.epochs.len() - 1]
     }
 
-    /// Returns the epoch, from 0, whose metric is best; the first of equals. Without validation, the last.
+    /// Returns the epoch, from 0, whose metric is best, among equals that of the lowest loss, then the first. Without validation, the last.
     pub(super) fn best(&self, task: Task) -> Option<usize> {
         let last = self.epochs.len().checked_sub(1)?;
-        let score = |Epoch { metrics, .. }: &Epoch| match task {
-            Task::Regress => metrics.get("rmse").map(|rmse| (-rmse, 0.0)),
-            Task::Embed => {
-                metrics.get("spearman").or_else(|| metrics.get("mrr")).map(|metric| (*metric, 0.0))
+        let score = |Epoch { metrics, .. }: &Epoch| {
+            // Of few rows many epochs get the same number right, and the loss still tells them apart.
+            let loss = metrics.get("validation_loss").copied().unwrap_or(0.0);
+            match task {
+                Task::Regress => metrics.get("rmse").map(|rmse| (-rmse, 0.0)),
+                Task::Embed => {
+                    metrics.get("spearman").or_else(|| metrics.get("mrr")).map(|metric| (*metric, 0.0))
+                }
+                Task::Classify => match metrics.get("micro_f1") {
+                    Some(micro_f1) => Some((*micro_f1, -loss)),
+                    None => metrics.get("accuracy").map(|accuracy| (*accuracy, -loss)),
+                },
             }
-            Task::Classify => match metrics.get("micro_f1") {
-                // Before any label is likely it is 0, while the loss falls already.
-                Some(micro_f1) => Some((*micro_f1, -metrics.get("validation_loss").copied().unwrap_or(0.0))),
-                None => metrics.get("accuracy").map(|accuracy| (*accuracy, 0.0)),
-            },
         };
         let mut best = None;
         for (epoch, score) in self.epochs.iter().enumerate().filter_map(|(i, epoch)| Some((i, score(epoch)?)))
@@ -152,7 +155,8 @@ mod tests {
         assert_eq!(best(&[&first, &second, &third]), Some(1));
         assert_eq!(best(&[&first, &second, &epoch(0.1, 0.9)]), Some(2));
         let one_label = |accuracy, loss| [("accuracy", accuracy), ("validation_loss", loss)];
-        assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.7, 0.4)]), Some(0), "the first of equals");
+        assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.7, 0.4)]), Some(1), "the lower loss");
+        assert_eq!(best(&[&one_label(0.7, 0.4), &one_label(0.7, 0.4)]), Some(0), "the first of equals");
         assert_eq!(best(&[&one_label(0.7, 0.6), &one_label(0.9, 0.9), &one_label(0.8, 0.1)]), Some(1));
         assert_eq!(best(&[&[], &[]]), Some(1), "without validation the last");
     }
