@@ -1,4 +1,13 @@
 //! Method 'head': an exact regression on frozen embeddings, logistic for labels and ridge for numbers.
+//!
+//! # How it runs
+//!
+//! `statements/training.rs`: the ON query with `embed(text)` added is one plan, run by the same
+//! operator; its rows are sorted by the digest of text and target; a stratified split by hash is held
+//! out; `head_training.rs` fits an exact logistic regression (L-BFGS), its strength chosen by
+//! cross-validation on the remaining rows; the held-out rows measure it; the head that is kept is then
+//! fitted on all rows. The artifact (`card.json`, `head.safetensors`) is published first, then version
+//! and run are committed together.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

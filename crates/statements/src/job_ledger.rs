@@ -3,6 +3,80 @@
 //!
 //! Any process may decide. Whoever holds the lease acts: it begins the runs that are `running` and that nobody has begun yet, and stops those that
 //! are `stopping`.
+//!
+//! # How jobs run
+//!
+//! `nightjar_jobs` decides: `Job::decide` takes what happened and the time, changes the job and returns
+//! what is to be done. `statements/src/job_ledger.rs` is the one place where that is written down: it
+//! reads a job's record and open runs, decides, and writes both and every action (a run opened,
+//! started, to be stopped, closed; times left out and why) in the same transaction, with the jobs that
+//! come after a run that closed. Any process may decide: `RUN JOB`, `PAUSE JOB`, `CANCEL RUN` do.
+//!
+//! Only who holds the lease acts (`server/src/daemon.rs`). A run that is `running` without a fence is
+//! one that nobody is at: the daemon writes its fence into it and begins the attempt. One that is
+//! `stopping` it stops. The lease is a row with a number that only grows, and the lock of its owner's
+//! mark (`catalog/src/owner.rs`): a process that ends, however it ends, lets go of it. All that an
+//! attempt writes checks the number in the same transaction, so a daemon that was taken for dead writes
+//! nothing more. On taking the lease, runs with an older fence are decided as interrupted: begun anew
+//! at once, five times at most. Nothing is in memory that the ledger does not say, so a kill at any
+//! moment loses no scheduled time and doubles none (`tests/tests/jobs.rs`; at its full size, a hundred
+//! kills with ten jobs that run each second, and an absence after them, some minutes:
+//! `NIGHTJAR_TEST_KILLS=100 NIGHTJAR_TEST_JOBS=10 NIGHTJAR_TEST_AWAY_SECONDS=100 cargo test -p
+//! nightjar-tests --test jobs killed_at_any_moment`).
+//!
+//! The daemon and its pages run on a runtime of their own: a statement may keep all threads of its own
+//! at work between two batches, and times come due meanwhile. It looks at the number of the last change
+//! of a job every 50 ms, which costs two reads of SQLite, and decides when the earliest `wakes_at` has
+//! come. A run keeps the body that it began with, whatever becomes of its job. A run whose turn has
+//! come and that no daemon is at is shown as queued, and its `timeout` begins with the daemon. Each
+//! attempt has a session of its own; its statements are parsed anew with the run's parameters in their
+//! places (`job_body.rs`), relative files having been made absolute when the job was made. Notices of
+//! failed runs (`notices.rs`) are kept in the run's row until whoever is to be told has been: at once,
+//! then after a second, then twice as late each time. A daemon that is killed after it told and before
+//! the ledger knew tells twice; each message bears the run's number.
+//!
+//! All times are of one clock (`statements/src/clock.rs`): the machine's, or that of a file, by which
+//! tests go through weeks in seconds and set it forward and back. A clock that is put forward has
+//! missed times, which `catch_up` decides about; one that is put back repeats nothing, and the next
+//! time comes when it has caught up (`tests/tests/job_clock.rs`). The rules of zones are the newer ones
+//! of the machine's zone files and those that the program carries (`zones`). The lease names them, and
+//! a daemon that takes it with others decides all jobs anew. A job is decided until a moment, in UTC,
+//! so no moment comes twice; a time that new rules put before the daemon's start was missed, and
+//! `catch_up` decides.
+//!
+//! The ledger forgets (`statements/src/job_past.rs`, `catalog/src/job_past.rs`): beside its passes,
+//! from its start and each hour, the daemon goes through the jobs by name, twenty or a hundred runs a
+//! transaction, and removes what is beyond `keep_runs` or `keep_for`. What `:previous_success` stands
+//! for stays, for each open run and for the next one. Numbers of runs never come again, because SQLite
+//! keeps the highest one. How many have ended, and how, are totals that triggers keep
+//! (`job_run_totals`): a scrape counts no runs that are over, and the totals never fall.
+//!
+//! Ten thousand jobs (`benches/jobs.sh`): a change is one transaction, and synced, because a job that
+//! was made is not lost by a power cut either; that wait for the disk is most of what a job costs
+//! beside its plan. SQLite's `synchronous = NORMAL` would save it, and lose what was committed last.
+//! Statements of SQL are prepared once.
+//!
+//! A body that published its output and was killed before the ledger knew is run again, and must not
+//! add twice. So each statement of an attempt is started under an `OutputKey`
+//! (`engine/src/write/output_key.rs`): the run, the number of the statement, and a digest of the
+//! store's mark and of the run's time, so that several stores may write into one folder. The files that
+//! it adds to a folder are called `part-00000-run7s1-<digest>-<random>.parquet`; from the second
+//! attempt on, `PublishExec` settles the folder, lists all below it that bears the key, and puts it
+//! into the journal as what the new files replace, in the folders of partitions too, and also where the
+//! new attempt has no rows. What the earlier attempt has added by the same statement or a later one is
+//! not read either (`hide_output.rs`): `WHERE id NOT IN (SELECT id FROM t)` finds again what it found.
+//! An overwrite that reads what it replaces is done once: a second attempt that finds its files leaves
+//! them. The key is an extension of the task's settings: no user sets it, no plan prints it, and it
+//! stays in the coordinator. Right before files become visible the attempt asks the ledger once more
+//! whether it holds the lease and its run is still to go on. `RUN JOB` twice are two runs, and add.
+//!
+//! What surprises: between that last question and the journal an attempt could lose the lease only by
+//! the end of its process, because the lease is the lock of a living process; a daemon that is told to
+//! stop at once keeps it until its process has gone. A second attempt of INSERT OVERWRITE whose rows
+//! are of other partitions than the first one's leaves those empty: what the first has written there
+//! goes, and what was there before it is gone. A run in the middle of which the daemon ended six times
+//! fails, and says so. What a body writes by other ways than COPY and INSERT knows no keys. A body
+//! whose later statement fails has published the earlier ones.
 
 use chrono::{DateTime, Utc};
 use nightjar_catalog::{JobLedger, JobRecord, JobRun, JobSkip};

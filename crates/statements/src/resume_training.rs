@@ -1,4 +1,19 @@
 //! `RESUME TRAINING OF`.
+//!
+//! # What surrounds a run
+//!
+//! A run's state is derived, never ambiguous: `done` and `failed` are written; a run is `running` while
+//! the process whose mark it bears holds that mark's lock (`catalog/src/owner.rs`); any other that has
+//! a fingerprint (the digest of base, rows and options) is `resumable`. To resume is to open the run's
+//! folder, which one writer holds at a time (`run_folder.rs`), and then to adopt the run in one
+//! transaction. Files in the folder are whole or not there. When a run has ended, its event files and
+//! JSON files stay; the rest is removed, by its writer or by the next one. `RESUME TRAINING` only runs
+//! the recorded statement again: the fingerprint finds the run (`StatementContext::resumable_run`). A
+//! statement's `chart()` is data; the CLI draws it under the rows where stdout is a terminal
+//! (`cli/src/output/chart.rs`). `EVALUATE MODEL` (`evaluation.rs`) is one plan too: the metrics'
+//! aggregates over `classify_scores` or `predict`. Their states merge, so partitions count apart; they
+//! hold counts of (label, prediction) or moments, and only `roc_auc` and `spearman` keep 8 and 16 bytes
+//! a row. Over lists of labels the states are counts of each label (`metrics/set_counts.rs`).
 
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::{CatalogError, TrainingRun};

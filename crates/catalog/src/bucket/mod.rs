@@ -1,4 +1,24 @@
 //! A part of a bucket, as blocking code uses it: objects by their names under a prefix, whole or not there.
+//!
+//! # A store in a bucket
+//!
+//! `--store s3://bucket/prefix` has `artifacts/` and `runs/` in the bucket and a working folder on each
+//! machine (`catalog/src/working_folder.rs`), named by a digest of bucket, prefix and server. The
+//! catalog is in the coordinator's working folder; executors have none. `Artifacts` publishes in the
+//! folder and then uploads (`bucket_artifacts.rs`); what the folder lacks, or has damaged, is fetched
+//! into staging, each file checked against the manifest and the manifest against the digest, and
+//! published there as if it had been made there. Planning fetches the small files alone (`small/`).
+//!
+//! A plan names a run by a name relative to the store (`runs/7`; in a bucket `runs/<mark>-7`, because
+//! several catalogs may share it), and every process finds the run's files by `StoreFiles::run_files`
+//! (`run_files.rs`): feature files by their location, a path or a URL; plan, reports and states by
+//! name. In a folder these are the files of the run's folder. In a bucket each is one object, there
+//! once all of it is; a process keeps copies under the object's tag, so that it reads an object once
+//! and never an old one. The run's folder of the coordinator (lock, staging of rows, history, event
+//! files) is local; when the run has ended, its event and JSON files are copied into the bucket and all
+//! else of it is removed there. Frozen layers' states stay with the process that made them.
+//!
+//! Blocking code asks the bucket by `catalog/src/bucket`, whose requests run on threads of their own.
 
 mod wait;
 

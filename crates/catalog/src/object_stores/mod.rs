@@ -2,6 +2,16 @@
 //!
 //! The only place that opens one. What a bucket is asked with comes from the environment of the process that asks, so no
 //! plan, setting or message holds a key.
+//!
+//! # Where URLs lead
+//!
+//! A process has one `ObjectStores` (`catalog/src/object_stores`), which belongs to the opened store: a
+//! client for each scheme and bucket or host, made when a URL first leads there.
+//! `engine/src/object_stores.rs` hands it to DataFusion in sessions, scheduler and executors. Every
+//! client is wrapped (`named.rs`): what it says, which may repeat a key or what was signed, becomes an
+//! error of ours that names the place and what to check, and that counts as retryable where another
+//! attempt may end well. DataFusion keeps listings and footers by path, whichever the bucket: listings
+//! are not kept, and a store adds its own few nanoseconds to the times of its objects.
 
 mod error;
 mod explain;

@@ -1,6 +1,21 @@
 //! BERT (Devlin et al. 2018, arXiv:1810.04805): absolute positions, post-norm layers, GELU.
 //!
 //! `weights.rs` reads its tensors; `packed.rs` runs it on the CPU kernels, `reference.rs` on candle's tensors.
+//!
+//! # How an encoder computes
+//!
+//! `models/src/bert/packed.rs` runs a micro-batch on one thread: its texts lie one after the other,
+//! without padding or mask. Weights are packed at load into panels of 48 outputs
+//! (`kernels/src/panels.rs`); a tile of 8 rows by 48 outputs stays in registers while the depth goes by
+//! (`tile.rs`), and the bias, GELU or residual that follows is applied to the tile before it is stored
+//! (`linear.rs`). Each output is one chain of sums along the depth, in order: that is why a row has the
+//! same bits in any company, and why a band may have any number of rows. An instruction set is a
+//! `Level` (`level.rs`): portable Rust, AVX2, AVX-512, with VNNI, with BF16; a kernel is written once
+//! and compiled for each, and tests run all that the CPU has. bf16 sums in f32; int8 multiplies signed
+//! weights (a scale per output, the one with the least squared error) by unsigned activations (scale
+//! and zero point per token), sums exactly in 32 bits, and attends in bf16. Residuals, norms and
+//! softmax are f32 always. `models/src/bert/reference.rs` states the same model in candle's tensors:
+//! the reference of the tests, and the road to other devices.
 
 mod backward;
 mod forward;
