@@ -149,14 +149,6 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
-    /// A column that is to be written as Parquet, of a type that others would read as something else, or not at all.
-    #[error("the column '{column}' is {data_type}, which other readers of Parquet don't know")]
-    ParquetUnwritable {
-        /// The column.
-        column: String,
-        /// Its type, or that of a part of it.
-        data_type: DataType,
-    },
     /// A timestamp before 1900 of the calendar that Spark 2 had, in a zone whose offset then isn't agreed on.
     #[error(
         "the column '{column}' of '{file}' has a timestamp before 1900 in Spark's legacy calendar, which depends on the writer's time zone"

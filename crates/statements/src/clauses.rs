@@ -351,7 +351,7 @@ mod tests {
             ),
         ];
         for (sql, expected) in cases {
-            let found = followed(sql).unwrap().replace("(a), (b)", "(a), (b)");
+            let found = followed(sql).unwrap();
             let plain = |text: &str| text.replace(['(', ')'], "");
             assert_eq!(plain(&found), plain(expected), "{sql}");
         }

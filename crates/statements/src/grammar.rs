@@ -40,7 +40,12 @@ pub(crate) fn accept(parser: &mut Parser<'_>, keywords: &[&str]) -> bool {
 
 /// Reads CASCADE or RESTRICT if one of them comes next; returns whether it was CASCADE.
 pub(crate) fn accept_cascade(parser: &mut Parser<'_>) -> bool {
-    accept(parser, &["CASCADE"]) || { accept(parser, &["RESTRICT"]) && false }
+    let cascades = accept(parser, &["CASCADE"]);
+    if !cascades {
+        // It says what holds without it.
+        accept(parser, &["RESTRICT"]);
+    }
+    cascades
 }
 
 /// Reads these keywords one by one.

@@ -25,7 +25,6 @@ impl Failure for EngineError {
             Self::NotOverwritable { .. } => "engine.not_overwritable",
             Self::FileColumns { .. } => "engine.file_columns",
             Self::ParquetColumn { .. } => "engine.parquet_column",
-            Self::ParquetUnwritable { .. } => "engine.parquet_unwritable",
             Self::LegacyCalendar { .. } => "engine.legacy_calendar",
             Self::ColumnTypes { .. } => "engine.column_types",
             Self::ColumnUnlike { .. } => "engine.column_unlike",
@@ -150,12 +149,6 @@ impl Failure for EngineError {
             }
             Self::ParquetColumn { .. } => {
                 Some("write the file without that column, or with it cast to another type".to_owned())
-            }
-            Self::ParquetUnwritable { column, data_type: DataType::Date64 } => {
-                Some(format!("write it as a date: CAST({} AS DATE)", quote_identifier(column)))
-            }
-            Self::ParquetUnwritable { column, .. } => {
-                Some(format!("write it as text: CAST({} AS VARCHAR)", quote_identifier(column)))
             }
             Self::LegacyCalendar { .. } => Some(
                 "write the file anew with Spark 3 or later, spark.sql.parquet.datetimeRebaseModeInWrite = 'CORRECTED' and spark.sql.parquet.int96RebaseModeInWrite = 'CORRECTED', or leave the column out"

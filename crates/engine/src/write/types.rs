@@ -45,6 +45,10 @@ fn below(field: &Field, test: &dyn Fn(&str, &DataType) -> Option<String>) -> Opt
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::Map(item, _) => inner(field, item),
+        DataType::Dictionary(_, values) => {
+            let (_, kind, instead) = below(&field.clone().with_data_type(values.as_ref().clone()), test)?;
+            Some((field.name().clone(), kind, instead))
+        }
         _ => None,
     }
 }

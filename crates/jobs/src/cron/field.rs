@@ -101,7 +101,7 @@ impl FieldKind {
     pub(super) fn value(&self, text: &str) -> Result<u32, FieldError> {
         let upper = text.to_ascii_uppercase();
         let named = |name: &&str| upper.len() >= 3 && name.starts_with(&upper);
-        if let Some(index) = self.names.iter().position(|name| named(&name)) {
+        if let Some(index) = self.names.iter().position(named) {
             return Ok(self.first_named + index as u32);
         }
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {

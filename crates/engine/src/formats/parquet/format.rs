@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, IntervalUnit, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{GetExt, Statistics};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
@@ -197,34 +197,11 @@ impl FileFormat for ParquetFiles {
         config: FileSinkConfig,
         order: Option<LexRequirement>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let folders = &config.table_partition_cols;
-        let columns = config.output_schema().fields().iter();
-        for column in columns.filter(|column| folders.iter().all(|(folder, _)| folder != column.name())) {
-            if let Some(data_type) = unwritable(column.data_type()) {
-                let column = column.name().clone();
-                return Err(EngineError::ParquetUnwritable { column, data_type }.into_datafusion());
-            }
-        }
         self.inner.create_writer_physical_plan(input, state, config, order).await
     }
 
     fn file_source(&self, schema: TableSchema) -> Arc<dyn FileSource> {
         self.inner.file_source(schema)
-    }
-}
-
-/// Returns a type, or a part of it, that Parquet's own types don't tell: dates in milliseconds become plain integers to others,
-/// and intervals have no nanoseconds.
-fn unwritable(data_type: &DataType) -> Option<DataType> {
-    match data_type {
-        DataType::Date64 | DataType::Interval(IntervalUnit::MonthDayNano) => Some(data_type.clone()),
-        DataType::Struct(fields) => fields.iter().find_map(|field| unwritable(field.data_type())),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => unwritable(item.data_type()),
-        DataType::Dictionary(_, values) => unwritable(values),
-        _ => None,
     }
 }
 
