@@ -50,7 +50,7 @@ pub(crate) fn encode(
 ) -> Result<Option<Vec<u8>>> {
     let Some((config, source)) = scan(node) else { return Ok(None) };
     let (options, json) = match &source.dialect {
-        Dialect::Csv(options) => (options.clone(), false),
+        Dialect::Csv(options) => (options.as_ref().clone(), false),
         Dialect::Json => (CsvOptions::default(), true),
     };
     let bare = CsvSource::new(source.table_schema().clone()).with_csv_options(options.clone());
@@ -97,7 +97,7 @@ pub(crate) fn decode(
     let dialect = if message.json {
         Dialect::Json
     } else {
-        Dialect::Csv(CsvOptions {
+        Dialect::Csv(Box::new(CsvOptions {
             has_header: Some(csv.has_header()),
             delimiter: csv.delimiter(),
             quote: csv.quote(),
@@ -109,7 +109,7 @@ pub(crate) fn decode(
             null_regex: message.null_regex,
             double_quote: message.double_quote,
             ..CsvOptions::default()
-        })
+        }))
     };
     let mut source = TextSource::new(dialect, csv.table_schema().clone());
     source.exact = message.exact;

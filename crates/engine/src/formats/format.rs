@@ -75,7 +75,7 @@ impl TextFiles {
                 let mut options = options.clone();
                 options.has_header.get_or_insert(catalog.has_header);
                 options.newlines_in_values.get_or_insert(catalog.newlines_in_values);
-                Dialect::Csv(options)
+                Dialect::Csv(Box::new(options))
             }
         }
     }
@@ -131,7 +131,8 @@ impl FileFormat for TextFiles {
         let fields = match (&self.options, self.dialect(state)) {
             (Options::Csv(options), Dialect::Csv(dialect)) => {
                 let records = options.schema_infer_max_rec;
-                let looks = places.into_iter().map(|place| csv::look(place, dialect.clone(), records, bytes));
+                let looks =
+                    places.into_iter().map(|place| csv::look(place, (*dialect).clone(), records, bytes));
                 let looks: Vec<_> = looks.collect();
                 let found: Vec<_> = stream::iter(looks).buffered(at_once).try_collect().await?;
                 csv::fields(found, records == Some(0))
@@ -201,7 +202,7 @@ impl FileFormat for TextFiles {
 
     fn file_source(&self, schema: TableSchema) -> Arc<dyn FileSource> {
         let dialect = match &self.options {
-            Options::Csv(options) => Dialect::Csv(options.clone()),
+            Options::Csv(options) => Dialect::Csv(Box::new(options.clone())),
             Options::Json(_) => Dialect::Json,
         };
         Arc::new(TextSource::new(dialect, schema))

@@ -24,7 +24,7 @@ use super::{csv, json};
 #[derive(Debug, Clone)]
 pub(super) enum Dialect {
     /// With what was to be found in the session's settings filled in.
-    Csv(CsvOptions),
+    Csv(Box<CsvOptions>),
     Json,
 }
 

@@ -97,13 +97,13 @@ fn common_decimal(one: &DataType, other: &DataType) -> Option<DataType> {
     let scale = scale.max(other_scale);
     let precision = u8::try_from((whole + i16::from(scale)).max(1)).ok()?;
     let width = |data_type: &DataType| data_type.primitive_width().filter(|_| data_type.is_decimal());
-    let enough = match precision {
-        ..=DECIMAL32_MAX_PRECISION => 4,
-        ..=DECIMAL64_MAX_PRECISION => 8,
-        ..=DECIMAL128_MAX_PRECISION => 16,
-        ..=DECIMAL256_MAX_PRECISION => 32,
-        _ => return None,
-    };
+    let widths = [
+        (DECIMAL32_MAX_PRECISION, 4),
+        (DECIMAL64_MAX_PRECISION, 8),
+        (DECIMAL128_MAX_PRECISION, 16),
+        (DECIMAL256_MAX_PRECISION, 32),
+    ];
+    let (_, enough) = widths.into_iter().find(|(digits, _)| precision <= *digits)?;
     Some(match [Some(enough), width(one), width(other)].into_iter().flatten().max() {
         Some(4) => DataType::Decimal32(precision, scale),
         Some(8) => DataType::Decimal64(precision, scale),

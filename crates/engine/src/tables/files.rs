@@ -117,10 +117,10 @@ pub(crate) async fn open(text: &str, state: &SessionState) -> Result<Arc<dyn Tab
     check_place(state.runtime_env(), &place).await?;
     settle(state.runtime_env(), &place).await?;
     let files = data_files(state, &place, "").await?;
-    let names = files.iter().map(|file| file.location.filename().unwrap_or_default());
+    let mut names = files.iter().map(|file| file.location.filename().unwrap_or_default());
     let Some(found) = names.clone().find_map(ending) else {
         let path = text.to_owned();
-        return Err(failure(match names.last() {
+        return Err(failure(match names.next_back() {
             None => EngineError::NoFiles { path },
             Some(file) => EngineError::UnknownFormat { path, file: file.to_owned() },
         }));

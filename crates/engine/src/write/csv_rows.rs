@@ -130,7 +130,7 @@ impl Dialect {
                 || [self.delimiter, self.quote, self.escape].contains(byte)
                 || self.end.contains(byte)
         };
-        text.is_empty() || text == self.null || text.as_bytes().iter().any(|byte| special(byte))
+        text.is_empty() || text == self.null || text.as_bytes().iter().any(special)
     }
 
     fn quoted(&self, text: &str, out: &mut Vec<u8>) {
