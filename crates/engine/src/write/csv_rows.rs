@@ -76,11 +76,11 @@ fn is_text(kind: &DataType) -> bool {
 
 fn shown(options: &WriterBuilder) -> FormatOptions<'_> {
     FormatOptions::default()
-        .with_date_format(options.date_format())
-        .with_datetime_format(options.datetime_format())
-        .with_timestamp_format(options.timestamp_format())
-        .with_timestamp_tz_format(options.timestamp_tz_format())
-        .with_time_format(options.time_format())
+        .with_date_format(told(options.date_format()))
+        .with_datetime_format(told(options.datetime_format()))
+        .with_timestamp_format(told(options.timestamp_format()))
+        .with_timestamp_tz_format(told(options.timestamp_tz_format()))
+        .with_time_format(told(options.time_format()))
 }
 
 /// How fields are told apart.
@@ -143,6 +143,11 @@ impl Dialect {
         }
         out.push(self.quote);
     }
+}
+
+/// Returns a format that was told. DataFusion's form of these options on the wire has an empty one for none, which would write nothing.
+fn told(format: Option<&str>) -> Option<&str> {
+    format.filter(|format| !format.is_empty())
 }
 
 #[cfg(test)]
