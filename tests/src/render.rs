@@ -4,7 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use nightjar_engine::EngineError;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 /// Returns an error as people read it: `message; hint: …`.
 pub fn render_error(error: &EngineError) -> String {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nightjar_catalog::{Digest, ObjectStoreSettings, ObjectStores, Store, StoreFiles};
 use nightjar_engine::{Session, session_config};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_tests::{Cluster, S3Server, TestStore, block_on, digests, values};
 use tempfile::TempDir;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use nightjar_cluster::{Address, ClusterSession, Executor, Scheduler, connect};
 use nightjar_engine::{EngineError, Session};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::Watch;
 use nightjar_tests::{Cluster, TestStore, block_on, digests, values};
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use nightjar_engine::Session;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_tests::{Fixtures, Places, TestStore, block_on};
 
 /// A mistake, what its hint says, and the statement that somebody types who follows it.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use nightjar_catalog::Store;
 use nightjar_engine::Session;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_tests::{TestStore, block_on, values};
 
 /// Writes a file of two rows.

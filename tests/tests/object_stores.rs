@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nightjar_catalog::{ObjectStoreSettings, ObjectStores};
 use nightjar_engine::{EngineError, Session, session_config};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_tests::{Cluster, Fixtures, REVIEWS, S3Server, TestStore, block_on, values};
 
 /// Words that the processes of a cluster find the server by, and a server with the fixtures in the bucket `lake`.

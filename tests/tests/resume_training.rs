@@ -4,7 +4,7 @@
 
 use nightjar_catalog::{Digest, RunId, TrainingOutcome};
 use nightjar_engine::{EngineError, Session};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_tests::{Fixtures, TestStore, block_on, values};
 
 async fn run(session: &Session, sql: &str) -> Result<(), EngineError> {

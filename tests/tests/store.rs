@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use nightjar_engine::{EngineError, Session, session_config};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::Watch;
 use nightjar_tests::{Fixtures, TestStore, block_on, digests, values};
 

@@ -204,7 +204,7 @@ pub(crate) fn now() -> i64 {
 mod tests {
     use std::fs;
 
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

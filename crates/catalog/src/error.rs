@@ -3,14 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nightjar_models::{Failure, ModelError};
+use nightjar_errors::Failure;
+use nightjar_models::ModelError;
 
 use crate::card::Task;
-use crate::ids::{Digest, RunId, VersionNumber, sql_name};
+use crate::ids::{Digest, RunId};
 use crate::object_stores::ObjectStoreError;
 use crate::runs::TrainingStatus;
-use crate::table_name::TableName;
 use crate::tables::TableKind;
+use nightjar_names::{NameError, TableName, VersionNumber, sql_name};
 
 /// What this crate's functions return.
 pub type Result<T, E = CatalogError> = std::result::Result<T, E>;
@@ -70,10 +71,8 @@ pub enum CatalogError {
     RecordInvalid { what: &'static str, name: String, reason: String },
 
     // Models.
-    #[error("'{name}' cannot be a model's name: {reason}")]
-    NameInvalid { name: String, reason: &'static str },
-    #[error("'{text}' is not a model reference: a name or name@version was expected")]
-    ReferenceInvalid { text: String },
+    #[error(transparent)]
+    Name(#[from] NameError),
     #[error("there is no task '{task}'")]
     TaskUnknown { task: String },
     #[error("there is no model '{name}'")]
@@ -242,7 +241,7 @@ impl Failure for CatalogError {
             CatalogReadOnly { .. } => "catalog_read_only",
             CatalogNewer { .. } => "catalog_newer",
             RecordInvalid { .. } => "catalog_record_invalid",
-            NameInvalid { .. } | ReferenceInvalid { .. } => "model_name_invalid",
+            Name(error) => error.code(),
             TaskUnknown { .. } => "task_unknown",
             ModelUnknown { .. } => "model_unknown",
             ModelExists { .. } => "model_exists",

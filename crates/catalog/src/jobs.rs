@@ -103,7 +103,7 @@ impl<'a> JobLedger<'a> {
             return Ok(found);
         }
         let known = self.rows("SELECT name FROM jobs", [], |row| row.get::<_, String>(0))?;
-        let nearest = nightjar_models::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        let nearest = nightjar_errors::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
         Err(CatalogError::JobUnknown { name: name.to_owned(), nearest })
     }
 

@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
 use crate::schemas::expect_schema;
-use crate::table_name::TableName;
 use crate::tables::{OnTableConflict, TableKind, find, list, nearest};
+use nightjar_names::TableName;
 
 /// What a refresh does with rows that an earlier version of a model made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

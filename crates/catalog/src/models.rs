@@ -5,8 +5,9 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 use crate::card::{ModelCard, Task};
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
-use crate::ids::{Digest, ModelName, ModelReference, RunId, VersionNumber};
+use crate::ids::{Digest, RunId};
 use crate::runs;
+use nightjar_names::{ModelName, ModelReference, VersionNumber};
 
 /// A model version to create. Its artifact must have been published before.
 #[derive(Clone, Debug)]
@@ -427,6 +428,6 @@ fn must_exist(tx: &Transaction<'_>, name: &str) -> Result<String, Fault> {
     }
     let mut statement = tx.prepare("SELECT name FROM models ORDER BY name")?;
     let known: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let nearest = nightjar_models::nearest(name, known.iter().map(String::as_str)).map(str::to_string);
+    let nearest = nightjar_errors::nearest(name, known.iter().map(String::as_str)).map(str::to_string);
     Err(CatalogError::ModelUnknown { name: name.into(), nearest }.into())
 }

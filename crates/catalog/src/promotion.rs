@@ -2,8 +2,8 @@
 
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, Result};
-use crate::ids::{ModelName, ModelReference, VersionNumber};
 use crate::models::{ModelVersion, add_version, find, model_task, unreadable};
+use nightjar_names::{ModelName, ModelReference, VersionNumber};
 
 impl Catalog {
     /// Makes what a version holds the next version of the model `to`, and the current one: the same artifact and card, and the

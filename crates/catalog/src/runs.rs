@@ -7,8 +7,9 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
-use crate::ids::{Digest, RunId, VersionNumber};
+use crate::ids::{Digest, RunId};
 use crate::owner::lives;
+use nightjar_names::VersionNumber;
 
 /// How a training run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use rusqlite::Transaction;
 
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
-use crate::table_name::{DEFAULT_SCHEMA, TableName};
 use crate::tables::{TableKind, list};
+use nightjar_names::{DEFAULT_SCHEMA, TableName};
 
 /// Schemas that nobody makes or drops: the default one, the system tables, SQL's own.
 const RESERVED: &[&str] = &[DEFAULT_SCHEMA, "nightjar", "information_schema"];
@@ -94,7 +94,7 @@ fn names(transaction: &Transaction<'_>) -> Result<Vec<String>, Fault> {
 
 fn unknown(transaction: &Transaction<'_>, name: &str) -> Result<CatalogError, Fault> {
     let known = names(transaction)?;
-    let nearest = nightjar_models::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let nearest = nightjar_errors::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     Ok(CatalogError::SchemaUnknown { name: name.into(), nearest })
 }
 

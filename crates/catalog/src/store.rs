@@ -204,7 +204,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_store_that_cannot_be_written_is_named() {
-        use nightjar_models::Failure;
+        use nightjar_errors::Failure;
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         Store::open(folder.path().to_str()).unwrap();

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 use crate::catalog::{Catalog, Fault, now};
 use crate::error::{CatalogError, Result};
 use crate::schemas::expect_schema;
-use crate::table_name::TableName;
+use nightjar_names::TableName;
 
 /// What a table definition makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,7 +149,7 @@ pub(crate) fn nearest<'a>(
     known: impl Iterator<Item = &'a TableDefinition>,
 ) -> Option<String> {
     let known: Vec<String> = known.map(|table| table.name.to_string()).collect();
-    nightjar_models::nearest(&name.to_string(), known.iter().map(String::as_str)).map(str::to_owned)
+    nightjar_errors::nearest(&name.to_string(), known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
@@ -166,7 +166,7 @@ fn definition(row: &Row<'_>) -> rusqlite::Result<TableDefinition> {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use common::{census, child, model_files, open};
 use nightjar_catalog::{CatalogError, Digest, Staging, Store};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 fn stage(store: &Store) -> Staging {
     let mut staging = store.artifacts().stage().unwrap();

@@ -14,7 +14,7 @@ use nightjar_catalog::{
     CatalogError, Digest, HubSettings, PullProgress, PullSettings, Pulled, Result, Silent, Source, Store,
     pull_with,
 };
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use server::{COMMIT, Fault, Hub};
 
 fn settings(endpoint: &str) -> PullSettings {

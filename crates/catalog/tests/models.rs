@@ -4,10 +4,9 @@
 mod common;
 
 use common::{child, new_model, open};
-use nightjar_catalog::{
-    Catalog, CatalogError, CreateOutcome, Created, ModelReference, OnConflict, Store, Task,
-};
-use nightjar_models::Failure;
+use nightjar_catalog::{Catalog, CatalogError, CreateOutcome, Created, OnConflict, Store, Task};
+use nightjar_errors::Failure;
+use nightjar_names::ModelReference;
 
 fn create(catalog: &Catalog, name: &str, task: Task, on_conflict: OnConflict) -> Created {
     catalog.create_model(&new_model(name, task), on_conflict).unwrap()
@@ -130,7 +129,7 @@ fn unknown_names_and_versions() {
     assert!(!catalog.drop_model("sentiment", Some(9), true).unwrap());
     assert_eq!(catalog.drop_model("sentiment", Some(9), false).unwrap_err().code(), "version_unknown");
     let error = catalog.create_model(&new_model("a@1", Task::Embed), OnConflict::Fail).unwrap_err();
-    assert!(matches!(error, CatalogError::NameInvalid { .. }));
+    assert!(matches!(error, CatalogError::Name(NameError::Model { .. })));
 }
 
 #[test]

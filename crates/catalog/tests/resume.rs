@@ -12,7 +12,7 @@ use common::{child, new_model, open};
 use nightjar_catalog::{
     Digest, OnConflict, RunId, Store, Task, TrainingOutcome, TrainingStatus, TrainingWarning,
 };
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 fn status(store: &Store, run: RunId) -> TrainingStatus {
     store.catalog().training_runs().unwrap()[run.0 as usize - 1].status

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use common::{child, new_model, open};
 use nightjar_catalog::{OnConflict, RunId, Store, Task, TrainingOutcome, TrainingStatus};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 #[test]
 fn a_run_from_beginning_to_end() {

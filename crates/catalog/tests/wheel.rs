@@ -16,7 +16,7 @@ use nightjar_catalog::{
     CatalogError, HubSettings, KnownModel, KnownWheel, PullProgress, PullSettings, Pulled, Result, Silent,
     Source, Store, pull_with,
 };
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use tempfile::TempDir;
 
 fn known() -> &'static KnownModel {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nightjar_catalog::ModelReference;
+use nightjar_names::ModelReference;
 
 use crate::args::Args;
 use crate::console::{Style, stdout_is_coloured, styled};

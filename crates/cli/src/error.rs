@@ -7,8 +7,8 @@ use datafusion::arrow::error::ArrowError;
 use nightjar_catalog::CatalogError;
 use nightjar_cluster::ClusterError;
 use nightjar_engine::EngineError;
+use nightjar_errors::Failure;
 use nightjar_functions::FunctionError;
-use nightjar_models::Failure;
 use nightjar_server::{DaemonError, HttpError};
 use nightjar_statements::StatementError;
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nightjar_catalog::{
-    CatalogError, CreateOutcome, ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled,
-    Source, Store,
+    CatalogError, CreateOutcome, ModelCard, ModelVersion, NewModel, OnConflict, Pulled, Source, Store,
 };
 use nightjar_functions::with_fidelity;
+use nightjar_names::ModelReference;
 use nightjar_statements::{Watch, WatchPull};
 
 use crate::args::{Args, ModelCommand, PullArgs};

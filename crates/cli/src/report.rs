@@ -1,6 +1,6 @@
 //! Errors as people read them.
 
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::StatementError;
 
 use crate::console::{Style, say, stderr_is_coloured, styled};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use nightjar_catalog::CatalogError;
+use nightjar_errors::Failure;
 use nightjar_functions::{CarriedFailure, into_datafusion};
-use nightjar_models::Failure;
 
 use crate::Address;
 

@@ -8,7 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     ObjectType, SchemaName, ShowStatementFilter, ShowStatementFilterPosition, ShowStatementOptions,
     Statement as SqlStatement,
 };
-use nightjar_catalog::{CatalogError, TableKind, TableName};
+use nightjar_catalog::{CatalogError, TableKind};
+use nightjar_names::TableName;
 use nightjar_statements::{StatementContext, StatementError, SyntaxTree, Used, release};
 
 use crate::error::{EngineError, Result};

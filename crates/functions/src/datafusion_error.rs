@@ -4,7 +4,8 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError, object_store_failure};
-use nightjar_models::{Failure, ModelError};
+use nightjar_errors::Failure;
+use nightjar_models::ModelError;
 
 use crate::FunctionError;
 use crate::plain_words::plain_words;

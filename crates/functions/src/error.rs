@@ -1,7 +1,8 @@
 //! What a function can refuse, and what to type next.
 
 use nightjar_catalog::CatalogError;
-use nightjar_models::{Failure, ModelError};
+use nightjar_errors::Failure;
+use nightjar_models::ModelError;
 
 /// The result of this crate's operations.
 pub type Result<T, E = FunctionError> = std::result::Result<T, E>;

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nightjar_catalog::{Catalog, Digest, ModelCard, ModelReference, Store, StoreFiles, Task};
+use nightjar_catalog::{Catalog, CatalogError, Digest, ModelCard, Store, StoreFiles, Task};
 use nightjar_models::{
     ClassifierHead, EncoderOptions, EncoderSpec, Precision, RegressionHead, TextEncoder, TextTokenizer,
 };
+use nightjar_names::ModelReference;
 
 use crate::model_memory::{MEMORY, Part};
 use crate::{FunctionError, NightjarOptions, PinnedModel, Result};
@@ -102,7 +103,7 @@ impl Models {
     }
 
     fn named(&self, name: &str, options: &NightjarOptions) -> Result<ResolvedModel> {
-        let reference: ModelReference = name.parse()?;
+        let reference: ModelReference = name.parse().map_err(CatalogError::from)?;
         resolved(self.catalog()?.model_version(&reference)?, options)
     }
 

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use datafusion::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::error::{DataFusionError, Result};
-use nightjar_models::{Precision, UnknownPrecision, nearest};
+use nightjar_errors::nearest;
+use nightjar_models::{Precision, UnknownPrecision};
 
 /// Settings of a Nightjar session: `SET nightjar.classify_model = 'sentiment'`.
 #[derive(Debug, Clone, PartialEq, Eq)]

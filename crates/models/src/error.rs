@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use nightjar_errors::Failure;
 
 /// The result of this crate's operations.
 pub type Result<T, E = ModelError> = std::result::Result<T, E>;

@@ -11,7 +11,7 @@ use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use futures::TryStreamExt;
 use nightjar_catalog::{CatalogError, Digest, JobRun, JobRunStatement, Store};
 use nightjar_engine::{EngineError, OutputKey, Session, with_zones_as_text};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::{Parsed, RunParameters, Watch, fill_parameters, now, time, truncated_texts};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};

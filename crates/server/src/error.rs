@@ -1,7 +1,7 @@
 //! What can go wrong in the daemon itself; what goes wrong in a run is in the ledger.
 
 use nightjar_catalog::CatalogError;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::StatementError;
 
 /// The result of the daemon's functions.

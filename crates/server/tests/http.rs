@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use client::{Answer, ask, get, get_with};
 use fixture::{HOSTILE, Served, fill, settings};
 use nightjar_catalog::{JobRecord, JobRun};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_server::{ExecutorRow, HttpError, HttpServer, ServerState, TlsFiles};
 
 #[tokio::test(flavor = "multi_thread")]

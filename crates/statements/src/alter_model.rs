@@ -1,7 +1,8 @@
 //! `ALTER MODEL`.
 
 use datafusion::prelude::DataFrame;
-use nightjar_catalog::{ModelReference, OnConflict};
+use nightjar_catalog::OnConflict;
+use nightjar_names::ModelReference;
 use std::fmt;
 
 use crate::base_model::find_base;

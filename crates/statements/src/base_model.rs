@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use nightjar_catalog::{ModelCard, ModelReference, ModelVersion, NewModel, OnConflict, Pulled, Source};
+use nightjar_catalog::{ModelCard, ModelVersion, NewModel, OnConflict, Pulled, Source};
 use nightjar_functions::{PinnedModel, with_fidelity};
 use nightjar_models::Precision;
+use nightjar_names::ModelReference;
 
 use crate::StatementContext;
 use crate::error::{Result, StatementError};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use nightjar_catalog::{Digest, RunId, Store, TableName, TrainingRun};
+use nightjar_catalog::{Digest, RunId, Store, TrainingRun};
 use nightjar_functions::{Models, NightjarOptions};
+use nightjar_names::TableName;
 
 use crate::error::Result;
 use crate::planning::{plan_over_tables, plan_statement, table_name};

@@ -1,7 +1,7 @@
 //! Options of training that contradict each other, the model, or the task.
 
 use nightjar_catalog::Task;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 use crate::OptionValues;
 use crate::method::{ClassWeights, Method};

@@ -1,7 +1,8 @@
 //! `CREATE MODEL`.
 
 use datafusion::prelude::DataFrame;
-use nightjar_catalog::{CatalogError, ModelCard, ModelReference, NewModel, OnConflict};
+use nightjar_catalog::{CatalogError, ModelCard, NewModel, OnConflict};
+use nightjar_names::ModelReference;
 use std::fmt;
 
 use crate::base_model::{BaseModel, find_base, measure};

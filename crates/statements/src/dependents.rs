@@ -11,8 +11,9 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement as SqlStatement, Value,
     visit_expressions,
 };
-use nightjar_catalog::{ModelReference, TableKind, TableName};
+use nightjar_catalog::TableKind;
 use nightjar_functions::{CATALOG, SCHEMA, registry};
+use nightjar_names::{ModelReference, TableName};
 
 use crate::StatementContext;
 use crate::create_job::body_of_json;

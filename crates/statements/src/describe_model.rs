@@ -13,7 +13,7 @@ use crate::StatementContext;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use nightjar_catalog::ModelReference;
+use nightjar_names::ModelReference;
 
 use crate::error::Result;
 use crate::grammar::{accept, at, ends_at, expect, expect_end};

@@ -7,7 +7,7 @@ use crate::StatementContext;
 use crate::context::done;
 
 use datafusion::sql::parser::DFParser;
-use nightjar_catalog::ModelReference;
+use nightjar_names::ModelReference;
 
 use crate::dependents::{Used, Uses, release};
 use crate::error::Result;

@@ -4,8 +4,9 @@ use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenizerError};
 use nightjar_catalog::CatalogError;
+use nightjar_errors::Failure;
 use nightjar_functions::FunctionError;
-use nightjar_models::{Failure, ModelError};
+use nightjar_models::ModelError;
 
 use crate::contradiction::Contradiction;
 use crate::job_error::JobError;

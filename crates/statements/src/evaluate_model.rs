@@ -7,7 +7,7 @@ use crate::StatementContext;
 use crate::evaluation::{evaluate, metric_rows};
 
 use datafusion::sql::parser::DFParser;
-use nightjar_catalog::ModelReference;
+use nightjar_names::ModelReference;
 
 use crate::dependents::Uses;
 use crate::error::Result;

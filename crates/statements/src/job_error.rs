@@ -1,7 +1,7 @@
 //! What can go wrong with jobs.
 
+use nightjar_errors::Failure;
 use nightjar_jobs::ScheduleError;
-use nightjar_models::Failure;
 
 use crate::error::StatementError;
 use crate::job_options::{JOB_OPTIONS, PARAMETERS};

@@ -2,8 +2,8 @@
 
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::ast::Value;
+use nightjar_errors::nearest;
 use nightjar_jobs::{CatchUp, Interval, Overlap, Policy, Schedule};
-use nightjar_models::nearest;
 use url::Url;
 
 use crate::error::Result;

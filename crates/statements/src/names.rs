@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
-use nightjar_catalog::{CatalogError, ModelReference};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
+use nightjar_names::{ModelReference, NameError};
 
 use crate::error::{Result, StatementError};
 use crate::grammar::{error_at, unexpected, word_at};
@@ -130,7 +130,7 @@ pub(crate) fn parse_model_reference(parser: &mut Parser<'_>) -> Result<ModelRefe
 
 /// The reference that this text is, by the catalog's rules for names.
 fn read_reference(token: &TokenWithSpan, text: &str) -> Result<ModelReference> {
-    text.parse().map_err(|error: CatalogError| {
+    text.parse().map_err(|error: NameError| {
         let counted = || text.contains('@').then(|| "versions are counted from 1: name@1".to_string());
         error_at(token, error.to_string()).or_hint(|| counted().or_else(|| error.hint()))
     })

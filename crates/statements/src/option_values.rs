@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast::Value;
+use nightjar_errors::nearest;
 use nightjar_functions::PRECISION_OPTION;
-use nightjar_models::{Precision, nearest};
+use nightjar_models::Precision;
 
 use crate::error::{Result, StatementError};
 use crate::method::{ClassWeights, DEFAULT_METHOD, LoraTargets, Method, Schedule};
@@ -269,7 +270,7 @@ impl fmt::Display for OptionValue {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

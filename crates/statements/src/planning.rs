@@ -18,8 +18,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use nightjar_catalog::TableName;
 use nightjar_functions::CATALOG;
+use nightjar_names::TableName;
 
 use crate::error::{Result, StatementError};
 use crate::syntax_tree::SyntaxTree;
@@ -107,7 +107,7 @@ fn check_schemas(state: &SessionState, statement: &DataFusionStatement) -> DataF
             continue;
         }
         let known = catalog.schema_names();
-        let nearest = nightjar_models::nearest(&name.schema, known.iter().map(String::as_str));
+        let nearest = nightjar_errors::nearest(&name.schema, known.iter().map(String::as_str));
         let error = StatementError::SchemaUnknown {
             name: name.schema.to_string(),
             nearest: nearest.map(str::to_owned),

@@ -8,7 +8,8 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::parser::Parser;
-use nightjar_catalog::{CatalogError, ModelReference, ModelVersion};
+use nightjar_catalog::{CatalogError, ModelVersion};
+use nightjar_names::ModelReference;
 
 use crate::StatementContext;
 use crate::dependents::Uses;

@@ -1,7 +1,7 @@
 //! Which of two models is better on the same rows: what `PROMOTE MODEL … IF BETTER` asks.
 
 use nightjar_catalog::{ModelVersion, Task};
-use nightjar_models::nearest;
+use nightjar_errors::nearest;
 
 use crate::error::Result;
 use crate::evaluation::{Metric, evaluate};

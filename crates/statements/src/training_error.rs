@@ -1,7 +1,7 @@
 //! What can be wrong with the rows and the base of a training or an evaluation.
 
 use nightjar_catalog::{RunId, TrainingStatus};
-use nightjar_models::{Failure, nearest};
+use nightjar_errors::{Failure, nearest};
 
 use crate::method::Method;
 use crate::names::quote_identifier;

@@ -1,6 +1,6 @@
 //! Why an object store can't be asked, or what it answers.
 
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 use super::place::SCHEMES;
 

@@ -182,7 +182,7 @@ fn retry(patience: Duration) -> RetryConfig {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

@@ -65,7 +65,7 @@ impl Source {
             return Ok(Source::Directory(PathBuf::from(text)));
         }
         let names = KNOWN_MODELS.iter().map(|model| model.name);
-        let nearest = nightjar_models::nearest(text, names).map(str::to_string);
+        let nearest = nightjar_errors::nearest(text, names).map(str::to_string);
         Err(CatalogError::SourceUnknown { text: text.into(), nearest })
     }
 }
@@ -114,7 +114,7 @@ pub(crate) fn without_password(uri: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

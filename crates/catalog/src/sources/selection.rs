@@ -79,7 +79,7 @@ fn is_needed(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use nightjar_models::Failure;
+    use nightjar_errors::Failure;
 
     use super::*;
 

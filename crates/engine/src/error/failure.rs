@@ -1,7 +1,7 @@
 //! The code of each failure of the engine, whether another attempt may end well, and what to type next.
 
 use datafusion::arrow::datatypes::DataType;
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::quote_identifier;
 
 use super::{EngineError, hint, inner, may_pass};

@@ -12,10 +12,10 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use futures::{StreamExt, TryStreamExt, stream};
 use nightjar_catalog::{
-    CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, TableName, ViewFile,
-    ViewFolder,
+    CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, ViewFile, ViewFolder,
 };
 use nightjar_functions::find_failure;
+use nightjar_names::TableName;
 use nightjar_statements::{
     CreateMaterializedView, MaterializedViews, Parsed, RefreshMaterializedView, Result, StatementContext,
     SyntaxTree, in_dialect, parse_statements, plan_statement,

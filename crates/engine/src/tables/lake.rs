@@ -9,8 +9,9 @@ use datafusion::datasource::{TableProvider, TableType, ViewTable};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind, TableName};
+use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind};
 use nightjar_functions::into_datafusion;
+use nightjar_names::TableName;
 use nightjar_statements::{Parsed, may_be_file, parse_statements, plan_statement};
 use parking_lot::RwLock;
 

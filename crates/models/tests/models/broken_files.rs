@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use nightjar_errors::Failure;
 use nightjar_models::testing::write_tiny_model;
-use nightjar_models::{ClassifierHead, Failure, ModelError, TextEncoder, TextTokenizer};
+use nightjar_models::{ClassifierHead, ModelError, TextEncoder, TextTokenizer};
 use proptest::prelude::*;
 
 /// Returns the error of loading a tiny model whose `file` was replaced by `change` of its bytes.

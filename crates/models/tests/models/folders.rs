@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use nightjar_errors::Failure;
 use nightjar_models::testing::write_tiny_model;
-use nightjar_models::{Failure, ModelError, Pooling, TextEncoder, check_folder};
+use nightjar_models::{ModelError, Pooling, TextEncoder, check_folder};
 use serde_json::{Value, json};
 
 fn edit(dir: &Path, file: &str, change: impl FnOnce(&mut Value)) {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use nightjar_errors::Failure;
 use nightjar_models::testing::write_tiny_model;
-use nightjar_models::{EncoderSpec, Failure, ModelError, Pooling};
+use nightjar_models::{EncoderSpec, ModelError, Pooling};
 use serde_json::{Value, json};
 
 fn edit(dir: &Path, file: &str, change: impl FnOnce(&mut Value)) {

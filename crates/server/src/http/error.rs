@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 
 /// The result of this module's operations.
 pub(crate) type Result<T, E = HttpError> = std::result::Result<T, E>;

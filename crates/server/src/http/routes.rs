@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, http::Uri};
 use nightjar_catalog::{CatalogError, RunId, Store};
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use serde::Deserialize;
 
 use super::access::{Access, guard};

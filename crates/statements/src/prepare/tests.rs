@@ -11,8 +11,8 @@ use datafusion::physical_plan::displayable;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use datafusion::sql::parser::DFParserBuilder;
 use nightjar_catalog::{OnConflict, Store, Task};
+use nightjar_errors::Failure;
 use nightjar_functions::Models;
-use nightjar_models::Failure;
 use nightjar_models::testing::write_tiny_model;
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::io;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use nightjar_catalog::{RunFiles, RunFolder, RunId, TrainingOutcome};
+use nightjar_errors::Failure;
 use nightjar_functions::{FunctionError, find_failure, told_failure};
-use nightjar_models::Failure;
 use tokio::task::JoinError;
 
 use super::driver::fingerprint;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use nightjar_catalog::ModelReference;
+use nightjar_names::ModelReference;
 use nightjar_statements::*;
 
 use crate::{parse_one, parse_ours};

@@ -1,6 +1,6 @@
 //! What errors say, where they point, and what they suggest.
 
-use nightjar_models::Failure;
+use nightjar_errors::Failure;
 use nightjar_statements::{StatementError, parse_statements};
 
 fn error(sql: &str) -> StatementError {

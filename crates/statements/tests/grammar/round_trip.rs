@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement, Value};
-use nightjar_catalog::{ModelReference, OnModelChange};
+use nightjar_catalog::OnModelChange;
+use nightjar_names::ModelReference;
 use nightjar_statements::*;
 use proptest::option;
 use proptest::prelude::*;

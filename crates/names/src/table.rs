@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ids::sql_name;
+use crate::sql_name;
 
 /// The schema of names that have none.
 pub const DEFAULT_SCHEMA: &str = "public";
