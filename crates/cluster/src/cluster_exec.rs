@@ -26,6 +26,7 @@ use nightjar_statements::RemoteWork;
 use crate::client::{Client, Submission};
 use crate::job_progress::JobProgress;
 use crate::stages::Stages;
+use crate::wire_literals::has_changed_literal;
 use crate::{codec, result_rows};
 
 /// Sends a physical plan to the scheduler and returns its rows, as one partition, once it is done.
@@ -50,6 +51,9 @@ impl ClusterExec {
         receiver: &TaskContext,
         config: &ConfigOptions,
     ) -> Result<Self> {
+        if has_changed_literal(plan.as_ref())? {
+            return Err(DataFusionError::NotImplemented("a literal that the wire changes".to_owned()));
+        }
         let codec = codec::physical();
         let message = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec.as_ref())?;
         message.try_into_physical_plan(receiver, codec.as_ref())?;

@@ -11,6 +11,7 @@ use nightjar_engine::{ExecutorState, Executors, Placement, Session};
 use crate::client::Client;
 use crate::error::Result;
 use crate::executors::executors;
+use crate::wire_literals::WireLiterals;
 use crate::{Address, Distribute, settings};
 
 /// Returns a session over a store whose plans run on the cluster of a scheduler, as many tasks at once as its executors have
@@ -25,6 +26,7 @@ pub async fn connect(scheduler: &Address, store: Store) -> Result<Session> {
     let placement = Placement {
         // DataFusion's own form of NOT IN shares state between partitions, which tasks can't.
         logical: vec![Arc::new(NotInSubqueryRewrite::new())],
+        last_logical: vec![Arc::new(WireLiterals)],
         physical: vec![Arc::new(Distribute::new(client, store.files().clone()))],
         executors: Arc::new(OfScheduler(scheduler.clone())),
     };

@@ -47,6 +47,7 @@ mod cluster_exec;
 mod codec;
 mod connect;
 mod connections;
+mod declared_rows;
 mod distribute;
 mod error;
 mod executor;
@@ -63,6 +64,7 @@ mod settings;
 mod stage_runner;
 mod stages;
 mod vcores;
+mod wire_literals;
 
 pub use address::Address;
 pub use cluster_exec::ClusterExec;

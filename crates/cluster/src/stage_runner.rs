@@ -18,6 +18,7 @@ use datafusion::prelude::SessionConfig;
 use nightjar_engine::with_amended_metadata;
 
 use crate::connections::Connections;
+use crate::declared_rows::DeclaredRows;
 use crate::failure::TaskFailure;
 
 /// Runs stages as Ballista does, with our reading of Parquet files.
@@ -46,6 +47,7 @@ impl ExecutionEngine for StageRunner {
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         let plan = with_amended_metadata(plan, &self.runtime).map_err(TaskFailure::tell)?;
+        let plan = DeclaredRows::under(plan).map_err(TaskFailure::tell)?;
         let stage = self.inner.create_query_stage_exec(
             job_id,
             stage_id,

@@ -54,6 +54,8 @@ pub fn session_config() -> SessionConfig {
 pub struct Placement {
     /// Before all other logical rules.
     pub logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+    /// After all other logical rules.
+    pub last_logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     /// After all other physical rules.
     pub physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
     /// Who runs them.
@@ -63,7 +65,12 @@ pub struct Placement {
 impl Default for Placement {
     /// In this process.
     fn default() -> Self {
-        Self { logical: Vec::new(), physical: Vec::new(), executors: Arc::new(OneProcess) }
+        Self {
+            logical: Vec::new(),
+            last_logical: Vec::new(),
+            physical: Vec::new(),
+            executors: Arc::new(OneProcess),
+        }
     }
 }
 
@@ -93,6 +100,7 @@ pub(crate) fn placed_session_state(
     analyzer.rules.push(Arc::new(CopyToName));
     let mut logical = placement.logical;
     logical.extend(optimizer_rules());
+    logical.extend(placement.last_logical);
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::new(runtime_env(models.files().object_stores())))
