@@ -128,7 +128,7 @@ fn a_statement_tells_its_stages_and_tasks() {
         let cluster = Cluster::start(&store, 2).await;
         let told = Arc::new(Told::default());
         let session = cluster.session(&store).await.with_watch(Arc::clone(&told) as _);
-        let statement = nightjar_statements::parse_statements(&long_statement(&texts)).unwrap().remove(0);
+        let statement = nightjar_sql::parse_statements(&long_statement(&texts)).unwrap().remove(0);
         let running = session.start(statement).await.unwrap();
         let rows: Vec<_> = running.rows.try_collect().await.unwrap();
         assert_eq!(rows[0].num_rows(), 1);

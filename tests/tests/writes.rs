@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use nightjar_engine::{OutputKey, Session, session_config};
-use nightjar_statements::parse_statements;
+use nightjar_sql::parse_statements;
 use nightjar_tests::{Cluster, S3Server, TestStore, block_on, cells, values};
 
 /// How many texts keep two executors busy for some seconds.

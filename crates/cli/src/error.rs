@@ -10,7 +10,7 @@ use nightjar_engine::EngineError;
 use nightjar_errors::Failure;
 use nightjar_functions::FunctionError;
 use nightjar_server::{DaemonError, HttpError};
-use nightjar_statements::StatementError;
+use nightjar_sql::SqlError;
 
 /// The result of this crate's operations.
 pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
@@ -42,7 +42,7 @@ pub(crate) enum CliError {
     #[error("{source}")]
     Syntax {
         /// What is wrong, and where.
-        source: Box<StatementError>,
+        source: Box<SqlError>,
         /// The script, where there is more than one thing it could be.
         origin: Option<String>,
         /// The text of the line.

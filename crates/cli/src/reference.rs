@@ -6,7 +6,7 @@ use std::io::Write as _;
 use datafusion::config::ExtensionOptions;
 use nightjar_functions::NightjarOptions;
 use nightjar_functions::reference::functions_markdown;
-use nightjar_statements::reference_markdown;
+use nightjar_sql::reference_markdown;
 
 use crate::error::Result;
 

@@ -1,7 +1,7 @@
 //! Errors as people read them.
 
 use nightjar_errors::Failure;
-use nightjar_statements::StatementError;
+use nightjar_sql::SqlError;
 
 use crate::console::{Style, say, stderr_is_coloured, styled};
 use crate::error::CliError;
@@ -27,7 +27,7 @@ fn error_lines(error: &CliError, coloured: bool) -> Vec<String> {
         lines.push(format!("   in: {place}"));
     }
     if let CliError::Syntax { source, text, .. } = error
-        && let StatementError::Syntax { line, column, .. } = source.as_ref()
+        && let SqlError::Syntax { line, column, .. } = source.as_ref()
     {
         lines.extend(caret(*line, *column, text));
     }

@@ -9,7 +9,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use nightjar_catalog::Store;
 use nightjar_engine::{EngineError, Session};
-use nightjar_statements::{Chart, Parsed, ParsedStatement, Watch, plan_progress, truncated_texts};
+use nightjar_sql::{Parsed, ParsedStatement};
+use nightjar_statements::{Chart, Watch, plan_progress, truncated_texts};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use datafusion::config::Dialect;
-use nightjar_statements::{ParsedStatement, StatementError, parse_in};
+use nightjar_sql::SqlError;
+use nightjar_sql::{ParsedStatement, parse_in};
 
 use crate::error::{CliError, Result};
 use crate::output::width;
@@ -100,9 +101,9 @@ impl Script {
         Ok(placed.collect())
     }
 
-    fn syntax_error(&self, error: StatementError) -> CliError {
+    fn syntax_error(&self, error: SqlError) -> CliError {
         let text = match &error {
-            StatementError::Syntax { line, .. } => {
+            SqlError::Syntax { line, .. } => {
                 let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
                 self.text.lines().nth(index).unwrap_or_default().to_owned()
             }

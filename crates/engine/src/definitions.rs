@@ -8,9 +8,8 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use nightjar_catalog::{CatalogError, OnTableConflict, TableKind, check_url};
-use nightjar_statements::{
-    StatementContext, SyntaxTree, Used, in_dialect, plan_statement, release, table_name,
-};
+use nightjar_sql::SyntaxTree;
+use nightjar_statements::{StatementContext, Used, in_dialect, plan_statement, release, table_name};
 
 use crate::error::{EngineError, Result};
 use crate::prepared;

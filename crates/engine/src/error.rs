@@ -451,6 +451,12 @@ impl From<StatementError> for EngineError {
     }
 }
 
+impl From<nightjar_sql::SqlError> for EngineError {
+    fn from(error: nightjar_sql::SqlError) -> Self {
+        Self::Statement(error.into())
+    }
+}
+
 impl From<DataFusionError> for EngineError {
     fn from(error: DataFusionError) -> Self {
         Self::DataFusion(Box::new(error))

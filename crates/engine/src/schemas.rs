@@ -10,7 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use nightjar_catalog::{CatalogError, TableKind};
 use nightjar_names::TableName;
-use nightjar_statements::{StatementContext, StatementError, SyntaxTree, Used, release};
+use nightjar_sql::SyntaxTree;
+use nightjar_statements::{StatementContext, StatementError, Used, release};
 
 use crate::error::{EngineError, Result};
 use crate::registration::CATALOG;

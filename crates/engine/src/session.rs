@@ -13,9 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nightjar_catalog::Store;
 use nightjar_functions::Models;
-use nightjar_statements::{
-    Chart, Parsed, ParsedStatement, StatementContext, Unwatched, Watch, execute_watched,
-};
+use nightjar_sql::{Parsed, ParsedStatement};
+use nightjar_statements::{Chart, StatementContext, Unwatched, Watch, executable, execute_watched};
 
 use crate::dataframe::DataFrame;
 use crate::definitions;
@@ -128,7 +127,7 @@ impl Session {
 
     /// Returns the statements of a script, read in this session's dialect.
     pub fn parse(&self, sql: &str) -> Result<Vec<ParsedStatement>> {
-        Ok(nightjar_statements::parse_in(sql, &mut self.dialect())?)
+        Ok(nightjar_sql::parse_in(sql, &mut self.dialect())?)
     }
 
     /// Runs one statement and returns its rows as a dataframe: a query's are computed when it is collected, any
@@ -155,7 +154,7 @@ impl Session {
     /// Returns the rows of a statement: those of a query, COPY or INSERT when they are asked for, any other's as it ran.
     async fn plan(&self, statement: ParsedStatement) -> Result<datafusion::prelude::DataFrame> {
         Ok(match statement.parsed {
-            Parsed::Nightjar(ours) => ours.run(&self.statement_context(statement.sql)).await?,
+            Parsed::Nightjar(ours) => executable(&*ours)?.run(&self.statement_context(statement.sql)).await?,
             Parsed::Sql(sql) => definitions::run(&self.statement_context(statement.sql), sql).await?,
         })
     }
@@ -190,7 +189,9 @@ impl Session {
     /// Returns what may be drawn under a statement's rows, if it has anything to draw.
     pub fn chart(&self, statement: &ParsedStatement) -> Result<Option<Chart>> {
         match &statement.parsed {
-            Parsed::Nightjar(ours) => Ok(ours.chart(&self.statement_context(statement.sql.clone()))?),
+            Parsed::Nightjar(ours) => {
+                Ok(executable(&**ours)?.chart(&self.statement_context(statement.sql.clone()))?)
+            }
             Parsed::Sql(_) => Ok(None),
         }
     }

@@ -12,7 +12,8 @@ use nightjar_names::TableName;
 use crate::error::Result;
 use crate::planning::{plan_over_tables, plan_statement, table_name};
 use crate::training_error::TrainingError;
-use crate::{MaterializedViews, TrainingData, Watch};
+use crate::{MaterializedViews, Watch};
+use nightjar_sql::TrainingData;
 
 /// The session, the store and the listener of one statement.
 #[derive(Clone)]

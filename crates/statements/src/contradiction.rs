@@ -3,8 +3,7 @@
 use nightjar_catalog::Task;
 use nightjar_errors::Failure;
 
-use crate::OptionValues;
-use crate::method::{ClassWeights, Method};
+use nightjar_sql::{ClassWeights, Method, OptionValues};
 
 /// Options that can't be meant together.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -16,25 +16,9 @@ use nightjar_functions::{CATALOG, SCHEMA, registry};
 use nightjar_names::{ModelReference, TableName};
 
 use crate::StatementContext;
-use crate::create_job::body_of_json;
 use crate::error::{Result, StatementError};
-use crate::parse::{Parsed, parse_statements};
-use crate::syntax_tree::SyntaxTree;
-
-/// What a statement needs and makes, by name.
-#[derive(Debug, Default)]
-pub struct Uses {
-    /// The queries in it.
-    pub queries: Vec<SyntaxTree<DataFusionStatement>>,
-    /// The tables that it names outside of queries.
-    pub tables: Vec<Vec<String>>,
-    /// The models that it names outside of queries.
-    pub models: Vec<ModelReference>,
-    /// The table or view that it makes or drops.
-    pub makes_table: Option<Vec<String>>,
-    /// The model that it makes or drops.
-    pub makes_model: Option<String>,
-}
+use crate::job::create_job::body_of_json;
+use nightjar_sql::{Parsed, Uses, parse_statements};
 
 /// What may be in use.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,16 +1,14 @@
 //! What can go wrong in a statement.
 
 use datafusion::common::DataFusionError;
-use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, TokenizerError};
 use nightjar_catalog::CatalogError;
 use nightjar_errors::Failure;
 use nightjar_functions::FunctionError;
 use nightjar_models::ModelError;
+use nightjar_sql::{JobClauseError, SqlError};
 
 use crate::contradiction::Contradiction;
-use crate::job_error::JobError;
-use crate::method::{DEFAULT_METHOD, Method, method_words};
+use crate::job::error::JobError;
 use crate::training_error::TrainingError;
 
 /// The result of this crate's functions.
@@ -19,60 +17,9 @@ pub type Result<T, E = StatementError> = std::result::Result<T, E>;
 /// An error in a statement.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
-    /// The text is not a statement.
-    #[error("syntax error at line {line}, column {column}: {message}")]
-    Syntax {
-        /// What was expected, and what was found.
-        message: String,
-        /// The line, from 1, of the text given to the parser.
-        line: u64,
-        /// The column, from 1, in characters.
-        column: u64,
-        /// The text at that place; empty at the end of the input.
-        near: String,
-        /// The statement of ours that was being read, such as `CREATE MODEL`.
-        statement: Option<&'static str>,
-        /// What to type instead.
-        hint: Option<String>,
-    },
-
-    /// No option has this name.
-    #[error("unknown training option {option}")]
-    UnknownOption {
-        /// The name as given.
-        option: String,
-        /// The option whose name comes nearest.
-        nearest: Option<&'static str>,
-    },
-
-    /// One statement gives an option twice.
-    #[error("option {option} is given twice")]
-    RepeatedOption {
-        /// The option's name.
-        option: &'static str,
-    },
-
-    /// An option's value is of the wrong type, or out of range.
-    #[error("option {option} cannot be {value}: it takes {allowed}")]
-    OptionValue {
-        /// The option's name.
-        option: &'static str,
-        /// The value as SQL.
-        value: String,
-        /// What the option takes, in words.
-        allowed: String,
-    },
-
-    /// The option exists in the dialect, but not for this method of training.
-    #[error("option {option} is for method {}, and the method is '{method}'", method_words(methods))]
-    OptionOfOtherMethod {
-        /// The option's name.
-        option: &'static str,
-        /// The methods that have the option.
-        methods: &'static [Method],
-        /// The method of this statement.
-        method: Method,
-    },
+    /// The text is no statement, or a clause or an option of it can't be.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
 
     /// Options that can't be meant together.
     #[error(transparent)]
@@ -83,15 +30,6 @@ pub enum StatementError {
     OptionWithoutTraining {
         /// The first option.
         option: String,
-    },
-
-    /// A clause of SQL that is parsed and would be ignored.
-    #[error("{clause} is not supported")]
-    Clause {
-        /// The clause.
-        clause: String,
-        /// What to write instead.
-        instead: String,
     },
 
     /// A call for one statement got none or several.
@@ -163,17 +101,18 @@ impl From<DataFusionError> for StatementError {
     }
 }
 
+impl From<JobClauseError> for StatementError {
+    fn from(error: JobClauseError) -> Self {
+        StatementError::Sql(error.into())
+    }
+}
+
 impl Failure for StatementError {
     fn code(&self) -> &'static str {
         match self {
-            StatementError::Syntax { .. } => "statement_syntax",
-            StatementError::UnknownOption { .. } => "training_option_unknown",
-            StatementError::RepeatedOption { .. } => "training_option_repeated",
-            StatementError::OptionValue { .. } => "training_option_value",
-            StatementError::OptionOfOtherMethod { .. } => "training_option_of_other_method",
+            StatementError::Sql(error) => error.code(),
             StatementError::Contradiction(error) => error.code(),
             StatementError::OptionWithoutTraining { .. } => "training_option_without_training",
-            StatementError::Clause { .. } => "statement_clause",
             StatementError::NotOne { .. } => "statement_not_one",
             StatementError::Training(error) => error.code(),
             StatementError::Job(error) => error.code(),
@@ -200,27 +139,11 @@ impl Failure for StatementError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            StatementError::Syntax { hint, .. } => hint.clone(),
-            StatementError::UnknownOption { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean {nearest}?"))
-            }
-            StatementError::UnknownOption { nearest: None, .. } => {
-                let names: Vec<_> = crate::TRAINING_OPTIONS.iter().map(|option| option.name).collect();
-                Some(format!("the options are {}", names.join(", ")))
-            }
-            StatementError::RepeatedOption { option } => {
-                Some(format!("keep one of the two values of {option}"))
-            }
-            StatementError::OptionValue { .. } => None,
-            StatementError::OptionOfOtherMethod { option, methods, .. } => {
-                let other = methods.first().copied().unwrap_or(DEFAULT_METHOD);
-                Some(format!("leave {option} out, or say method = '{other}'"))
-            }
+            StatementError::Sql(error) => error.hint(),
             StatementError::Contradiction(error) => error.hint(),
             StatementError::OptionWithoutTraining { .. } => {
                 Some("add FINE_TUNE ON (SELECT text, label FROM …), or leave WITH out".to_string())
             }
-            StatementError::Clause { instead, .. } => Some(instead.clone()),
             StatementError::NotOne { .. } => Some("run a script with nightjar sql -f file".to_string()),
             StatementError::Training(error) => error.hint(),
             StatementError::Job(error) => error.hint(),
@@ -239,7 +162,7 @@ impl Failure for StatementError {
             }
             StatementError::SchemaUnknown { name, .. } => Some(format!(
                 "SHOW SCHEMAS lists the schemas, CREATE SCHEMA {} makes it",
-                crate::quote_identifier(name)
+                nightjar_sql::quote_identifier(name)
             )),
             StatementError::InUse { .. } => {
                 Some("change or drop those first, or add CASCADE: it drops the views too".to_owned())
@@ -247,92 +170,5 @@ impl Failure for StatementError {
             StatementError::DataFusion(error) => nightjar_functions::instead(error),
             StatementError::Internal(_) => None,
         }
-    }
-}
-
-impl StatementError {
-    /// A syntax error at a place of the text.
-    pub(crate) fn syntax(location: Location, near: impl Into<String>, message: impl Into<String>) -> Self {
-        StatementError::Syntax {
-            message: message.into(),
-            line: location.line,
-            column: location.column,
-            near: near.into(),
-            statement: None,
-            hint: None,
-        }
-    }
-
-    /// The same error with a place: the tokenizer gives none, line 0, to the end of the text.
-    pub(crate) fn at_end_of(mut self, sql: &str) -> Self {
-        if let StatementError::Syntax { line: line @ 0, column, .. } = &mut self {
-            let last = sql.trim_end().rsplit('\n').next().unwrap_or_default();
-            *line = sql.trim_end().matches('\n').count() as u64 + 1;
-            *column = last.chars().count() as u64 + 1;
-        }
-        self
-    }
-
-    /// The same error with a hint, unless it has one.
-    pub(crate) fn or_hint(mut self, suggestion: impl FnOnce() -> Option<String>) -> Self {
-        if let StatementError::Syntax { hint: hint @ None, .. } = &mut self {
-            *hint = suggestion();
-        }
-        self
-    }
-
-    /// The same error, told to have happened while `name` was being read.
-    pub(crate) fn within(mut self, name: &'static str) -> Self {
-        if let StatementError::Syntax { statement: statement @ None, .. } = &mut self {
-            *statement = Some(name);
-        }
-        self
-    }
-
-    /// The error of a text that cannot be cut into tokens.
-    pub(crate) fn from_tokenizer(error: TokenizerError) -> Self {
-        Self::syntax(error.location, "", lower_first(&error.message))
-    }
-
-    /// The error of sqlparser, which puts the place at the end of its message; `fallback` is the place of
-    /// those messages that have none.
-    pub(crate) fn from_parser(error: &ParserError, fallback: Location) -> Self {
-        let message = match error {
-            ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.as_str(),
-            ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
-        };
-        let (message, location) = split_location(message, fallback);
-        let message = message.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found: the end");
-        let near = message.rsplit_once("found: ").map_or("", |(_, near)| near).to_string();
-        Self::syntax(location, near, lower_first(&message.replace("found: ", "found ")))
-    }
-
-    /// The error of DataFusion's parser.
-    pub(crate) fn from_datafusion(error: &DataFusionError, fallback: Location) -> Self {
-        match error.find_root() {
-            DataFusionError::SQL(parser, _) => Self::from_parser(parser, fallback),
-            other => Self::syntax(fallback, "", lower_first(&other.strip_backtrace())),
-        }
-    }
-}
-
-/// Cuts ` at Line: 1, Column: 8` off a message.
-fn split_location(message: &str, fallback: Location) -> (&str, Location) {
-    let located = || {
-        let (text, place) = message.rsplit_once(" at Line: ")?;
-        let (line, column) = place.split_once(", Column: ")?;
-        Some((text, Location { line: line.parse().ok()?, column: column.parse().ok()? }))
-    };
-    located().unwrap_or((message, fallback))
-}
-
-/// The message with a small first letter, unless its first word is an acronym or a keyword.
-fn lower_first(message: &str) -> String {
-    let mut chars = message.chars();
-    match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        _ => message.to_string(),
     }
 }

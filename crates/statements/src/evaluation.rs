@@ -19,10 +19,10 @@ use nightjar_models::{ClassificationReport, RegressionReport};
 
 use crate::error::{Result, StatementError};
 use crate::labelled_rows::{Roles, model_call, sort_labels, warn_of_truncated};
-use crate::method::Method;
 use crate::plan_progress::{execute_watched, plan_progress};
 use crate::training_error::TrainingError;
-use crate::{StatementContext, TrainingData, label_list_evaluation};
+use crate::{StatementContext, label_list_evaluation};
+use nightjar_sql::{Method, TrainingData};
 
 /// A metric of the whole, or of one class.
 pub(crate) type Metric = (&'static str, Option<String>, f64);

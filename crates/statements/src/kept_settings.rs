@@ -4,7 +4,7 @@ use datafusion::config::Dialect;
 use datafusion::prelude::SessionContext;
 use nightjar_functions::SCHEMA;
 
-use crate::names::quote_literal;
+use nightjar_sql::quote_literal;
 
 /// Returns the SET statements by which a session that starts anew reads statements as this one does: their dialect, and the schema of
 /// names that have none.

@@ -13,12 +13,11 @@ use std::sync::Arc;
 
 use crate::error::{Result, StatementError};
 use crate::label_set::{label_set, label_set_type};
-use crate::method::Method;
-use crate::names::quote_identifier;
 use crate::pair_roles::Score;
 use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
 use crate::{StatementContext, plan_progress, truncated_texts};
+use nightjar_sql::{Method, quote_identifier};
 
 /// Which columns of a query are the text and the target, and the task that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use nightjar_functions::TextColumn;
 
 use crate::error::Result;
 use crate::labelled_rows::{DEFAULT_TARGET, Roles};
-use crate::names::quote_identifier;
 use crate::training_error::TrainingError;
+use nightjar_sql::quote_identifier;
 
 /// Which column holds the scores of pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use nightjar_functions::CATALOG;
 use nightjar_names::TableName;
 
 use crate::error::{Result, StatementError};
-use crate::syntax_tree::SyntaxTree;
+use nightjar_sql::SyntaxTree;
 
 /// SQL's own schema, which every catalog has.
 const INFORMATION_SCHEMA: &str = "information_schema";

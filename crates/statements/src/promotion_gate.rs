@@ -1,84 +1,25 @@
 //! Which of two models is better on the same rows: what `PROMOTE MODEL … IF BETTER` asks.
 
 use nightjar_catalog::{ModelVersion, Task};
-use nightjar_errors::nearest;
+use nightjar_sql::{MEASURES, Measure, TrainingData};
 
+use crate::StatementContext;
 use crate::error::Result;
 use crate::evaluation::{Metric, evaluate};
 use crate::training_error::TrainingError;
-use crate::{StatementContext, TrainingData};
-
-/// A metric of EVALUATE MODEL by which models are compared.
-#[derive(Debug)]
-pub(crate) struct Measure {
-    pub(crate) name: &'static str,
-    /// Whether more of it is better.
-    higher_is_better: bool,
-}
-
-const fn higher(name: &'static str) -> Measure {
-    Measure { name, higher_is_better: true }
-}
-
-const fn lower(name: &'static str) -> Measure {
-    Measure { name, higher_is_better: false }
-}
-
-/// Every metric of the whole that EVALUATE MODEL returns, but for the number of rows.
-static MEASURES: &[Measure] = &[
-    higher("accuracy"),
-    higher("macro_precision"),
-    higher("macro_recall"),
-    higher("macro_f1"),
-    higher("micro_precision"),
-    higher("micro_recall"),
-    higher("micro_f1"),
-    higher("roc_auc"),
-    lower("log_loss"),
-    lower("rmse"),
-    lower("mae"),
-    higher("r2"),
-    higher("pearson"),
-    higher("spearman"),
-];
 
 /// The name that EVALUATE MODEL gives the number of rows.
 const ROWS: &str = "rows";
 
-impl Measure {
-    /// Returns the measure of a name, in small or capital letters.
-    ///
-    /// # Errors
-    /// A name that no model is measured by.
-    pub(crate) fn named(name: &str) -> Result<&'static Self> {
-        let found = MEASURES.iter().find(|measure| measure.name.eq_ignore_ascii_case(name));
-        found.ok_or_else(|| {
-            let known = MEASURES.iter().map(|measure| measure.name);
-            let nearest = nearest(&name.to_lowercase(), known).map(str::to_owned);
-            TrainingError::MeasureUnknown { name: name.to_owned(), nearest }.into()
-        })
-    }
-
-    /// Returns the measure by which epochs of a task are compared in training.
-    fn usual(version: &ModelVersion) -> &'static Self {
-        let name = match version.card.task {
-            Task::Classify if version.card.multi_label => "micro_f1",
-            Task::Classify => "accuracy",
-            Task::Regress => "rmse",
-            Task::Embed => "spearman",
-        };
-        MEASURES.iter().find(|measure| measure.name == name).unwrap_or(&MEASURES[0])
-    }
-
-    /// Returns whether a value is better than another one, and not as good. What is no number is worse than any that is.
-    fn is_better(&self, value: f64, than: f64) -> bool {
-        match (value.is_nan(), than.is_nan()) {
-            (true, _) => false,
-            (false, true) => true,
-            _ if self.higher_is_better => value > than,
-            _ => value < than,
-        }
-    }
+/// Returns the measure by which epochs of a task are compared in training.
+fn usual(version: &ModelVersion) -> &'static Measure {
+    let name = match version.card.task {
+        Task::Classify if version.card.multi_label => "micro_f1",
+        Task::Classify => "accuracy",
+        Task::Regress => "rmse",
+        Task::Embed => "spearman",
+    };
+    Measure::named(name).unwrap_or(&MEASURES[0])
 }
 
 /// How a challenger compares with the current version.
@@ -102,7 +43,7 @@ pub(crate) async fn compare(
     target: Option<&str>,
     measure: Option<&'static Measure>,
 ) -> Result<Verdict> {
-    let measure = measure.unwrap_or_else(|| Measure::usual(challenger));
+    let measure = measure.unwrap_or_else(|| usual(challenger));
     let of_challenger = evaluate(context, challenger, data, target).await?;
     let value = measured(&of_challenger, measure.name, challenger)?;
     let Some(current) = current else {

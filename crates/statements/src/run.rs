@@ -7,8 +7,8 @@ use nightjar_catalog::{Digest, RunId, Store, TrainingOutcome};
 use crate::StatementContext;
 use crate::error::Result;
 use crate::kept_settings::in_dialect;
-use crate::names::quote_identifier;
 use crate::watch::Watch;
+use nightjar_sql::quote_identifier;
 
 /// A training run that this process is at. Dropped before its end, it is marked as cancelled: one with a fingerprint can then be
 /// resumed.

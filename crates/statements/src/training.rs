@@ -9,18 +9,17 @@ use nightjar_catalog::{Created, ModelCard, NewModel, OnConflict, RunId, Store, T
 use nightjar_functions::{CARD_FILE, HEAD_FILE, PinnedModel};
 use nightjar_models::Precision;
 
+use crate::StatementContext;
 use crate::base_model::BaseModel;
 use crate::contradiction::Contradiction;
 use crate::error::{Result, StatementError};
-use crate::fine_tune::FineTune;
 use crate::head_training::{HeadOptions, TrainedHead, check_classes, train};
 use crate::labelled_rows::{LabelledRows, Roles, Targets};
-use crate::method::Method;
 use crate::pair_roles::Score;
 use crate::run::Run;
 use crate::training_error::TrainingError;
 use crate::training_rows::TrainingRows;
-use crate::{OptionValues, StatementContext};
+use nightjar_sql::{FineTune, Method, OptionValues};
 
 /// What is to be trained, once the statement has been read and its base found.
 pub(crate) struct Training<'a> {
@@ -130,7 +129,7 @@ impl Training<'_> {
     /// Returns how the plan names the base: its version, and the window and the precision that the options ask for.
     pub(crate) fn pinned(&self) -> PinnedModel {
         let window = self.options.max_length().map(|tokens| tokens.min(self.base.card.encoder.window));
-        let precision = self.options.precision().unwrap_or(Precision::F32);
+        let precision = self.options.precision().and_then(|name| name.parse().ok()).unwrap_or(Precision::F32);
         PinnedModel { window, precision, ..self.base.pinned.clone() }
     }
 
@@ -179,8 +178,8 @@ impl Training<'_> {
         HeadOptions {
             regularization: self.options.regularization(),
             class_weights: match self.options.class_weights() {
-                crate::ClassWeights::None => nightjar_models::ClassWeights::None,
-                crate::ClassWeights::Balanced => nightjar_models::ClassWeights::Balanced,
+                nightjar_sql::ClassWeights::None => nightjar_models::ClassWeights::None,
+                nightjar_sql::ClassWeights::Balanced => nightjar_models::ClassWeights::Balanced,
             },
             validation_fraction: self.options.validation_fraction(),
             seed: self.options.seed() as i64,

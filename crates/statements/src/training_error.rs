@@ -3,8 +3,7 @@
 use nightjar_catalog::{RunId, TrainingStatus};
 use nightjar_errors::{Failure, nearest};
 
-use crate::method::Method;
-use crate::names::quote_identifier;
+use nightjar_sql::{Method, quote_identifier};
 
 /// Why rows can't be learned from or measured on.
 #[derive(Debug, thiserror::Error)]
@@ -195,14 +194,6 @@ pub enum TrainingError {
         /// The target column.
         target: String,
     },
-    /// A metric that no model is measured by.
-    #[error("no model is measured by '{name}'")]
-    MeasureUnknown {
-        /// The metric as written.
-        name: String,
-        /// The one with the nearest name.
-        nearest: Option<String>,
-    },
     /// A metric that this model is not measured by, on these rows.
     #[error("{model} is not measured by {name} on these rows")]
     NotMeasured {
@@ -310,7 +301,6 @@ impl Failure for TrainingError {
             Self::BaseMissing { .. } => "training.base_missing",
             Self::NotEvaluable { .. } => "training.not_evaluable",
             Self::TextsOfModel { .. } => "training.texts_of_model",
-            Self::MeasureUnknown { .. } => "training.measure_unknown",
             Self::NotMeasured { .. } => "training.not_measured",
             Self::RowsChanged { .. } => "training.rows_changed",
             Self::MoreShardsThanRows { .. } => "training.more_shards_than_rows",
@@ -413,8 +403,6 @@ impl Failure for TrainingError {
                 let what = if *pairs { "name both" } else { "keep one" };
                 format!("{what}: ON (SELECT {} FROM …)", named.join(", "))
             }
-            Self::MeasureUnknown { nearest: Some(name), .. } => format!("did you mean {name}?"),
-            Self::MeasureUnknown { .. } => "EVALUATE MODEL shows those that there are".to_owned(),
             Self::NotMeasured { known, .. } => format!("choose one of {}", known.join(", ")),
             Self::RowsChanged { .. } => "run it again once they stay as they are".to_owned(),
             Self::MoreShardsThanRows { rows, .. } => format!("shards takes 1 to {rows} here"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nightjar_engine::Session;
 use nightjar_functions::registry;
-use nightjar_statements::{completion_words, quote_identifier};
+use nightjar_sql::{completion_words, quote_identifier};
 use parking_lot::RwLock;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::{Context, Helper, Highlighter, Hinter, Validator};

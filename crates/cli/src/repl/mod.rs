@@ -85,7 +85,7 @@ fn read(line: &mut Line) -> Result<Option<String>> {
                     return Ok(Some(text));
                 }
                 input.push_str(&text);
-                if nightjar_statements::is_complete(&input) {
+                if nightjar_sql::is_complete(&input) {
                     return Ok(Some(input));
                 }
                 input.push('\n');

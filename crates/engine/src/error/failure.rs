@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::DataType;
 use nightjar_errors::Failure;
-use nightjar_statements::quote_identifier;
+use nightjar_sql::quote_identifier;
 
 use super::{EngineError, hint, inner, may_pass};
 

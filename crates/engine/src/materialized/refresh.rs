@@ -16,10 +16,8 @@ use nightjar_catalog::{
 };
 use nightjar_functions::find_failure;
 use nightjar_names::TableName;
-use nightjar_statements::{
-    CreateMaterializedView, MaterializedViews, Parsed, RefreshMaterializedView, Result, StatementContext,
-    SyntaxTree, in_dialect, parse_statements, plan_statement,
-};
+use nightjar_sql::{CreateMaterializedView, Parsed, RefreshMaterializedView, SyntaxTree, parse_statements};
+use nightjar_statements::{MaterializedViews, Result, StatementContext, in_dialect, plan_statement};
 
 use super::data_files::DataFiles;
 use super::file_query::{FileQuery, FoundFile};
@@ -61,7 +59,10 @@ impl MaterializedViews for Refresher {
             name: name.clone(),
             sql: in_dialect(&context.session, stored.to_string()),
             folder: uuid::Uuid::new_v4().simple().to_string(),
-            on_model_change: statement.on_model_change.unwrap_or_default(),
+            on_model_change: match statement.on_model_change {
+                Some(nightjar_sql::OnModelChange::Keep) => OnModelChange::Keep,
+                Some(nightjar_sql::OnModelChange::Full) | None => OnModelChange::Full,
+            },
             fingerprint: String::new(),
             models: String::new(),
             generation: 0,

@@ -12,7 +12,8 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use nightjar_catalog::{OnTableConflict, Store, TableDefinition, TableKind};
 use nightjar_functions::into_datafusion;
 use nightjar_names::TableName;
-use nightjar_statements::{Parsed, may_be_file, parse_statements, plan_statement};
+use nightjar_sql::{Parsed, parse_statements};
+use nightjar_statements::{may_be_file, plan_statement};
 use parking_lot::RwLock;
 
 use super::external::external_table;

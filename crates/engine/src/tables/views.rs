@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use nightjar_catalog::{Store, TableKind};
 use nightjar_names::TableName;
-use nightjar_statements::{Parsed, parse_statements};
+use nightjar_sql::{Parsed, parse_statements};
 
 use super::files::looks_like_path;
 use crate::error::{EngineError, Result};

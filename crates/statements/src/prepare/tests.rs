@@ -18,11 +18,12 @@ use tempfile::TempDir;
 
 use super::{Prepared, prepare, prepare_plans};
 use crate::base_model::find_base;
-use crate::create_model::CreateModel;
 use crate::error::{Result, StatementError};
 use crate::labelled_rows::LabelledRows;
+use crate::model::create_model::CreateModel;
 use crate::training::Training;
-use crate::{OptionValues, StatementContext, Watch};
+use crate::{StatementContext, Watch};
+use nightjar_sql::OptionValues;
 
 mod lists;
 
@@ -63,7 +64,7 @@ impl crate::MaterializedViews for NoViews {
     async fn create(
         &self,
         _: &StatementContext,
-        _: &crate::CreateMaterializedView,
+        _: &nightjar_sql::CreateMaterializedView,
     ) -> crate::Result<datafusion::prelude::DataFrame> {
         unreachable!()
     }
@@ -71,7 +72,7 @@ impl crate::MaterializedViews for NoViews {
     async fn refresh(
         &self,
         _: &StatementContext,
-        _: &crate::RefreshMaterializedView,
+        _: &nightjar_sql::RefreshMaterializedView,
     ) -> crate::Result<datafusion::prelude::DataFrame> {
         unreachable!()
     }

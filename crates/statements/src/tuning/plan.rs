@@ -6,12 +6,12 @@ use nightjar_catalog::Task;
 use nightjar_functions::rounds::{Lora, RoundTask, TrainingPlan};
 
 use super::queries::{aggregates, features};
+use crate::StatementContext;
 use crate::error::Result;
-use crate::method::{ClassWeights, LoraTargets, Method, Schedule};
 use crate::prepare::Prepared;
 use crate::training::Training;
 use crate::training_error::TrainingError;
-use crate::{OptionValues, StatementContext};
+use nightjar_sql::{ClassWeights, LoraTargets, Method, OptionValues, Schedule};
 
 /// Tokens of a round where one shard trains: a minute or two on two cores, which is what a crash loses.
 const ROUND_TOKENS: u64 = 200_000;

@@ -13,8 +13,8 @@ use nightjar_functions::rounds::{RoundReport, TrainingPlan};
 
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
-use crate::names::quote_literal;
 use crate::prepare::{FeatureFile, Prepared};
+use nightjar_sql::quote_literal;
 
 /// The metrics of a validation, by name, as SQL over the columns `label`, `prediction` and `loss`.
 const CLASSIFICATION: &[(&str, &str)] = &[

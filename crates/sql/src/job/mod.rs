@@ -1,0 +1,16 @@
+//! Statements about jobs, with their clauses.
+
+pub(crate) mod alter_job;
+pub(crate) mod body;
+pub(crate) mod cancel_run;
+pub(crate) mod create_job;
+pub(crate) mod drop_job;
+pub(crate) mod error;
+pub(crate) mod options;
+pub(crate) mod pause_job;
+pub(crate) mod resume_job;
+pub(crate) mod run_job;
+pub(crate) mod schedule;
+pub(crate) mod show_jobs;
+pub(crate) mod show_log;
+pub(crate) mod show_runs;
