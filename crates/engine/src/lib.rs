@@ -13,6 +13,7 @@ mod arrow_files;
 mod dataframe;
 mod definitions;
 mod error;
+mod exact_decimals;
 mod executors;
 mod formats;
 mod materialized;

@@ -15,6 +15,7 @@ use datafusion_proto::physical_plan::PhysicalExtensionCodec;
 use nightjar_functions::{Models, NightjarOptions, registry};
 
 use crate::arrow_files::ArrowFilesFactory;
+use crate::exact_decimals::ExactDecimals;
 use crate::executors::{Executors, OneProcess};
 use crate::formats::parquet::{NoFloatingDynamicFilters, ParquetFilesFactory};
 use crate::formats::{CsvFilesFactory, JsonFilesFactory};
@@ -95,6 +96,7 @@ pub(crate) fn placed_session_state(
     analyzer.rules.insert(0, Arc::new(ResolveModels::new(models.clone())));
     // Before types are settled: it settles some otherwise.
     analyzer.rules.insert(1, Arc::new(WideTimestamps));
+    analyzer.rules.insert(2, Arc::new(ExactDecimals));
     analyzer.rules.push(Arc::new(CurrentZones));
     analyzer.rules.push(Arc::new(OverwriteFiles));
     analyzer.rules.push(Arc::new(CopyToName));

@@ -13,6 +13,7 @@ use datafusion_sql::sqlparser::ast::{
 };
 
 use crate::error::{Result, SqlError};
+use crate::parse::numbers::exact_numbers;
 
 /// Follows or refuses the clauses of a statement that would be ignored.
 pub(crate) fn follow(statement: &mut DataFusionStatement) -> Result<()> {
@@ -27,10 +28,13 @@ pub(crate) fn follow(statement: &mut DataFusionStatement) -> Result<()> {
     }
 }
 
-/// Follows or refuses the clauses of a query, or another piece of syntax, that would be ignored.
+/// Follows or refuses the clauses of a query, or another piece of syntax, that would be ignored, and keeps the digits of its numbers.
 pub(crate) fn follow_in(syntax: &mut impl VisitMut) -> Result<()> {
     match syntax.visit(&mut Clauses) {
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => {
+            exact_numbers(syntax);
+            Ok(())
+        }
         ControlFlow::Break(error) => Err(*error),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod complete;
 pub(crate) mod dialect;
 pub(crate) mod grammar;
 pub(crate) mod names;
+pub(crate) mod numbers;
 pub(crate) mod script;
 pub(crate) mod suggest;
 pub(crate) mod syntax_tree;
