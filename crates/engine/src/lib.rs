@@ -21,11 +21,13 @@ mod object_stores;
 mod physical_codec;
 mod prepared;
 mod registration;
+mod replaced_files;
 mod resolve_models;
 mod sample;
 mod schemas;
 mod session;
 mod tables;
+mod unions;
 mod wide_timestamps;
 mod zones;
 
