@@ -2,7 +2,7 @@
 
 use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::planner::object_name_to_table_reference;
@@ -20,6 +20,7 @@ use crate::tables::{
     keep_external_table, pattern,
 };
 use crate::write::follow_target;
+use crate::zones::check_setting;
 
 /// Runs a statement that DataFusion understands.
 pub(crate) async fn run(
@@ -66,6 +67,9 @@ pub(crate) async fn run(
     }
     if let LogicalPlan::Ddl(DdlStatement::CreateView(create)) = &mut plan {
         create.definition = create.definition.take().map(|sql| in_dialect(session, sql));
+    }
+    if let LogicalPlan::Statement(Statement::SetVariable(set)) = &plan {
+        check_setting(&set.variable, &set.value)?;
     }
     prepared::execute(session, plan, typed).await
 }

@@ -14,4 +14,4 @@ mod values;
 
 pub(crate) use function::functions;
 pub use printed::with_zones_as_text;
-pub(crate) use rule::{CurrentZones, check_columns};
+pub(crate) use rule::{CurrentZones, check_columns, check_setting};

@@ -76,6 +76,14 @@ impl AnalyzerRule for CurrentZones {
     }
 }
 
+/// Refuses what no zone is called as the zone of a session, before it is set: a refused SET leaves the session as it was.
+pub(crate) fn check_setting(variable: &str, value: &str) -> Result<()> {
+    if variable.eq_ignore_ascii_case("datafusion.execution.time_zone") {
+        arrow_zone(value).map_err(zone_error)?;
+    }
+    Ok(())
+}
+
 /// Refuses columns of timestamps in a zone whose rules are others for Arrow, where they are filled by it and not by an expression: read
 /// from files into what is declared, or made as a series.
 pub(crate) fn check_columns(schema: &Schema, what: &str) -> Result<()> {
