@@ -119,6 +119,7 @@ impl Runner {
             let noun = if rows == 1 { "row" } else { "rows" };
             self.progress.tell(&format!("{rows} {noun} in {}", in_words(elapsed)));
         }
+        self.progress.say_conclusions();
         Ok(())
     }
 

@@ -47,6 +47,8 @@ mod plain_words;
 pub mod reference;
 pub mod registry;
 pub mod rounds;
+mod translation;
+mod translation_rules;
 
 pub use base_card::with_fidelity;
 pub use call::BoundCall;

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Result, StatementError};
+use crate::headings::name_columns;
 
 /// Follows or refuses the clauses of a statement that would be ignored.
 pub(crate) fn follow(statement: &mut DataFusionStatement) -> Result<()> {
@@ -57,6 +58,8 @@ impl VisitorMut for Clauses {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> Followed {
+        // Before anything in the expressions changes.
+        name_columns(query);
         if let Some(lock) = query.locks.first() {
             return refuse(lock.to_string(), "leave it out: a query takes no locks");
         }

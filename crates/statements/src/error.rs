@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenizerError};
 use nightjar_catalog::CatalogError;
 use nightjar_errors::Failure;
-use nightjar_functions::FunctionError;
+use nightjar_functions::{FunctionError, plain_words};
 use nightjar_models::ModelError;
 
 use crate::contradiction::Contradiction;
@@ -143,6 +143,15 @@ pub enum StatementError {
         file: Option<String>,
     },
 
+    /// A table that is not there, where one has a similar name.
+    #[error("table '{name}' not found")]
+    TableUnknown {
+        /// The name as written.
+        name: String,
+        /// The table whose name comes nearest.
+        nearest: String,
+    },
+
     /// Something that is to be dropped is in use.
     #[error("{what} is used by {}", by.join(", "))]
     InUse {
@@ -183,6 +192,7 @@ impl Failure for StatementError {
             StatementError::DataFusion(_) => "datafusion",
             StatementError::CatalogUnknown { .. } => "catalog_unknown",
             StatementError::SchemaUnknown { .. } => "schema_unknown",
+            StatementError::TableUnknown { .. } => "table_unknown",
             StatementError::InUse { .. } => "in_use",
             StatementError::Internal(_) => "internal",
         }
@@ -227,10 +237,9 @@ impl Failure for StatementError {
             StatementError::Catalog(error) => error.hint(),
             StatementError::Function(error) => error.hint(),
             StatementError::Model(error) => error.hint(),
-            StatementError::CatalogUnknown { .. } => Some(format!(
-                "a table is named schema.table; the only catalog is {}",
-                nightjar_functions::CATALOG
-            )),
+            StatementError::CatalogUnknown { .. } => {
+                Some("a table is named schema.table, without a catalog before it".to_owned())
+            }
             StatementError::SchemaUnknown { file: Some(file), .. } => {
                 Some(format!("a file is named in quotes: '{file}'"))
             }
@@ -240,6 +249,10 @@ impl Failure for StatementError {
             StatementError::SchemaUnknown { name, .. } => Some(format!(
                 "SHOW SCHEMAS lists the schemas, CREATE SCHEMA {} makes it",
                 crate::quote_identifier(name)
+            )),
+            StatementError::TableUnknown { nearest, .. } => Some(format!(
+                "did you mean {}? SHOW TABLES lists the tables",
+                crate::quote_identifier(nearest)
             )),
             StatementError::InUse { .. } => {
                 Some("change or drop those first, or add CASCADE: it drops the views too".to_owned())
@@ -291,7 +304,11 @@ impl StatementError {
 
     /// The error of a text that cannot be cut into tokens.
     pub(crate) fn from_tokenizer(error: TokenizerError) -> Self {
-        Self::syntax(error.location, "", lower_first(&error.message))
+        Self::syntax(
+            error.location,
+            "",
+            lower_first(&error.message.replace(" before EOF.", " before the end")),
+        )
     }
 
     /// The error of sqlparser, which puts the place at the end of its message; `fallback` is the place of
@@ -303,6 +320,8 @@ impl StatementError {
         };
         let (message, location) = split_location(message, fallback);
         let message = message.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found: the end");
+        // The parser tells no place of the end: it is set by the script's text.
+        let location = if message.ends_with("found: the end") { Location::new(0, 0) } else { location };
         let near = message.rsplit_once("found: ").map_or("", |(_, near)| near).to_string();
         Self::syntax(location, near, lower_first(&message.replace("found: ", "found ")))
     }
@@ -311,7 +330,7 @@ impl StatementError {
     pub(crate) fn from_datafusion(error: &DataFusionError, fallback: Location) -> Self {
         match error.find_root() {
             DataFusionError::SQL(parser, _) => Self::from_parser(parser, fallback),
-            other => Self::syntax(fallback, "", lower_first(&other.strip_backtrace())),
+            other => Self::syntax(fallback, "", lower_first(&plain_words(&other.strip_backtrace()))),
         }
     }
 }

@@ -26,6 +26,7 @@ mod watch;
 
 mod clauses;
 mod grammar;
+mod headings;
 mod names;
 mod suggest;
 
@@ -128,7 +129,7 @@ pub use evaluate_model::EvaluateModel;
 pub use explain_create_model::ExplainCreateModel;
 pub use fine_tune::FineTune;
 pub use functions::plan_functions;
-pub use job_body::{RunParameters, fill_parameters};
+pub use job_body::{RunParameters, fill_parameters, lasting_table};
 pub use job_error::JobError;
 pub use job_ledger::{decide, job_of, time};
 pub use job_options::{JOB_OPTIONS, JobOption, JobOptions, PARAMETERS};

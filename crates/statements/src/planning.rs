@@ -65,11 +65,40 @@ fn plan(
         create.temporary = false;
     }
     let checked = check_schemas(state, &statement);
+    let named = state.resolve_table_references(&statement).unwrap_or_default();
     async move {
         checked?;
-        QUOTED.scope(Arc::new(quoted), state.statement_to_plan(statement)).await
+        let planned = QUOTED.scope(Arc::new(quoted), state.statement_to_plan(statement)).await;
+        planned.map_err(|error| with_nearest_table(state, &named, error))
     }
     .boxed()
+}
+
+/// Returns the failure to find a table with the table that may have been meant.
+fn with_nearest_table(
+    state: &SessionState,
+    named: &[TableReference],
+    error: DataFusionError,
+) -> DataFusionError {
+    // A file of that name in the working folder is the better hint.
+    if !nightjar_functions::instead(&error).is_some_and(|hint| hint.starts_with("SHOW TABLES")) {
+        return error;
+    }
+    let message = error.find_root().strip_backtrace();
+    let defaults = &state.config_options().catalog;
+    let missing = named.iter().find(|name| message.contains(&format!("table '{name}' not found")));
+    let nearest = missing.and_then(|missing| {
+        let full = missing.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
+        let known = state.catalog_list().catalog(&full.catalog)?.schema(&full.schema)?.table_names();
+        nightjar_errors::nearest(&full.table, known.iter().map(String::as_str)).map(str::to_owned)
+    });
+    match (missing, nearest) {
+        (Some(name), Some(nearest)) => {
+            let error = StatementError::TableUnknown { name: name.to_string(), nearest };
+            DataFusionError::External(Box::new(error))
+        }
+        _ => error,
+    }
 }
 
 /// Whether a name of the statement that is being planned may be a file: it is written in quotes, everywhere.

@@ -79,6 +79,7 @@ impl Training<'_> {
         let card = self.card(&roles, &embedded, &trained);
         let created =
             self.commit(&context.store, card, run, |folder| trained.head.save(&folder.join(HEAD_FILE)))?;
+        context.watch.conclude(&TrainingRows::conclusion(&created, None, 1));
         Ok(TrainingRows::trained(&created, &trained.metrics, embedded.len() as u64, rows_per_second)?)
     }
 

@@ -4,6 +4,7 @@ mod cells;
 pub(crate) mod chart;
 mod csv;
 mod json;
+mod layout;
 mod markdown;
 mod table;
 mod value_formats;

@@ -76,6 +76,7 @@ impl Training<'_> {
         let Rounds { history, _session, .. } = rounds;
         let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
         let kept = history.best(prepared.task);
+        context.watch.conclude(&TrainingRows::conclusion(&created, kept, history.epochs.len()));
         let epochs = history.epochs.iter().map(|epoch| &epoch.metrics);
         Ok(TrainingRows::epochs(&created, epochs, kept, prepared.rows)?)
     }
