@@ -71,7 +71,7 @@ pub(crate) async fn run(
     let done = prepared::execute(session, plan, typed).await?;
     if let Some(table) = lasting_table(&statement) {
         context.watch.conclude(&format!(
-            "the table {table} ends with this session: COPY {table} TO '{}.parquet' keeps its rows, TEMPORARY after CREATE says that it may end",
+            "the table {table} ends with this session: COPY {table} TO '{}.parquet' keeps its rows; CREATE TEMPORARY TABLE {table} makes one without this line",
             table.rsplit('.').next().unwrap_or(&table).replace(['"', '\'', '/'], "")
         ));
     }

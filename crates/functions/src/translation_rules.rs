@@ -139,7 +139,7 @@ pub(crate) const RULES: &[Rule] = &[
     with_hint(
         "SET variant not implemented yet: {}",
         "this form of SET is not supported",
-        "SET datafusion.execution.time_zone = 'Europe/Berlin'",
+        "SET name = value; SHOW ALL lists the settings",
     ),
     rule("Config value \"{}\" not found on {}", "unknown option '{0}'"),
     // Statements.

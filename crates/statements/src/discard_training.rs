@@ -13,6 +13,7 @@ use crate::grammar::{at, expect, expect_end};
 use crate::names::{parse_model_name, quote_identifier};
 use crate::resume_training::newest_resumable;
 use crate::statement::{Execute, StatementKind};
+use crate::tensorboard_folder;
 
 pub(crate) static KIND: StatementKind = StatementKind {
     name: "DISCARD TRAINING",
@@ -66,6 +67,7 @@ impl Execute for DiscardTraining {
             let outcome = TrainingOutcome::Failed { error: "discarded by DISCARD TRAINING".to_owned() };
             catalog.finish_training(run.run_id, &outcome)?;
             folder.finish()?;
+            tensorboard_folder::hide_run(&context.store, &self.model, run.run_id);
             next = catalog.resumable_run(&self.model, None)?;
         }
         done(context)

@@ -264,6 +264,15 @@ impl Failure for StatementError {
 }
 
 impl StatementError {
+    /// Whether a training is refused for what the statement or its rows are, before anything was trained.
+    pub(crate) fn refuses_training(&self) -> bool {
+        match self {
+            Self::Training(TrainingError::Folder { .. } | TrainingError::RowsChanged { .. }) => false,
+            Self::Training(_) | Self::Contradiction(_) => true,
+            _ => false,
+        }
+    }
+
     /// A syntax error at a place of the text.
     pub(crate) fn syntax(location: Location, near: impl Into<String>, message: impl Into<String>) -> Self {
         StatementError::Syntax {

@@ -1,16 +1,72 @@
 //! Names the columns of a query as they were typed: `classify('ok', 'm')`, and not `classify(Utf8("ok"),Utf8("m@1#…"))`.
 //!
-//! The names go into the syntax tree, so a result, a file, a table and a view have the same ones, in one process and on a
-//! cluster. DuckDB and Spark do likewise.
+//! The names go into the syntax tree that is planned, so a result, a file, a table and a view have the same ones, in one process
+//! and on a cluster. What is kept of a statement is its text without them. DuckDB and Spark do likewise.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
+use datafusion::sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
+    AccessExpr, Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript, Value,
+    VisitMut, VisitorMut,
 };
 
+/// Names the columns of all queries of a statement, and then spells their fields as the planner knows them.
+pub(crate) fn name_statement(statement: &mut DataFusionStatement) {
+    match statement {
+        DataFusionStatement::Statement(statement) => drop(statement.as_mut().visit(&mut Headings)),
+        DataFusionStatement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = query.as_mut().visit(&mut Headings);
+            }
+        }
+        DataFusionStatement::Explain(explain) => name_statement(&mut explain.statement),
+        _ => {}
+    }
+}
+
+struct Headings;
+
+impl VisitorMut for Headings {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        // Before anything in the expressions changes.
+        name_columns(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr {
+            follow_fields(root, access_chain);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Follows `scores[1].label`: the planner knows fields after a dot only where they follow a column's name.
+fn follow_fields(root: &Expr, access_chain: &mut [AccessExpr]) {
+    let mut of_a_name = matches!(root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    for access in access_chain {
+        match access {
+            AccessExpr::Dot(Expr::Identifier(field)) if !of_a_name => {
+                let name = match field.quote_style {
+                    Some(_) => field.value.clone(),
+                    None => field.value.to_lowercase(),
+                };
+                *access = AccessExpr::Subscript(Subscript::Index {
+                    index: Expr::value(Value::SingleQuotedString(name)),
+                });
+            }
+            AccessExpr::Dot(_) => {}
+            AccessExpr::Subscript(_) => of_a_name = false,
+        }
+    }
+}
+
 /// Gives the columns of a query's select list without a name the text that they were typed as.
-pub(crate) fn name_columns(query: &mut Query) {
+fn name_columns(query: &mut Query) {
     name_columns_of(query.body.as_mut());
     let SetExpr::Select(select) = query.body.as_ref() else { return };
     if !matches!(select.distinct, Some(Distinct::Distinct)) {

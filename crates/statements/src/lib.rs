@@ -51,6 +51,7 @@ mod promotion_gate;
 mod run;
 mod split;
 mod tensorboard;
+mod tensorboard_folder;
 mod training;
 mod training_rows;
 mod tuning;

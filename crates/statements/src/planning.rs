@@ -22,6 +22,7 @@ use nightjar_functions::CATALOG;
 use nightjar_names::TableName;
 
 use crate::error::{Result, StatementError};
+use crate::headings::name_statement;
 use crate::syntax_tree::SyntaxTree;
 
 /// SQL's own schema, which every catalog has.
@@ -58,6 +59,7 @@ fn plan(
     quoted: HashSet<String>,
 ) -> BoxFuture<'_, DataFusionResult<LogicalPlan>> {
     name_partitions(&mut statement, state.config_options().sql_parser.enable_ident_normalization);
+    name_statement(&mut statement);
     // To DataFusion a temporary table is a table of the session as any other.
     if let DataFusionStatement::Statement(statement) = &mut statement
         && let SqlStatement::CreateTable(create) = statement.as_mut()
@@ -86,11 +88,12 @@ fn with_nearest_table(
     }
     let message = error.find_root().strip_backtrace();
     let defaults = &state.config_options().catalog;
-    let missing = named.iter().find(|name| message.contains(&format!("table '{name}' not found")));
-    let nearest = missing.and_then(|missing| {
-        let full = missing.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
-        let known = state.catalog_list().catalog(&full.catalog)?.schema(&full.schema)?.table_names();
-        nightjar_errors::nearest(&full.table, known.iter().map(String::as_str)).map(str::to_owned)
+    let full =
+        |name: &TableReference| name.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
+    let missing = named.iter().find(|name| message.contains(&format!("table '{}' not found", full(name))));
+    let nearest = missing.map(full).and_then(|missing| {
+        let known = state.catalog_list().catalog(&missing.catalog)?.schema(&missing.schema)?.table_names();
+        nightjar_errors::nearest(&missing.table, known.iter().map(String::as_str)).map(str::to_owned)
     });
     match (missing, nearest) {
         (Some(name), Some(nearest)) => {

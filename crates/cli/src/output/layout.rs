@@ -11,7 +11,7 @@ use super::width;
 const LEAST_COLUMNS: usize = 12;
 
 /// The widest text without a space that is taken for a name or a time, which a cut would spoil.
-const WORD_COLUMNS: usize = 32;
+const WORD_COLUMNS: usize = 56;
 
 /// The most rows that are shown upright.
 const UPRIGHT_ROWS: usize = 5;
