@@ -215,6 +215,19 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Removes the folder and all in it, of a store in a bucket what is there too.
+    pub fn discard(self) -> Result<()> {
+        if let Some(shared) = &self.shared {
+            shared.remove(&shared.list("")?)?;
+            if let Err(error) = fs::remove_dir_all(shared.folder())
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(CatalogError::io("remove", shared.folder())(error));
+            }
+        }
+        fs::remove_dir_all(&self.folder).map_err(CatalogError::io("remove", &self.folder))
+    }
+
     fn finish_shared(&self, shared: &RunFiles) -> Result<()> {
         for name in self.list()?.iter().filter(|name| is_kept(name)) {
             shared.publish(&self.folder.join(name), name)?;

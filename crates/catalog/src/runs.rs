@@ -175,6 +175,15 @@ impl Catalog {
         self.write("end a training run", |tx| finish(tx, run, outcome))
     }
 
+    /// Forgets a run of which nothing was trained, because its statement was refused: it is in no history. Its number is not
+    /// given again.
+    pub fn forget_training(&self, run: RunId) -> Result<()> {
+        self.write("forget a training run", |tx| {
+            tx.execute("DELETE FROM training_runs WHERE run_id = ?1 AND status = 'running'", [run.0 as i64])?;
+            Ok(())
+        })
+    }
+
     /// Every training run, oldest first.
     pub fn training_runs(&self) -> Result<Vec<TrainingRun>> {
         let (folder, mut living) = (self.owners(), HashMap::new());

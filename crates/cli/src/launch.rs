@@ -19,8 +19,8 @@ const MAIN_STACK_BYTES: usize = 64 << 20;
 /// How long threads may take to end by themselves.
 const SHUTDOWN: Duration = Duration::from_millis(200);
 
-/// How long a statement that was stopped may take to say how it can go on: a busy machine may be late to let it.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long a statement that was stopped may take to tidy up and say how it can go on.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(900);
 
 /// Runs the command to its end, on a thread with a stack of our choosing and a runtime with such workers.
 pub(crate) fn on_runtime(command: impl Future<Output = Result<()>> + Send) -> Result<()> {

@@ -30,6 +30,8 @@ pub(crate) struct Progress {
 struct State {
     began: Instant,
     phase: Option<Phase>,
+    /// What is said when the statement is over.
+    conclusions: Vec<String>,
 }
 
 /// A part of a statement's work.
@@ -52,14 +54,16 @@ struct Phase {
 impl Progress {
     /// Returns progress for stderr as it is; quiet shows warnings only.
     pub(crate) fn new(quiet: bool) -> Self {
-        let state = State { began: Instant::now(), phase: None };
+        let state = State { began: Instant::now(), phase: None, conclusions: Vec::new() };
         Self { quiet, terminal: console::stderr_is_terminal(), state: Mutex::new(state) }
     }
 
     /// A statement begins.
     pub(crate) fn begin(&self) {
         self.end();
-        self.state.lock().began = Instant::now();
+        let mut state = self.state.lock();
+        state.began = Instant::now();
+        state.conclusions.clear();
     }
 
     /// The statement is over: what is drawn goes away.
@@ -68,6 +72,12 @@ impl Progress {
         if let Some(bar) = phase.and_then(|phase| phase.bar) {
             bar.finish_and_clear();
         }
+    }
+
+    /// Says what the statement has made.
+    pub(crate) fn say_conclusions(&self) {
+        let conclusions = std::mem::take(&mut self.state.lock().conclusions);
+        conclusions.iter().for_each(|conclusion| self.tell(conclusion));
     }
 
     /// Writes to the terminal while nothing is drawn on it.
@@ -151,6 +161,10 @@ impl Watch for Progress {
 
     fn note(&self, message: &str) {
         self.tell(&format!("note: {message}"));
+    }
+
+    fn conclude(&self, message: &str) {
+        self.state.lock().conclusions.push(message.to_owned());
     }
 
     fn warn(&self, message: &str) {

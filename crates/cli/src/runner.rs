@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
@@ -11,7 +12,7 @@ use nightjar_catalog::Store;
 use nightjar_engine::{EngineError, Session};
 use nightjar_sql::{Parsed, ParsedStatement};
 use nightjar_statements::{Chart, Watch, plan_progress, truncated_texts};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::args::Args;
@@ -120,6 +121,7 @@ impl Runner {
             let noun = if rows == 1 { "row" } else { "rows" };
             self.progress.tell(&format!("{rows} {noun} in {}", in_words(elapsed)));
         }
+        self.progress.say_conclusions();
         Ok(())
     }
 
@@ -129,6 +131,8 @@ impl Runner {
         let (sender, mut events) = mpsc::channel(1);
         // A task of its own: while it computes, this one hears Ctrl-C.
         let width = self.format.chart_width();
+        let trains =
+            matches!(&statement.parsed, Parsed::Nightjar(ours) if ours.kind().name.ends_with("MODEL"));
         let work = work(self.session.clone(), Arc::clone(&self.progress), statement, sender, width.is_some());
         let mut task = Aborting(tokio::spawn(work));
         let mut printer: Option<Box<dyn Printer>> = None;
@@ -138,7 +142,10 @@ impl Runner {
                 Ok(Some(event)) => event,
                 Ok(None) => break,
                 Err(interrupted) => {
-                    task.stop().await;
+                    if !task.stop().await && trains {
+                        self.progress
+                            .tell("note: a training that had begun goes on by RESUME TRAINING OF its name");
+                    }
                     return Err(interrupted);
                 }
             };
@@ -264,10 +271,22 @@ impl Aborting {
     }
 
     /// Aborts the task and waits, not for long, until it has tidied up: a runtime that shuts down before would fail what the task
-    /// still reads and writes.
-    async fn stop(&mut self) {
+    /// still reads and writes. Returns whether it has.
+    async fn stop(&mut self) -> bool {
         self.0.abort();
-        let _ = tokio::time::timeout(launch::LAST_WORDS, &mut self.0).await;
+        // Not the runtime's timer, which stands still while all its workers compute.
+        let (sender, late) = oneshot::channel();
+        let timer = move || {
+            thread::sleep(launch::LAST_WORDS);
+            let _ = sender.send(());
+        };
+        if thread::Builder::new().name("last words".to_owned()).spawn(timer).is_err() {
+            return false;
+        }
+        tokio::select! {
+            _ = &mut self.0 => true,
+            _ = late => false,
+        }
     }
 }
 

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use datafusion::config::Dialect;
-use nightjar_sql::SqlError;
-use nightjar_sql::{ParsedStatement, parse_in};
+use nightjar_sql::{ParsedStatement, SqlError, parse_in};
 
 use crate::error::{CliError, Result};
 use crate::output::width;

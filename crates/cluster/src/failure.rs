@@ -7,7 +7,8 @@ use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use nightjar_engine::{in_words, may_pass};
-use nightjar_functions::{find_failure, plain_words};
+use nightjar_errors::plain_words;
+use nightjar_functions::find_failure;
 use serde::{Deserialize, Serialize};
 
 const BEGIN: &str = "⟦nightjar:";

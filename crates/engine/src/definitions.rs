@@ -9,7 +9,9 @@ use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use nightjar_catalog::{CatalogError, OnTableConflict, TableKind, check_url};
 use nightjar_sql::SyntaxTree;
-use nightjar_statements::{StatementContext, Used, in_dialect, plan_statement, release, table_name};
+use nightjar_statements::{
+    StatementContext, Used, in_dialect, lasting_table, plan_statement, release, table_name,
+};
 
 use crate::error::{EngineError, Result};
 use crate::prepared;
@@ -71,7 +73,14 @@ pub(crate) async fn run(
     if let LogicalPlan::Statement(Statement::SetVariable(set)) = &plan {
         check_setting(&set.variable, &set.value)?;
     }
-    prepared::execute(session, plan, typed).await
+    let done = prepared::execute(session, plan, typed).await?;
+    if let Some(table) = lasting_table(&statement) {
+        context.watch.conclude(&format!(
+            "the table {table} ends with this session: COPY {table} TO '{}.parquet' keeps its rows; CREATE TEMPORARY TABLE {table} makes one without this line",
+            table.rsplit('.').next().unwrap_or(&table).replace(['"', '\'', '/'], "")
+        ));
+    }
+    Ok(done)
 }
 
 /// Whether a statement is a PREPARE that declares the types of its parameters.
@@ -93,28 +102,16 @@ fn prepare(
         follow_target(&mut completed)?;
         return Ok(SyntaxTree::new(completed));
     };
-    match sql.as_ref() {
-        SqlStatement::CreateView(view) => {
-            let state = context.session.state();
-            let normalize = state.config_options().sql_parser.enable_ident_normalization;
-            let name = object_name_to_table_reference(view.name.clone(), normalize)?;
-            let name = table_name(&state, name)?;
-            // The stored view must mean the same whatever folder a later session starts in.
-            let mut stored = sql.clone();
-            absolute_relations(&context.session, &mut stored)?;
-            check_no_cycle(&context.session, &context.store, &name, &stored)?;
-            return Ok(SyntaxTree::new(DataFusionStatement::Statement(stored)));
-        }
-        SqlStatement::CreateTable(create) if !create.temporary => {
-            context.watch.note(&format!(
-                "the table {0} ends with this session: CREATE EXTERNAL TABLE and CREATE MATERIALIZED VIEW keep their rows, \
-                 CREATE TEMPORARY TABLE {0} means this one",
-                create.name
-            ));
-        }
-        _ => {}
-    }
-    Ok(statement.clone())
+    let SqlStatement::CreateView(view) = sql.as_ref() else { return Ok(statement.clone()) };
+    let state = context.session.state();
+    let normalize = state.config_options().sql_parser.enable_ident_normalization;
+    let name = object_name_to_table_reference(view.name.clone(), normalize)?;
+    let name = table_name(&state, name)?;
+    // The stored view must mean the same whatever folder a later session starts in.
+    let mut stored = sql.clone();
+    absolute_relations(&context.session, &mut stored)?;
+    check_no_cycle(&context.session, &context.store, &name, &stored)?;
+    Ok(SyntaxTree::new(DataFusionStatement::Statement(stored)))
 }
 
 /// Whether a DROP takes what uses the thing with it.

@@ -7,10 +7,8 @@ use std::ops::Deref;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError};
-use nightjar_errors::Failure;
-use nightjar_functions::{
-    CarriedFailure, FunctionError, find_failure, instead, plain_words, readable, told_failure,
-};
+use nightjar_errors::{Failure, plain_words};
+use nightjar_functions::{CarriedFailure, FunctionError, find_failure, instead, readable, told_failure};
 use nightjar_models::ModelError;
 use nightjar_statements::StatementError;
 

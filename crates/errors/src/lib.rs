@@ -4,6 +4,8 @@
 
 mod failure;
 mod nearest;
+mod plain_words;
 
 pub use failure::Failure;
 pub use nearest::nearest;
+pub use plain_words::plain_words;

@@ -4,11 +4,11 @@ use std::io;
 
 use datafusion::error::DataFusionError;
 use nightjar_catalog::{CatalogError, ObjectStoreError, object_store_failure};
-use nightjar_errors::Failure;
+use nightjar_errors::{Failure, plain_words};
 use nightjar_models::ModelError;
 
 use crate::FunctionError;
-use crate::plain_words::plain_words;
+use crate::translation::translate;
 
 /// Returns `error` as DataFusion carries it.
 ///
@@ -71,7 +71,7 @@ pub fn readable(error: &DataFusionError) -> String {
     } else if message.contains("does not support logical expression Wildcard") {
         "* stands where one column must".to_owned()
     } else {
-        plain_words(&message)
+        translate(error).map_or_else(|| plain_words(&message), |translation| translation.message)
     };
     told.replace(&format!("{CATALOG}.{SCHEMA}."), "").replace(&format!("{CATALOG}."), "")
 }
@@ -98,12 +98,7 @@ pub fn instead(error: &DataFusionError) -> Option<String> {
     if is_unknown_table(&message) {
         return Some(unknown_table_hint(&readable(error)));
     }
-    if message.contains("Consider aliasing") {
-        return Some(
-            "give each column its name: SELECT max(a) AS highest, max(b) AS other FROM t".to_owned(),
-        );
-    }
-    None
+    translate(error)?.hint
 }
 
 fn is_unknown_table(message: &str) -> bool {

@@ -43,10 +43,11 @@ mod metrics;
 
 mod datafusion_error;
 pub mod expr_fn;
-mod plain_words;
 pub mod reference;
 pub mod registry;
 pub mod rounds;
+mod translation;
+mod translation_rules;
 
 pub use base_card::with_fidelity;
 pub use call::BoundCall;
@@ -62,6 +63,5 @@ pub use models::{CARD_FILE, EncoderKey, HEAD_FILE, Models, PRECISION_OPTION, Res
 pub use options::NightjarOptions;
 pub use pass::{EncodePass, PassTexts};
 pub use pinned::PinnedModel;
-pub use plain_words::plain_words;
 pub use text_column::TextColumn;
 pub use udf::{FunctionDoc, ModelFunction, ModelUdf, Work};

@@ -3,7 +3,7 @@
 use datafusion_common::DataFusionError;
 use datafusion_sql::sqlparser::parser::ParserError;
 use datafusion_sql::sqlparser::tokenizer::{Location, TokenizerError};
-use nightjar_errors::Failure;
+use nightjar_errors::{Failure, plain_words};
 
 use crate::job::error::JobClauseError;
 use crate::training::method::{DEFAULT_METHOD, Method, method_words};
@@ -179,7 +179,11 @@ impl SqlError {
 
     /// The error of a text that cannot be cut into tokens.
     pub(crate) fn from_tokenizer(error: TokenizerError) -> Self {
-        Self::syntax(error.location, "", lower_first(&error.message))
+        Self::syntax(
+            error.location,
+            "",
+            lower_first(&error.message.replace(" before EOF.", " before the end")),
+        )
     }
 
     /// The error of sqlparser, which puts the place at the end of its message; `fallback` is the place of
@@ -191,6 +195,8 @@ impl SqlError {
         };
         let (message, location) = split_location(message, fallback);
         let message = message.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found: the end");
+        // The parser tells no place of the end: it is set by the script's text.
+        let location = if message.ends_with("found: the end") { Location::new(0, 0) } else { location };
         let near = message.rsplit_once("found: ").map_or("", |(_, near)| near).to_string();
         Self::syntax(location, near, lower_first(&message.replace("found: ", "found ")))
     }
@@ -199,7 +205,7 @@ impl SqlError {
     pub(crate) fn from_datafusion(error: &DataFusionError, fallback: Location) -> Self {
         match error.find_root() {
             DataFusionError::SQL(parser, _) => Self::from_parser(parser, fallback),
-            other => Self::syntax(fallback, "", lower_first(&other.strip_backtrace())),
+            other => Self::syntax(fallback, "", lower_first(&plain_words(&other.strip_backtrace()))),
         }
     }
 }

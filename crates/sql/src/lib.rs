@@ -34,6 +34,7 @@ pub use job::schedule::{schedule_of_text, schedule_text};
 pub use model::measure::{MEASURES, Measure};
 pub use parse::complete::is_complete;
 pub use parse::names::{quote_identifier, quote_literal, quote_reference, quote_table};
+pub use parse::numbers::exact_numbers;
 pub use parse::script::{Parsed, ParsedStatement, parse_in, parse_statements};
 pub use parse::syntax_tree::SyntaxTree;
 pub use reference::reference_markdown;

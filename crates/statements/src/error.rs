@@ -81,6 +81,15 @@ pub enum StatementError {
         file: Option<String>,
     },
 
+    /// A table that is not there, where one has a similar name.
+    #[error("table '{name}' not found")]
+    TableUnknown {
+        /// The name as written.
+        name: String,
+        /// The table whose name comes nearest.
+        nearest: String,
+    },
+
     /// Something that is to be dropped is in use.
     #[error("{what} is used by {}", by.join(", "))]
     InUse {
@@ -122,6 +131,7 @@ impl Failure for StatementError {
             StatementError::DataFusion(_) => "datafusion",
             StatementError::CatalogUnknown { .. } => "catalog_unknown",
             StatementError::SchemaUnknown { .. } => "schema_unknown",
+            StatementError::TableUnknown { .. } => "table_unknown",
             StatementError::InUse { .. } => "in_use",
             StatementError::Internal(_) => "internal",
         }
@@ -150,10 +160,9 @@ impl Failure for StatementError {
             StatementError::Catalog(error) => error.hint(),
             StatementError::Function(error) => error.hint(),
             StatementError::Model(error) => error.hint(),
-            StatementError::CatalogUnknown { .. } => Some(format!(
-                "a table is named schema.table; the only catalog is {}",
-                nightjar_functions::CATALOG
-            )),
+            StatementError::CatalogUnknown { .. } => {
+                Some("a table is named schema.table, without a catalog before it".to_owned())
+            }
             StatementError::SchemaUnknown { file: Some(file), .. } => {
                 Some(format!("a file is named in quotes: '{file}'"))
             }
@@ -164,11 +173,26 @@ impl Failure for StatementError {
                 "SHOW SCHEMAS lists the schemas, CREATE SCHEMA {} makes it",
                 nightjar_sql::quote_identifier(name)
             )),
+            StatementError::TableUnknown { nearest, .. } => Some(format!(
+                "did you mean {}? SHOW TABLES lists the tables",
+                nightjar_sql::quote_identifier(nearest)
+            )),
             StatementError::InUse { .. } => {
                 Some("change or drop those first, or add CASCADE: it drops the views too".to_owned())
             }
             StatementError::DataFusion(error) => nightjar_functions::instead(error),
             StatementError::Internal(_) => None,
+        }
+    }
+}
+
+impl StatementError {
+    /// Whether a training is refused for what the statement or its rows are, before anything was trained.
+    pub(crate) fn refuses_training(&self) -> bool {
+        match self {
+            Self::Training(TrainingError::Folder { .. } | TrainingError::RowsChanged { .. }) => false,
+            Self::Training(_) | Self::Contradiction(_) => true,
+            _ => false,
         }
     }
 }

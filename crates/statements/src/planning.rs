@@ -22,7 +22,9 @@ use nightjar_functions::CATALOG;
 use nightjar_names::TableName;
 
 use crate::error::{Result, StatementError};
-use nightjar_sql::SyntaxTree;
+use nightjar_sql::{SyntaxTree, exact_numbers};
+
+use crate::headings::name_statement;
 
 /// SQL's own schema, which every catalog has.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -58,6 +60,8 @@ fn plan(
     quoted: HashSet<String>,
 ) -> BoxFuture<'_, DataFusionResult<LogicalPlan>> {
     name_partitions(&mut statement, state.config_options().sql_parser.enable_ident_normalization);
+    name_statement(&mut statement);
+    exact_numbers(&mut statement);
     // To DataFusion a temporary table is a table of the session as any other.
     if let DataFusionStatement::Statement(statement) = &mut statement
         && let SqlStatement::CreateTable(create) = statement.as_mut()
@@ -65,11 +69,41 @@ fn plan(
         create.temporary = false;
     }
     let checked = check_schemas(state, &statement);
+    let named = state.resolve_table_references(&statement).unwrap_or_default();
     async move {
         checked?;
-        QUOTED.scope(Arc::new(quoted), state.statement_to_plan(statement)).await
+        let planned = QUOTED.scope(Arc::new(quoted), state.statement_to_plan(statement)).await;
+        planned.map_err(|error| with_nearest_table(state, &named, error))
     }
     .boxed()
+}
+
+/// Returns the failure to find a table with the table that may have been meant.
+fn with_nearest_table(
+    state: &SessionState,
+    named: &[TableReference],
+    error: DataFusionError,
+) -> DataFusionError {
+    // A file of that name in the working folder is the better hint.
+    if !nightjar_functions::instead(&error).is_some_and(|hint| hint.starts_with("SHOW TABLES")) {
+        return error;
+    }
+    let message = error.find_root().strip_backtrace();
+    let defaults = &state.config_options().catalog;
+    let full =
+        |name: &TableReference| name.clone().resolve(&defaults.default_catalog, &defaults.default_schema);
+    let missing = named.iter().find(|name| message.contains(&format!("table '{}' not found", full(name))));
+    let nearest = missing.map(full).and_then(|missing| {
+        let known = state.catalog_list().catalog(&missing.catalog)?.schema(&missing.schema)?.table_names();
+        nightjar_errors::nearest(&missing.table, known.iter().map(String::as_str)).map(str::to_owned)
+    });
+    match (missing, nearest) {
+        (Some(name), Some(nearest)) => {
+            let error = StatementError::TableUnknown { name: name.to_string(), nearest };
+            DataFusionError::External(Box::new(error))
+        }
+        _ => error,
+    }
 }
 
 /// Whether a name of the statement that is being planned may be a file: it is written in quotes, everywhere.

@@ -50,6 +50,12 @@ impl Run {
         self.open = false;
     }
 
+    /// Forgets the run: its statement was refused, and nothing was trained.
+    pub(crate) fn forget(mut self) -> Result<()> {
+        self.open = false;
+        Ok(self.store.catalog().forget_training(self.id)?)
+    }
+
     /// Ends the run without a version.
     pub(crate) fn end(mut self, outcome: &TrainingOutcome) -> Result<()> {
         self.open = false;

@@ -41,11 +41,17 @@ impl Training<'_> {
         if self.options.method() != Method::Head {
             return Ok(context.session.read_batch(self.tune(context).await?)?);
         }
+        // What can't be planned makes no run.
+        self.plan(context).await?;
         let run = Run::begin(context, self.name, None)?;
         match self.train(context, run.id).await {
             Ok(rows) => {
                 run.ended();
                 Ok(context.session.read_batch(rows)?)
+            }
+            Err(error) if error.refuses_training() => {
+                run.forget()?;
+                Err(error)
             }
             Err(error) => {
                 run.end(&TrainingOutcome::Failed { error: error.to_string() })?;
@@ -78,6 +84,7 @@ impl Training<'_> {
         let card = self.card(&roles, &embedded, &trained);
         let created =
             self.commit(&context.store, card, run, |folder| trained.head.save(&folder.join(HEAD_FILE)))?;
+        context.watch.conclude(&TrainingRows::conclusion(&created, None, 1));
         Ok(TrainingRows::trained(&created, &trained.metrics, embedded.len() as u64, rows_per_second)?)
     }
 
@@ -86,6 +93,15 @@ impl Training<'_> {
         let validated = self.fine_tune.validate.is_some();
         let (name, layers) = (&self.base.name, self.base.card.encoder.layers);
         Ok(Contradiction::check(&self.options, self.task(), validated, name, layers)?)
+    }
+
+    /// Plans the queries of the statement, and refuses columns that can't be learned from or validated on.
+    pub(crate) async fn plan(&self, context: &StatementContext) -> Result<()> {
+        let (roles, _) = self.roles(context).await?;
+        if let Some(data) = &self.fine_tune.validate {
+            self.roles_like(&roles, &context.rows(data).await?)?;
+        }
+        Ok(())
     }
 
     /// Returns what the query's columns are, and its rows to come.

@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::Result;
-use nightjar_catalog::Created;
+use nightjar_catalog::{CreateOutcome, Created};
 
 use crate::evaluation::rounded;
 
@@ -30,6 +30,18 @@ fn shown<'a>(measured: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone) 
 }
 
 impl TrainingRows {
+    /// Returns what is said when the version is there.
+    pub(crate) fn conclusion(created: &Created, kept: Option<usize>, epochs: usize) -> String {
+        let version = created.version.reference();
+        match kept {
+            _ if created.outcome == CreateOutcome::Existed => {
+                format!("{version} was made meanwhile by another statement, and stays as it is")
+            }
+            Some(kept) if epochs > 1 => format!("made {version}, from epoch {} of {epochs}", kept + 1),
+            _ => format!("made {version}"),
+        }
+    }
+
     /// Returns the row of a training: a head has one epoch.
     pub(crate) fn trained(
         created: &Created,

@@ -19,6 +19,10 @@ pub trait Watch: Send + Sync {
     fn detail(&self, _text: &str) {}
     /// Something worth reading that is no error.
     fn note(&self, message: &str);
+    /// What the statement has made, to be read after its rows.
+    fn conclude(&self, message: &str) {
+        self.note(message);
+    }
     /// Something that the user should act on although the statement goes on.
     fn warn(&self, message: &str);
 }

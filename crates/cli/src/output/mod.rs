@@ -5,6 +5,7 @@ pub(crate) mod chart;
 mod csv;
 mod floats;
 mod json;
+mod layout;
 mod markdown;
 mod table;
 mod value_formats;

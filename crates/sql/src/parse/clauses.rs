@@ -7,13 +7,12 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion_sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CreateView, Expr, Fetch, GroupByExpr, GroupByWithModifier, JoinConstraint,
-    JoinOperator, LimitClause, Query, Select, SetExpr, Statement as SqlStatement, Subscript, TableFactor,
-    TableWithJoins, Top, TopQuantity, Value, VisitMut, VisitorMut,
+    BinaryOperator, CreateView, Expr, Fetch, GroupByExpr, GroupByWithModifier, Ident, JoinConstraint,
+    JoinOperator, LimitClause, ObjectName, Query, Select, Set, SetExpr, Statement as SqlStatement,
+    TableFactor, TableWithJoins, Top, TopQuantity, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{Result, SqlError};
-use crate::parse::numbers::exact_numbers;
 
 /// Follows or refuses the clauses of a statement that would be ignored.
 pub(crate) fn follow(statement: &mut DataFusionStatement) -> Result<()> {
@@ -28,13 +27,10 @@ pub(crate) fn follow(statement: &mut DataFusionStatement) -> Result<()> {
     }
 }
 
-/// Follows or refuses the clauses of a query, or another piece of syntax, that would be ignored, and keeps the digits of its numbers.
+/// Follows or refuses the clauses of a query, or another piece of syntax, that would be ignored.
 pub(crate) fn follow_in(syntax: &mut impl VisitMut) -> Result<()> {
     match syntax.visit(&mut Clauses) {
-        ControlFlow::Continue(()) => {
-            exact_numbers(syntax);
-            Ok(())
-        }
+        ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(*error),
     }
 }
@@ -53,6 +49,16 @@ impl VisitorMut for Clauses {
     fn pre_visit_statement(&mut self, statement: &mut SqlStatement) -> Followed {
         match statement {
             SqlStatement::CreateView(view) => refuse_view_clauses(view),
+            // DataFusion knows it with a = or TO only.
+            SqlStatement::Set(Set::SetTimeZone { local: false, value }) => {
+                *statement = SqlStatement::Set(Set::SingleAssignment {
+                    scope: None,
+                    hivevar: false,
+                    variable: ObjectName::from(vec![Ident::new("timezone")]),
+                    values: vec![value.clone()],
+                });
+                ControlFlow::Continue(())
+            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -116,37 +122,10 @@ impl VisitorMut for Clauses {
         follow_group_by(&mut select.group_by)
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> Followed {
-        if let Expr::CompoundFieldAccess { root, access_chain } = expr {
-            follow_fields(root, access_chain);
-        }
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_table_factor(&mut self, relation: &mut TableFactor) -> Followed {
         match relation {
             TableFactor::NestedJoin { table_with_joins, .. } => follow_joins(table_with_joins),
             relation => refuse_relation_clauses(relation),
-        }
-    }
-}
-
-/// Follows `scores[1].label`: the planner knows fields after a dot only where they follow a column's name.
-fn follow_fields(root: &Expr, access_chain: &mut [AccessExpr]) {
-    let mut of_a_name = matches!(root, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    for access in access_chain {
-        match access {
-            AccessExpr::Dot(Expr::Identifier(field)) if !of_a_name => {
-                let name = match field.quote_style {
-                    Some(_) => field.value.clone(),
-                    None => field.value.to_lowercase(),
-                };
-                *access = AccessExpr::Subscript(Subscript::Index {
-                    index: Expr::value(Value::SingleQuotedString(name)),
-                });
-            }
-            AccessExpr::Dot(_) => {}
-            AccessExpr::Subscript(_) => of_a_name = false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use datafusion_sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion_sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Value, ValueWithSpan, VisitMut, visit_expressions_mut,
 };
@@ -12,8 +13,21 @@ const MAX_DIGITS: usize = 38;
 /// Writes numbers whose digits a DOUBLE would lose as decimals: `1234567890.0123456789` as DECIMAL(20, 10).
 ///
 /// The planner reads a number with a point, and one above 64 bits, as DOUBLE. Those that name a DOUBLE, and those with an exponent, stay; so does what has more digits than
-/// a DECIMAL.
-pub(crate) fn exact_numbers(syntax: &mut impl VisitMut) {
+/// a DECIMAL. For the planner alone: what is kept of a statement is its text as it was typed.
+pub fn exact_numbers(statement: &mut DataFusionStatement) {
+    match statement {
+        DataFusionStatement::Statement(statement) => exact_numbers_in(statement.as_mut()),
+        DataFusionStatement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                exact_numbers_in(query.as_mut());
+            }
+        }
+        DataFusionStatement::Explain(explain) => exact_numbers(&mut explain.statement),
+        _ => {}
+    }
+}
+
+fn exact_numbers_in(syntax: &mut impl VisitMut) {
     let _: ControlFlow<()> = visit_expressions_mut(syntax, |expr| {
         if let Expr::Value(value) = expr
             && let Some(decimal) = decimal(value)
@@ -51,13 +65,15 @@ fn decimal(value: &ValueWithSpan) -> Option<Expr> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Parsed, parse_statements};
+    use datafusion_sql::parser::DFParserBuilder;
+
+    use super::exact_numbers;
 
     fn read(number: &str) -> String {
-        match parse_statements(&format!("SELECT {number}")).unwrap().remove(0).parsed {
-            Parsed::Sql(statement) => statement.to_string().replace("SELECT ", ""),
-            Parsed::Nightjar(_) => panic!("ours"),
-        }
+        let mut parser = DFParserBuilder::new(&format!("SELECT {number}")).build().unwrap();
+        let mut statement = parser.parse_statement().unwrap();
+        exact_numbers(&mut statement);
+        statement.to_string().replace("SELECT ", "")
     }
 
     #[test]

@@ -7,7 +7,7 @@ use datafusion::config::Dialect;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::StatementContext;
@@ -110,11 +110,15 @@ pub(crate) async fn check_body(context: &StatementContext, body: &[String]) -> R
     Ok(())
 }
 
-/// Returns the table that a statement makes without saying that it ends with the session.
-fn lasting_table(statement: &DataFusionStatement) -> Option<String> {
-    match statement {
-        DataFusionStatement::Statement(statement) => match statement.as_ref() {
-            SqlStatement::CreateTable(create) if !create.temporary => Some(create.name.to_string()),
+/// Returns the table that a statement makes in the session without saying that it ends with it: CREATE TABLE and SELECT … INTO.
+pub fn lasting_table(statement: &DataFusionStatement) -> Option<String> {
+    let DataFusionStatement::Statement(statement) = statement else { return None };
+    match statement.as_ref() {
+        SqlStatement::CreateTable(create) if !create.temporary => Some(create.name.to_string()),
+        SqlStatement::Query(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => {
+                select.into.as_ref().filter(|into| !into.temporary).map(|into| into.name.to_string())
+            }
             _ => None,
         },
         _ => None,

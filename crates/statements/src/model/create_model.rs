@@ -66,5 +66,6 @@ async fn keep_base(
     let card = ModelCard { base: Some(base.name), ..card };
     let new = NewModel { name: statement.name.clone(), card, digest: base.pinned.digest, run: None };
     let created = context.store.catalog().create_model(&new, on_conflict)?;
+    context.watch.conclude(&TrainingRows::conclusion(&created, None, 0));
     Ok(context.session.read_batch(TrainingRows::untrained(&created)?)?)
 }

@@ -20,6 +20,9 @@ use crate::plan_progress::execute_watched;
 use crate::training_error::TrainingError;
 use crate::{StatementContext, plan_progress};
 
+/// The rows that are tokenized in one go: few, because nothing stops the statement in between.
+const READ_ROWS: usize = 256;
+
 /// Rows in a staging file, which goes away with the value.
 pub(crate) struct Staged {
     pub(crate) path: PathBuf,
@@ -52,8 +55,10 @@ impl Staged {
     ) -> Result<Self> {
         let folder = path.parent().unwrap_or(path);
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
-        let task_context = Arc::new(rows.task_ctx());
-        let plan = rows.create_physical_plan().await?;
+        let (mut state, plan) = rows.into_parts();
+        *state.config_mut() = state.config().clone().with_batch_size(READ_ROWS);
+        let task_context = state.task_ctx();
+        let plan = state.create_physical_plan(&plan).await?;
         let progress = plan_progress(plan.as_ref());
         context.watch.phase("reading", progress.unit, progress.total);
         let watch = Arc::clone(&context.watch);

@@ -5,6 +5,7 @@ use crate::context::done;
 use crate::error::Result;
 use crate::execute::Execute;
 use crate::resume::resume_training::newest_resumable;
+use crate::tensorboard_folder;
 use datafusion::prelude::DataFrame;
 use nightjar_catalog::TrainingOutcome;
 use nightjar_sql::DiscardTraining;
@@ -20,6 +21,7 @@ impl Execute for DiscardTraining {
             let outcome = TrainingOutcome::Failed { error: "discarded by DISCARD TRAINING".to_owned() };
             catalog.finish_training(run.run_id, &outcome)?;
             folder.finish()?;
+            tensorboard_folder::hide_run(&context.store, &self.model, run.run_id);
             next = catalog.resumable_run(&self.model, None)?;
         }
         done(context)

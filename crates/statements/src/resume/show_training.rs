@@ -74,6 +74,8 @@ fn runs_of(model: &str, context: &StatementContext) -> Result<Vec<Shown>> {
 /// One row of the result: a run, and what it measured at one step.
 struct Row<'a> {
     run: &'a TrainingRun,
+    /// Which of the run's epochs was measured, from 1; the one fit of a head counts as one.
+    epoch: Option<u32>,
     step: Option<i64>,
     values: BTreeMap<&'a str, f64>,
 }
@@ -88,12 +90,13 @@ fn rows(runs: &[Shown]) -> Result<RecordBatch> {
                 Some(row) => drop(row.values.insert(&metric.name, metric.value)),
                 None => {
                     let values = BTreeMap::from([(metric.name.as_str(), metric.value)]);
-                    rows.push(Row { run, step: Some(metric.step), values });
+                    let epoch = u32::try_from(rows.len() - first + 1).ok();
+                    rows.push(Row { run, epoch, step: Some(metric.step), values });
                 }
             }
         }
         if rows.len() == first {
-            rows.push(Row { run, step: None, values: BTreeMap::new() });
+            rows.push(Row { run, epoch: None, step: None, values: BTreeMap::new() });
         }
     }
     let texts = |text: fn(&TrainingRun) -> Option<String>| -> ArrayRef {
@@ -110,6 +113,7 @@ fn rows(runs: &[Shown]) -> Result<RecordBatch> {
         ("started_at", times(|run| Some(run.started_at))),
         ("finished_at", times(|run| run.finished_at)),
         ("rows", Arc::new(rows.iter().map(|row| row.run.rows).collect::<UInt64Array>())),
+        ("epoch", Arc::new(rows.iter().map(|row| row.epoch).collect::<UInt32Array>())),
         ("step", Arc::new(rows.iter().map(|row| row.step).collect::<Int64Array>())),
     ];
     for name in measured(&rows) {

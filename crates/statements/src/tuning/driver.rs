@@ -16,6 +16,7 @@ use crate::StatementContext;
 use crate::error::{Result, StatementError};
 use crate::prepare::{Prepared, file_error, prepare};
 use crate::tensorboard::EventFile;
+use crate::tensorboard_folder;
 use crate::training::Training;
 use crate::training_rows::TrainingRows;
 
@@ -46,7 +47,7 @@ impl Training<'_> {
     ///
     /// A dropped future, a dead process and errors that pass leave a run that can be resumed: the same statement goes on with it.
     pub(crate) async fn tune(&self, context: &StatementContext) -> Result<RecordBatch> {
-        let run = TuningRun::open(context, self)?;
+        let run = TuningRun::open(context, self).await?;
         match self.tune_run(context, &run).await {
             Ok(rows) => {
                 run.ended();
@@ -75,7 +76,9 @@ impl Training<'_> {
         // The session stays until the commit: its trainer holds the weights already.
         let Rounds { history, _session, .. } = rounds;
         let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
+        tensorboard_folder::name_version(&context.store, self.name, run.id(), created.version.version);
         let kept = history.best(prepared.task);
+        context.watch.conclude(&TrainingRows::conclusion(&created, kept, history.epochs.len()));
         let epochs = history.epochs.iter().map(|epoch| &epoch.metrics);
         Ok(TrainingRows::epochs(&created, epochs, kept, prepared.rows)?)
     }
@@ -136,6 +139,7 @@ impl<'a> Rounds<'a> {
         let history = History::read(&run.folder)?;
         let step = plan.steps_before(history.rounds);
         let events = EventFile::open(run.folder.folder(), i64::from(step) + 1)?;
+        tensorboard_folder::show_run(&context.store, training.name, run.id(), events.path());
         let progress = Arc::new(Progress::begin(&context.watch, plan, history.rounds));
         let told = move |event: StepEvent| progress.step(&event);
         let session = TrainingSession::begin(&run.files, told)?;

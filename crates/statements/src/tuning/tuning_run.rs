@@ -30,6 +30,8 @@ const PASSING: &[&str] = &[
 /// A run that can be resumed, with its folder.
 pub(super) struct TuningRun {
     run: Run,
+    /// Whether another statement began it.
+    resumes: bool,
     pub(super) fingerprint: String,
     pub(super) folder: RunFolder,
     /// What its tasks read and write.
@@ -41,9 +43,10 @@ impl TuningRun {
     ///
     /// # Errors
     /// `RunBusy` while another process is at the run.
-    pub(super) fn open(context: &StatementContext, training: &Training<'_>) -> Result<Self> {
+    pub(super) async fn open(context: &StatementContext, training: &Training<'_>) -> Result<Self> {
         let fingerprint = fingerprint(training);
         let resumable = context.resumable_run(training.name, &fingerprint)?;
+        let resumes = resumable.is_some();
         let (run, folder) = match resumable {
             Some(found) => {
                 let folder = context.store.run_folder(found.run_id)?;
@@ -52,13 +55,15 @@ impl TuningRun {
                 (run, folder)
             }
             None => {
+                // What can't be planned makes no run.
+                training.plan(context).await?;
                 let run = Run::begin(context, training.name, Some(&fingerprint))?;
                 let folder = context.store.run_folder(run.id)?;
                 (run, folder)
             }
         };
         let files = context.store.run_files(run.id)?;
-        Ok(TuningRun { run, fingerprint: fingerprint.to_string(), folder, files })
+        Ok(TuningRun { run, resumes, fingerprint: fingerprint.to_string(), folder, files })
     }
 
     /// Returns the run's number.
@@ -73,8 +78,12 @@ impl TuningRun {
         let _ = self.folder.finish();
     }
 
-    /// Ends the run with an error: for good, unless the error passes.
+    /// Ends the run with an error: for good, unless the error passes. A refused statement leaves neither a run nor files.
     pub(super) fn fail(self, error: &StatementError) -> Result<()> {
+        if error.refuses_training() && !self.resumes {
+            self.folder.discard()?;
+            return self.run.forget();
+        }
         let outcome = if passes(error) {
             TrainingOutcome::Cancelled
         } else {

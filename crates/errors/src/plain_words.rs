@@ -95,6 +95,11 @@ fn without_structures(text: &str) -> String {
                 rest = &rest[region.len()..];
                 continue;
             }
+            if let Some(value) = literal(name, inner) {
+                out.push_str(&value);
+                rest = &rest[region.len()..];
+                continue;
+            }
             if DEBUG_MARKS.iter().any(|mark| region.contains(mark)) {
                 out.push_str(&names_in(region));
                 rest = &rest[region.len()..];
@@ -149,6 +154,39 @@ fn wrapped_error(name: &str, inner: &str) -> Option<String> {
     }
 }
 
+/// The types whose literals DataFusion prints with their types: `Int64(1)`, `Utf8("x")`.
+const LITERAL_TYPES: &[&str] = &[
+    "Boolean",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float16",
+    "Float32",
+    "Float64",
+    "Utf8",
+    "LargeUtf8",
+    "Utf8View",
+    "Date32",
+    "Date64",
+];
+
+/// Returns a literal as it is typed, without the type before it.
+fn literal(name: &str, inner: &str) -> Option<String> {
+    if !LITERAL_TYPES.contains(&name) {
+        return None;
+    }
+    let inner = inner.strip_prefix('(')?.strip_suffix(')')?;
+    if let Some(text) = inner.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
+        return Some(format!("'{}'", unescaped(text).replace('\'', "''")));
+    }
+    (matches!(inner, "true" | "false" | "NULL") || inner.parse::<f64>().is_ok()).then(|| inner.to_owned())
+}
+
 /// Returns the names, or the message, in a structure.
 fn names_in(region: &str) -> String {
     for key in ["message: \"", "value: \"", "error: \"", "name: \"", "Some(\"", "(\""] {
@@ -198,6 +236,10 @@ mod tests {
                  likely caused by a bug in DataFusion's code. Please help us to resolve this by filing a bug report in our \
                  issue tracker: https://github.com/apache/datafusion/issues. No function matches the given name",
                 "No function matches the given name",
+            ),
+            (
+                "HAVING clause references: t.id > Int64(1) AND t.x = Utf8(\"it's\")",
+                "HAVING clause references: t.id > 1 AND t.x = 'it''s'",
             ),
             (
                 "Cast error: Cannot cast string 'abc' to value of Int64 type",
