@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use datafusion::object_store::ObjectStoreExt;
+use datafusion::object_store::path::Path;
 use nightjar_catalog::{ObjectStoreSettings, ObjectStores};
 use nightjar_engine::{EngineError, Session, session_config};
 use nightjar_errors::Failure;
-use nightjar_tests::{Cluster, Fixtures, REVIEWS, S3Server, TestStore, block_on, values};
+use nightjar_tests::{Cluster, Fixtures, REVIEWS, S3Server, TestStore, binary, block_on, values};
 
 /// Words that the processes of a cluster find the server by, and a server with the fixtures in the bucket `lake`.
 async fn lake() -> S3Server {
@@ -297,5 +300,81 @@ fn files_are_read_by_http() {
             assert_eq!(error.code(), "object_store_no_object", "{}", shown(&error));
             assert!(error.hint().unwrap().contains("http"), "{}", shown(&error));
         }
+    });
+}
+
+/// What another process, not heard of since, left in the bucket: its turn, for so many milliseconds.
+async fn taken(stores: &ObjectStores, lease: u64) {
+    let bucket = stores.get(&"s3://lake/".parse().unwrap()).unwrap();
+    let turn = format!("nightjar turn 1\nholder=other\nfence=7\nbeat=0\nlease_ms={lease}\n");
+    bucket.put(&Path::from("t/_nightjar/turn"), turn.into()).await.unwrap();
+}
+
+async fn whose_turn(stores: &ObjectStores) -> String {
+    let bucket = stores.get(&"s3://lake/".parse().unwrap()).unwrap();
+    let found = bucket.get(&Path::from("t/_nightjar/turn")).await.unwrap();
+    String::from_utf8(found.bytes().await.unwrap().to_vec()).unwrap()
+}
+
+/// Rows that tell who has written them, in a file for each half.
+fn overwrite(who: &str) -> String {
+    format!("INSERT OVERWRITE t SELECT value, '{who}' AS who FROM generate_series(1, 2000)")
+}
+
+#[test]
+fn processes_overwrite_a_folder_one_after_the_other() {
+    block_on(async {
+        let (server, store) = (S3Server::start(), TestStore::new(61));
+        server.bucket("lake");
+        let here = session(&store, server.object_stores());
+        let table =
+            "CREATE EXTERNAL TABLE t (id BIGINT, who VARCHAR) STORED AS PARQUET LOCATION 's3://lake/t/'";
+        here.sql(table).await.unwrap();
+        let rows = "SELECT count(*), count(DISTINCT id), count(DISTINCT who) FROM t";
+        for round in 0..3 {
+            let mut command = std::process::Command::new(binary());
+            command.args(["sql", "-c", &overwrite("there")]).env("NIGHTJAR_STORE", store.root());
+            let command = command.envs(server.environment()).stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut there = command.spawn().unwrap();
+            loop {
+                here.sql(&overwrite("here")).await.unwrap().collect().await.unwrap();
+                assert_eq!(values(&here, rows).await, [["2000", "2000", "1"]], "round {round}");
+                if there.try_wait().unwrap().is_some() {
+                    break;
+                }
+            }
+            let ended = there.wait_with_output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+    });
+}
+
+#[test]
+fn whose_turn_it_is_in_a_bucket_is_waited_for() {
+    block_on(async {
+        let (server, store) = (S3Server::start(), TestStore::new(62));
+        server.bucket("lake");
+        let stores = server.object_stores();
+        let here = session(&store, stores.clone());
+        let table =
+            "CREATE EXTERNAL TABLE t (id BIGINT, who VARCHAR) STORED AS PARQUET LOCATION 's3://lake/t/'";
+        here.sql(table).await.unwrap();
+        values(&here, &overwrite("first")).await;
+        assert!(whose_turn(&stores).await.contains("holder=\nfence=1\n"), "{}", whose_turn(&stores).await);
+        // Who holds it for an hour is waited for; others read, and add.
+        taken(&stores, 3_600_000).await;
+        let waiting = tokio::spawn({
+            let other = session(&store, stores.clone());
+            async move { values(&other, &overwrite("second")).await }
+        });
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(!waiting.is_finished());
+        let rows = "SELECT min(who), max(who), count(*) FROM t";
+        assert_eq!(values(&here, rows).await, [["first", "first", "2000"]]);
+        // It is gone without a word, and its lease is over.
+        taken(&stores, 100).await;
+        assert_eq!(waiting.await.unwrap(), [["2000"]]);
+        assert_eq!(values(&here, rows).await, [["second", "second", "2000"]]);
+        assert!(whose_turn(&stores).await.contains("holder=\nfence=8\n"), "{}", whose_turn(&stores).await);
     });
 }

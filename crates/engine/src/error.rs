@@ -115,6 +115,30 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
+    /// A column that a table is declared with, and that none of its files has.
+    #[error("no file of the table has the column '{column}': '{file}' has {}", columns.join(", "))]
+    ColumnInNoFile {
+        /// The column.
+        column: String,
+        /// One of the files.
+        file: String,
+        /// The columns that it has.
+        columns: Vec<String>,
+    },
+    /// Files that a query reads were replaced while it ran.
+    #[error("the files of '{table}' were replaced while it was read: '{file}' is gone")]
+    FilesReplaced {
+        /// The table, or the path as written.
+        table: String,
+        /// A file that it had when the query was planned.
+        file: String,
+    },
+    /// Another process took the turn of a statement over that was to replace files of a bucket, and had not been heard of for too long.
+    #[error("can't replace the files in '{to}': another process took over meanwhile")]
+    TurnLost {
+        /// The folder.
+        to: String,
+    },
     /// A statement has happened, and its files could not all be brought to where they belong.
     #[error("what was written to '{to}' is not yet all in place: {}", plain_words(reason))]
     Unfinished {

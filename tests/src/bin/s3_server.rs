@@ -4,13 +4,18 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::sync::Arc;
 
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -39,9 +44,22 @@ fn service(folder: &str) -> Result<S3Service, Box<dyn Error>> {
 }
 
 async fn serve(listener: TcpListener, service: S3Service) -> Result<(), Box<dyn Error>> {
+    // The server below looks at conditions first and writes then: two requests at once would both be met.
+    let conditional = Arc::new(Mutex::new(()));
     loop {
         let (socket, _) = listener.accept().await?;
-        let service = service.clone();
+        let (service, conditional) = (service.clone(), Arc::clone(&conditional));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (service, conditional) = (service.clone(), Arc::clone(&conditional));
+            async move {
+                let has = |name: &str| request.headers().contains_key(name);
+                let _alone = match has("if-match") || has("if-none-match") {
+                    true => Some(conditional.lock().await),
+                    false => None,
+                };
+                Service::call(&service, request).await
+            }
+        });
         tokio::spawn(async move {
             // A client that hangs up is no failure of the server's.
             let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;

@@ -21,6 +21,9 @@ impl Failure for EngineError {
             Self::TableBroken { .. } => "engine.table_broken",
             Self::ViewCycle { .. } => "engine.view_cycle",
             Self::Unwritable { .. } => "engine.unwritable",
+            Self::ColumnInNoFile { .. } => "engine.column_in_no_file",
+            Self::FilesReplaced { .. } => "engine.files_replaced",
+            Self::TurnLost { .. } => "engine.turn_lost",
             Self::Unfinished { .. } => "engine.unfinished",
             Self::NotOverwritable { .. } => "engine.not_overwritable",
             Self::FileColumns { .. } => "engine.file_columns",
@@ -65,6 +68,7 @@ impl Failure for EngineError {
         match self {
             Self::Statement(error) => error.retryable(),
             Self::Catalog(error) => error.retryable(),
+            Self::TurnLost { .. } | Self::FilesReplaced { .. } => true,
             Self::DataFusion(error) | Self::FileColumns { source: error, .. } => may_pass(error),
             _ => false,
         }
@@ -109,6 +113,12 @@ impl Failure for EngineError {
             Self::Unwritable { .. } => {
                 Some("nothing of it is there: name another place, or mend this one and run the statement again".to_owned())
             }
+            Self::ColumnInNoFile { column, .. } => Some(format!(
+                "declare the columns by their names in the files; one that only files to come have is declared with a DEFAULT: {} … DEFAULT NULL",
+                quote_identifier(column)
+            )),
+            Self::FilesReplaced { .. } => Some("run it again".to_owned()),
+            Self::TurnLost { .. } => Some("nothing of it is there: run it again".to_owned()),
             Self::Unfinished { .. } => {
                 Some("the statement has happened, don't run it again: mend the place, and whoever reads or writes there next finishes it".to_owned())
             }

@@ -37,13 +37,12 @@
 //! a file with the columns, and one with partitions is left as it is. A table of one file is replaced
 //! by the rename. A statement that is run again under its key replaces what it has added ("How jobs
 //! run"). From the listing to the journal's end a statement that replaces files has its *turn*
-//! (`turn.rs`): in one process, and on one file system, one after the other. A table of files is listed
+//! (`turn.rs`): in one process, on one file system and in one bucket, one after the other. A table of files is listed
 //! anew where a statement may have published into its folder meanwhile (`tables/settled.rs`,
 //! `write/activity.rs`): who is at work there is looked at before and after, and on a file system when
 //! names last changed. A statement's marker goes before its journal does, so who finds a marker and had
 //! found no journal has listed before it. What the journal can't give: a query that was planned before
-//! may find its files gone and fails, and says that it may be run again; and two processes that
-//! overwrite a folder of a bucket at the same moment leave the rows of both.
+//! may find its files gone; it is planned anew as long as it has given no row (`replaced_files.rs`).
 //!
 //! Rows that are sorted last are written from one partition, to keep their order. Every batch is checked
 //! before it is written: NULL in a column that is NOT NULL (`not_null.rs`), and numbers that JSON has no
@@ -54,6 +53,7 @@
 //! that any number of folders takes bounded memory.
 
 mod activity;
+mod bucket_turn;
 mod codec;
 mod copy_target;
 mod csv_rows;

@@ -10,6 +10,7 @@ use nightjar_functions::readable;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::bucket_turn::{BucketTurn, PREPARED, lost};
 use super::destination::{Destination, Kind, unfinished, unwritable};
 use super::journal::{JOURNAL, Journal, Move};
 use super::location::Location;
@@ -50,10 +51,15 @@ pub(super) async fn publish(
                 }
             }
             let replaces = replaced.is_some() || key.is_some_and(OutputKey::is_again);
-            let _turn = if replaces { Some(Turn::wait(target).await) } else { None };
+            let turn = if replaces { Some(Turn::wait(target, staging).await.map_err(failed)?) } else { None };
             let journal = journal(staging, target, replaced, key, &files).await.map_err(failed)?;
             check()?;
-            to_folder(staging, target, &journal).await
+            let published =
+                to_folder(staging, target, &journal, turn.as_ref().and_then(Turn::in_bucket)).await;
+            if let Some(turn) = turn {
+                turn.end().await;
+            }
+            published
         }
     }
 }
@@ -149,13 +155,18 @@ async fn journal(
     Ok(Journal { moves, removals: removals.into_iter().collect() })
 }
 
-async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> Result<()> {
+async fn to_folder(
+    staging: &Staging,
+    target: &Location,
+    journal: &Journal,
+    turn: Option<&BucketTurn>,
+) -> Result<()> {
     let failed = |error: DataFusionError| unwritable(target, &readable(&error));
     let store = staging.store();
     if journal.is_empty() {
         return Ok(());
     }
-    if let ([only], []) = (&journal.moves[..], &journal.removals[..]) {
+    if let ([only], [], None) = (&journal.moves[..], &journal.removals[..], turn) {
         let moved = store.rename(&only.from, &only.to).await;
         moved.map_err(|error| failed(error.into()))?;
         return sync_place(target).map_err(failed);
@@ -165,9 +176,13 @@ async fn to_folder(staging: &Staging, target: &Location, journal: &Journal) -> R
     let place = folder.file(JOURNAL)?;
     // Before it is written: whoever gives up meanwhile can't know whether it was.
     staging.set_journaled(true);
-    if let Err(error) = keep_journal(store, &place, journal).await {
+    let kept = match turn {
+        Some(turn) => keep_in_turn(store, &folder, &place, journal, (turn, target)).await,
+        None => keep_journal(store, &place, journal).await.map_err(failed),
+    };
+    if let Err(error) = kept {
         staging.set_journaled(false);
-        return Err(failed(error));
+        return Err(error);
     }
     match journal.carry_out(store, target).await {
         // Who has looked there meanwhile has carried it out, and others may have gone on from there.
@@ -197,6 +212,35 @@ async fn keep_journal(store: &Arc<dyn ObjectStore>, place: &Location, journal: &
         }
     }
     Ok(())
+}
+
+/// Writes a journal where the statement may have lost its turn: as one that is prepared, which who takes the turn over removes, and then under its name.
+async fn keep_in_turn(
+    store: &Arc<dyn ObjectStore>,
+    staging: &Location,
+    journal: &Location,
+    moves: &Journal,
+    (turn, target): (&BucketTurn, &Location),
+) -> Result<()> {
+    let failed = |error: object_store::Error| unwritable(target, &readable(&error.into()));
+    let prepared = staging.file(PREPARED)?;
+    store.put(prepared.path(), moves.write().into()).await.map_err(failed)?;
+    turn.check().await?;
+    name(store, &prepared, journal, target).await
+}
+
+/// Gives a prepared journal its name: with it the statement has happened.
+async fn name(
+    store: &Arc<dyn ObjectStore>,
+    prepared: &Location,
+    journal: &Location,
+    target: &Location,
+) -> Result<()> {
+    match store.copy(prepared.path(), journal.path()).await {
+        Err(object_store::Error::NotFound { .. }) => Err(lost(target)),
+        Err(error) => Err(unwritable(target, &readable(&error.into()))),
+        Ok(()) => Ok(()),
+    }
 }
 
 async fn is_gone(store: &Arc<dyn ObjectStore>, path: &Path) -> bool {
@@ -357,6 +401,37 @@ mod tests {
         assert_eq!(fs::read_to_string(target.local().unwrap()).unwrap(), "0-x/new.csv");
         assert_eq!(place.names(""), ["out.csv"]);
     }
+
+    #[tokio::test]
+    async fn who_has_lost_its_turn_publishes_nothing() {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let runtime = RuntimeEnv::default();
+        runtime.register_object_store(&"s3://bucket".parse().unwrap(), Arc::clone(&store));
+        let target = Location::parse("s3://bucket/t/").unwrap();
+        let at = target.folder(&[STAGING, "1"]).unwrap();
+        let staging = Staging::open(&at, &runtime).await.unwrap();
+        let (new, old) = (at.file("new.json").unwrap(), target.file("old.json").unwrap());
+        for place in [&new, &old] {
+            store.put(place.path(), "rows".into()).await.unwrap();
+        }
+        let turn = BucketTurn::wait(&store, &target, &at, super::super::bucket_turn::LEASE);
+        let turn = turn.await.unwrap().unwrap();
+        let moves = vec![Move { from: new.path().clone(), to: Path::from("t/new.json") }];
+        let journal = Journal { moves, removals: vec![old.path().clone()] };
+        let taken = "nightjar turn 1\nholder=2\nfence=2\nbeat=0\nlease_ms=60000\n";
+        store.put(&Path::from("t/_nightjar/turn"), taken.into()).await.unwrap();
+        let error = to_folder(&staging, &target, &journal, Some(&turn)).await.unwrap_err();
+        assert!(error.to_string().contains("another process took over"), "{error}");
+        assert!(store.head(old.path()).await.is_ok());
+        assert!(is_gone(&store, &Path::from("t/new.json")).await);
+        assert!(is_gone(&store, at.file(JOURNAL).unwrap().path()).await);
+        // One that was stopped between the check and the journal's name: what it has prepared is gone.
+        let prepared = at.file(PREPARED).unwrap();
+        store.delete(prepared.path()).await.unwrap();
+        let error = name(&store, &prepared, &at.file(JOURNAL).unwrap(), &target).await.unwrap_err();
+        assert!(error.to_string().contains("another process took over"), "{error}");
+    }
+
     /// Publishes files into `out/` under a key; returns what is below it then, the file that a name has in it instead of the name.
     async fn publish_as(
         place: &Place,

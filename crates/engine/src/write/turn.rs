@@ -5,10 +5,13 @@ use std::fs::{File, TryLockError};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
+use datafusion::error::Result;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Waiting, OwnedMutexGuard};
 
+use super::bucket_turn::{BucketTurn, LEASE};
 use super::location::Location;
+use super::staging::Staging;
 
 /// How often another process's turn is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -19,17 +22,22 @@ static FOLDERS: LazyLock<Mutex<HashMap<String, Weak<Waiting<()>>>>> = LazyLock::
 /// Held by a statement while it lists the files that it replaces and until they are gone: two that listed at once would each leave the
 /// other's rows.
 ///
-/// One statement of a process after another; on a file system one of a machine, by a lock on the folder, which ends with its process. Processes that
-/// write into one bucket have no turns.
+/// One statement of a process after another; on a file system one of a machine, by a lock on the folder, which ends with its process; in a bucket one
+/// of all processes ([`super::bucket_turn`]).
 pub(super) struct Turn {
+    among_processes: Option<Held>,
     _in_process: OwnedMutexGuard<()>,
-    /// None in a bucket, and on file systems that have no locks.
-    _on_machine: Option<File>,
+}
+
+/// What keeps other processes away. Their file systems, or stores, may have nothing for it.
+enum Held {
+    Machine(#[allow(dead_code, reason = "the lock ends with it")] File),
+    Bucket(BucketTurn),
 }
 
 impl Turn {
     /// Waits for it. Blocks no thread.
-    pub(super) async fn wait(folder: &Location) -> Self {
+    pub(super) async fn wait(folder: &Location, staging: &Staging) -> Result<Self> {
         let waiting = {
             let mut folders = FOLDERS.lock();
             folders.retain(|_, waiting| waiting.strong_count() > 0);
@@ -39,12 +47,32 @@ impl Turn {
             waiting
         };
         let in_process = waiting.lock_owned().await;
-        let file = folder.local().and_then(|path| File::open(path).ok());
-        let on_machine = match file {
-            Some(file) => lock(file).await,
-            None => None,
+        let among_processes = match folder.local() {
+            Some(path) => match File::open(path) {
+                Ok(file) => lock(file).await.map(Held::Machine),
+                Err(_) => None,
+            },
+            None => {
+                let turn = BucketTurn::wait(staging.store(), folder, staging.place(), LEASE).await?;
+                turn.map(Held::Bucket)
+            }
         };
-        Self { _in_process: in_process, _on_machine: on_machine }
+        Ok(Self { among_processes, _in_process: in_process })
+    }
+
+    /// Returns the turn that another process may take over, where this is one.
+    pub(super) fn in_bucket(&self) -> Option<&BucketTurn> {
+        match &self.among_processes {
+            Some(Held::Bucket(turn)) => Some(turn),
+            _ => None,
+        }
+    }
+
+    /// Gives it back.
+    pub(super) async fn end(self) {
+        if let Some(Held::Bucket(turn)) = self.among_processes {
+            turn.end().await;
+        }
     }
 }
 
