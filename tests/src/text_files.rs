@@ -72,4 +72,16 @@ pub(crate) fn write_text_files(folder: &Path) {
         row => format!("{{\"id\":{row},\"n\":{row}}}\n"),
     };
     write("late.json", &rows(1501, &number));
+    // An object in each line as far as is looked at first, then objects over several lines, with objects in them that have a line.
+    let nested = |row: usize| match row {
+        ..12_000 => format!("{{\"id\":{row},\"k\":{{\"id\":-1}}}}\n"),
+        row if row % 3 == 0 => format!("{{\"id\":{row},\r\n\r\n\"k\":{{\r\n\"id\":-1}}}}\r\n\n"),
+        row if row % 3 == 1 => format!("{{\"id\":\n{row},\n\"t\":\"}} {{\",\"k\":\n{{\"id\":-1}}\n}}"),
+        row => {
+            format!("{{\n\"l\": [\n{{\"id\":-2}},\n{{\"id\":-2}}\n],\n\"k\":\n{{\"id\":-1}},\"id\":{row}}}\n")
+        }
+    };
+    write("turns.json", &rows(15_000, &nested));
+    let quoted = |row: usize| format!("{row},\"a\n{row},b\n\"\n");
+    write("quoted.csv", &format!("id,t\n{}", rows(200, &quoted)));
 }

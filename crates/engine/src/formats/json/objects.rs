@@ -36,9 +36,40 @@ pub(super) struct Finder {
     any: bool,
     line: u64,
     began: u64,
+    /// In a piece of a file, until an object is found that is in no other: the last byte that isn't blank.
+    inside: Option<Option<u8>>,
 }
 
 impl Finder {
+    /// Returns the finder of a piece of a file, which begins with a line and may be inside an object, after `before`.
+    ///
+    /// What is in an object or a list is told apart by commas, so an object that follows another without one is in nothing. No text has line ends.
+    pub(super) fn inside(before: Option<u8>) -> Self {
+        Self { inside: Some(before), ..Self::default() }
+    }
+
+    /// Passes by what is inside an object that began before the piece. Returns how many bytes it took.
+    fn pass(&mut self, input: &[u8], mut before: Option<u8>) -> usize {
+        for (at, byte) in input.iter().enumerate() {
+            match byte {
+                _ if self.in_text => {
+                    let escaped = std::mem::take(&mut self.escaped);
+                    self.escaped = !escaped && *byte == b'\\';
+                    self.in_text = escaped || *byte != b'"';
+                }
+                b'{' if matches!(before, None | Some(b'}')) => {
+                    self.inside = None;
+                    return at;
+                }
+                b'\n' => self.line += 1,
+                b' ' | b'\t' | b'\r' => {}
+                other => (self.in_text, before) = (*other == b'"', Some(*other)),
+            }
+        }
+        self.inside = Some(before);
+        input.len()
+    }
+
     /// Takes in bytes until there are `most` objects, or so many bytes of them. Returns how many bytes it took.
     pub(super) fn feed(
         &mut self,
@@ -47,7 +78,7 @@ impl Finder {
         most: usize,
         most_bytes: usize,
     ) -> Result<usize, Stray> {
-        let mut at = 0;
+        let mut at = self.inside.map_or(0, |before| self.pass(input, before));
         while let Some(&byte) = input.get(at) {
             if self.depth == 0 {
                 at += 1;
@@ -141,6 +172,26 @@ mod tests {
         finder.finish()?;
         let text = |row| String::from_utf8_lossy(objects.get(row)).trim().to_owned();
         Ok(objects.lines.iter().enumerate().map(|(row, line)| (*line, text(row))).collect())
+    }
+
+    #[test]
+    fn a_piece_begins_with_what_is_in_no_object() {
+        let find = |before: u8, piece: &str, cut: usize| {
+            let (mut finder, mut objects) = (Finder::inside(Some(before)), Objects::default());
+            for piece in piece.as_bytes().chunks(cut) {
+                finder.feed(piece, &mut objects, usize::MAX, usize::MAX).unwrap();
+            }
+            let text = |row| String::from_utf8_lossy(objects.get(row)).trim().to_owned();
+            (0..objects.starts.len()).map(text).zip(objects.lines.clone()).collect::<Vec<_>>()
+        };
+        let last = vec![("{\"a\":1}".to_owned(), 3)];
+        for cut in 1..20 {
+            assert_eq!(find(b'}', "\n\n{\"a\":1}\n", cut), last);
+            assert_eq!(find(b':', "{\"b\":2}\n}\n{\"a\":1}\n", cut), last);
+            assert_eq!(find(b',', "\"c\": \"} {\\\"} {\"}\r\n \r\n\t{\"a\":1}\n", cut), last);
+            assert_eq!(find(b'[', "{\"b\":2},\n{\"b\":3}\n]}{\"a\":1}\n", cut), last);
+            assert_eq!(find(b'[', "{\"b\":2},\n{\"b\":3}\n", cut), []);
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use bytes::{Buf, Bytes};
 use datafusion::error::Result;
+use object_store::ObjectStoreExt;
 
 use super::super::text::{Chunks, Place};
 use super::objects::{Finder, Objects, Stray};
 
 const UTF_8: &[u8] = b"\xef\xbb\xbf";
 const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// So much before a piece is looked at first for what it begins in.
+const LOOK_BACK: u64 = 256;
 
 /// So many bytes of objects are read together.
 const BATCH_BYTES: usize = 16 << 20;
@@ -18,6 +22,8 @@ pub(super) struct Reader {
     chunks: Chunks,
     rest: Bytes,
     finder: Finder,
+    /// Whether an object is read to its end beyond the piece.
+    is_beyond: bool,
     /// How many bytes have been read, decompressed.
     pub(super) bytes: u64,
 }
@@ -39,7 +45,11 @@ impl Reader {
                 rest.advance(UTF_8.len());
             }
         }
-        Ok(Self { place, chunks, rest, finder: Finder::default(), bytes: 0 })
+        let finder = match place.is_later() {
+            true => Finder::inside(before(&place, chunks.begins()).await?),
+            false => Finder::default(),
+        };
+        Ok(Self { place, chunks, rest, finder, is_beyond: false, bytes: 0 })
     }
 
     /// Returns the next objects, `most` or fewer; None at the end.
@@ -51,6 +61,11 @@ impl Reader {
             if self.rest.is_empty() {
                 match self.chunks.next().await? {
                     Some(chunk) => self.rest = chunk,
+                    None if !self.finder.is_between()
+                        && let Some(chunk) = self.chunks.next_beyond().await? =>
+                    {
+                        (self.rest, self.is_beyond) = (chunk, true);
+                    }
                     None => {
                         if let Err(Stray { line, reason }) = self.finder.finish() {
                             return Err(self.place.broken(line, reason).await);
@@ -59,17 +74,37 @@ impl Reader {
                     }
                 }
             }
-            let taken = match self.finder.feed(&self.rest, &mut objects, most, BATCH_BYTES) {
+            let more = if self.is_beyond { 0 } else { most };
+            let taken = match self.finder.feed(&self.rest, &mut objects, more, BATCH_BYTES) {
                 Ok(taken) => taken,
                 Err(Stray { line, reason }) => return Err(self.place.broken(line, reason).await),
             };
             self.bytes += taken as u64;
             self.rest.advance(taken);
+            if self.is_beyond && self.finder.is_between() {
+                // What follows is another piece's.
+                self.rest.clear();
+                return Ok(Some(objects));
+            }
             if self.finder.is_between()
                 && (objects.starts.len() >= most || objects.bytes.len() >= BATCH_BYTES)
             {
                 return Ok(Some(objects));
             }
         }
+    }
+}
+
+/// Returns the last byte before a place in a file that isn't blank.
+async fn before(place: &Place, end: u64) -> Result<Option<u8>> {
+    let mut least = LOOK_BACK;
+    loop {
+        let start = end.saturating_sub(least);
+        let bytes = place.store.get_range(&place.location, start..end).await?;
+        let last = bytes.iter().rfind(|byte| !byte.is_ascii_whitespace());
+        if last.is_some() || start == 0 {
+            return Ok(last.copied());
+        }
+        least *= 16;
     }
 }

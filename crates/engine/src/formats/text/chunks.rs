@@ -93,6 +93,10 @@ pub(crate) struct Chunks {
     skips: bool,
     end: Option<u64>,
     terminator: u8,
+    /// Where the first line of the piece begins, once it is known.
+    begins: u64,
+    /// What was read beyond the end of the piece, once that was reached.
+    beyond: Option<Bytes>,
 }
 
 enum Source {
@@ -118,12 +122,30 @@ impl Chunks {
                 place.compression.convert_stream(bytes.map_err(DataFusionError::from).boxed())?,
             ),
         };
-        Ok(Self { source, position, skips: start > 0, end, terminator: place.terminator })
+        let (skips, terminator) = (start > 0, place.terminator);
+        Ok(Self { source, position, skips, end, terminator, begins: position, beyond: None })
+    }
+
+    /// Where the first chunk begins in the file.
+    pub(crate) fn begins(&self) -> u64 {
+        self.begins
+    }
+
+    /// Returns the next chunk of what is beyond the end of the piece, once [`Chunks::next`] has returned all of it.
+    pub(crate) async fn next_beyond(&mut self) -> Result<Option<Bytes>> {
+        match self.beyond.replace(Bytes::new()) {
+            Some(chunk) if !chunk.is_empty() => Ok(Some(chunk)),
+            Some(_) => self.read().await,
+            None => Ok(None),
+        }
     }
 
     /// Returns the next chunk, which is never empty.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
+            if self.beyond.is_some() {
+                return Ok(None);
+            }
             let Some(mut chunk) = self.read().await? else { return Ok(None) };
             let mut begins = self.position;
             self.position += chunk.len() as u64;
@@ -131,6 +153,7 @@ impl Chunks {
                 let Some(ended) = chunk.iter().position(|byte| *byte == self.terminator) else { continue };
                 self.skips = false;
                 begins += ended as u64 + 1;
+                self.begins = begins;
                 chunk = chunk.slice(ended + 1..);
                 if self.end.is_some_and(|end| begins >= end) {
                     self.source = Source::Ended;
@@ -143,7 +166,7 @@ impl Chunks {
                 let from = usize::try_from((end - 1).saturating_sub(begins)).unwrap_or(usize::MAX);
                 let rest = chunk.get(from..).unwrap_or_default();
                 if let Some(last) = rest.iter().position(|byte| *byte == self.terminator) {
-                    self.source = Source::Ended;
+                    self.beyond = Some(chunk.slice(from + last + 1..));
                     chunk = chunk.slice(..=from + last);
                 }
             }
