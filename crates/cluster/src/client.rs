@@ -313,8 +313,11 @@ async fn submit(
 }
 
 fn failure(report: &str) -> ClusterError {
-    let TaskFailure { message, hint } = TaskFailure::read(report);
-    ClusterError::Failed { message, hint }
+    let TaskFailure { message, hint, gone } = TaskFailure::read(report);
+    match gone {
+        Some(file) => ClusterError::FileGone { message, hint, file },
+        None => ClusterError::Failed { message, hint },
+    }
 }
 
 /// Cancels a job that nobody waits for any more.

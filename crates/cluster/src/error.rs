@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use datafusion::object_store;
 use nightjar_catalog::CatalogError;
 use nightjar_errors::Failure;
 use nightjar_functions::{CarriedFailure, into_datafusion};
@@ -113,6 +114,16 @@ pub enum ClusterError {
         /// What to type next, if the executor knew.
         hint: Option<String>,
     },
+    /// A file of a plan was not there any more.
+    #[error("{message}")]
+    FileGone {
+        /// What the executor said.
+        message: String,
+        /// What to type next, if the executor knew.
+        hint: Option<String>,
+        /// Where the file was in its store.
+        file: String,
+    },
     /// A result could not be fetched from the executor that holds it.
     #[error("the result of job {job} can't be fetched from {executor}: {reason}")]
     ResultLost {
@@ -138,7 +149,14 @@ pub enum ClusterError {
 
 impl From<ClusterError> for DataFusionError {
     fn from(error: ClusterError) -> Self {
-        into_datafusion(CarriedFailure(Box::new(error)))
+        match error {
+            // As where the plan had run in this process: who planned it acts on it.
+            ClusterError::FileGone { ref file, .. } => {
+                let (path, source) = (file.clone(), Box::new(CarriedFailure(Box::new(error))));
+                DataFusionError::ObjectStore(Box::new(object_store::Error::NotFound { path, source }))
+            }
+            error => into_datafusion(CarriedFailure(Box::new(error))),
+        }
     }
 }
 
@@ -157,6 +175,7 @@ impl Failure for ClusterError {
             Self::SchedulerLost { .. } => "cluster.scheduler_lost",
             Self::ExecutorsLost { .. } => "cluster.executors_lost",
             Self::Failed { .. } => "cluster.failed",
+            Self::FileGone { .. } => "cluster.file_gone",
             Self::ResultLost { .. } => "cluster.result_lost",
             Self::Stopped { .. } => "cluster.stopped",
             Self::Catalog(error) => error.code(),
@@ -209,7 +228,7 @@ impl Failure for ClusterError {
             }
             Self::ResultLost { .. } => Some("run the statement again".to_owned()),
             Self::Catalog(error) => error.hint(),
-            Self::Failed { hint, .. } => hint.clone(),
+            Self::Failed { hint, .. } | Self::FileGone { hint, .. } => hint.clone(),
             Self::Stopped { .. } => None,
         }
     }

@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
+use datafusion::object_store;
 use nightjar_engine::{in_words, may_pass};
 use nightjar_functions::{find_failure, plain_words};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ const END: &str = "⟧";
 pub(crate) struct TaskFailure {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// The file that was not there, where that is what failed.
+    #[serde(default)]
+    pub(crate) gone: Option<String>,
 }
 
 impl TaskFailure {
@@ -36,7 +40,7 @@ impl TaskFailure {
             // Shuffle writers wrap what their input says.
             Some(BallistaError::DataFusionError(inside)) => Self::inside(inside),
             Some(BallistaError::ArrowError(inside)) => {
-                Some((Self { message: plain_words(&inside.to_string()), hint: None }, None))
+                Some((Self { message: plain_words(&inside.to_string()), hint: None, gone: None }, None))
             }
             Some(_) => None,
             None => {
@@ -44,7 +48,10 @@ impl TaskFailure {
                 let kind = find_failure::<io::Error>(error).map(io::Error::kind);
                 // A store that does not answer is no IO error to its client, and may answer another attempt.
                 let kind = kind.or_else(|| may_pass(error).then_some(io::ErrorKind::Other));
-                Some((Self { message, hint }, kind))
+                let gone = gone(error);
+                // No other attempt finds it: who planned the query plans it anew.
+                let kind = kind.filter(|_| gone.is_none());
+                Some((Self { message, hint, gone }, kind))
             }
         }
     }
@@ -54,10 +61,32 @@ impl TaskFailure {
         let found = || {
             let (_, rest) = report.split_once(BEGIN)?;
             let (json, _) = rest.rsplit_once(END)?;
-            serde_json::from_str(json).ok()
+            // Of a task that was tried again the scheduler quotes what the last attempt said.
+            serde_json::from_str(json).ok().or_else(|| serde_json::from_str(&unquoted(json)).ok())
         };
-        found().unwrap_or_else(|| Self { message: readable(report), hint: None })
+        found().unwrap_or_else(|| Self { message: readable(report), hint: None, gone: None })
     }
+}
+
+/// Returns the path of the object that was not there.
+fn gone(error: &DataFusionError) -> Option<String> {
+    match find_failure::<object_store::Error>(error)? {
+        object_store::Error::NotFound { path, .. } => Some(path.clone()),
+        _ => None,
+    }
+}
+
+/// Returns what a text was before it was quoted, as far as JSON has it.
+fn unquoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => out.extend(characters.next()),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 impl fmt::Debug for TaskFailure {
@@ -114,12 +143,15 @@ mod tests {
         let told = TaskFailure {
             message: "no ⟧ \"text\"\nin row 2".to_owned(),
             hint: Some("try_embed(…)".to_owned()),
+            gone: Some("t/a.parquet".to_owned()),
         };
         let error = DataFusionError::External(Box::new(told.clone()));
         let report = format!(
             "Job failed due to stage 1 failed: Task failed due to runtime execution error: {error:?}\n"
         );
         assert_eq!(TaskFailure::read(&report), told);
+        let again = format!("Task 1 in Stage 2 failed 4 times, most recent failure reason: {report:?}");
+        assert_eq!(TaskFailure::read(&again), told);
     }
 
     #[test]

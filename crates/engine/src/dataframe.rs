@@ -8,9 +8,11 @@ use datafusion::common::JoinType;
 use datafusion::dataframe::{DataFrame as Inner, DataFrameWriteOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
+use datafusion::physical_plan::{common, execute_stream};
 use nightjar_functions::NightjarOptions;
 
 use crate::error::Result;
+use crate::replaced_files::Planned;
 use crate::resolve_models::ResolveModels;
 use crate::session::Session;
 
@@ -125,12 +127,17 @@ impl DataFrame {
 
     /// Runs the plan and returns all rows.
     pub async fn collect(self) -> Result<Vec<RecordBatch>> {
-        Ok(self.inner.collect().await?)
+        Ok(common::collect(self.execute_stream().await?).await?)
     }
 
     /// Runs the plan and returns rows as they come.
     pub async fn execute_stream(self) -> Result<SendableRecordBatchStream> {
-        Ok(self.inner.execute_stream().await?)
+        let context = Arc::new(self.inner.task_ctx());
+        let (state, plan) = self.inner.into_parts();
+        let physical = state.create_physical_plan(&plan).await?;
+        let rows = execute_stream(Arc::clone(&physical), Arc::clone(&context))?;
+        let planned = Planned { state, logical: plan, physical };
+        Ok(planned.rows(rows, move |anew| execute_stream(anew, context)))
     }
 
     /// Runs the plan and returns the number of rows.

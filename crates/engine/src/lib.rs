@@ -20,6 +20,7 @@ mod object_stores;
 mod physical_codec;
 mod prepared;
 mod registration;
+mod replaced_files;
 mod resolve_models;
 mod sample;
 mod schemas;

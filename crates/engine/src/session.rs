@@ -10,7 +10,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt;
 use nightjar_catalog::Store;
 use nightjar_functions::Models;
 use nightjar_statements::{
@@ -23,6 +25,7 @@ use crate::error::Result;
 use crate::materialized::Refresher;
 use crate::prepared::PreparedParameters;
 use crate::registration::{self, CATALOG, Placement};
+use crate::replaced_files::Planned;
 use crate::tables::{LakeCatalog, SessionHandle, SystemSchema, open};
 use crate::write::{HideOutput, OutputKey};
 
@@ -181,9 +184,20 @@ impl Session {
             let settings = context.session_config().clone().with_extension(Arc::new(key));
             context = context.with_session_config(settings);
         }
-        let context = Arc::new(context);
-        let plan = state.create_physical_plan(&plan).await?;
-        let (rows, watched) = execute_watched(Arc::clone(&plan), context, Arc::clone(&self.watch))?;
+        let (logical, context) = (plan, Arc::new(context));
+        let plan = state.create_physical_plan(&logical).await?;
+        let watch = Arc::clone(&self.watch);
+        let (rows, watched) = execute_watched(Arc::clone(&plan), Arc::clone(&context), Arc::clone(&watch))?;
+        let planned = Planned { state, logical, physical: Arc::clone(&plan) };
+        let rows = planned.rows(rows, move |anew| {
+            let (rows, watched) = execute_watched(anew, context, watch)?;
+            let schema = rows.schema();
+            let rows = rows.inspect(move |_| {
+                // Watched as long as there are rows to come.
+                let _ = &watched;
+            });
+            Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        });
         Ok(Running { plan, rows, _watched: watched })
     }
 
