@@ -11,7 +11,7 @@ use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
 
-use crate::avro::write_avro;
+use crate::avro::{write_avro, write_unions};
 use crate::parquet_files::write_parquet_files;
 use crate::text_files::write_text_files;
 
@@ -119,6 +119,7 @@ impl Fixtures {
             copied.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         write_avro(&at("reviews.avro"), &REVIEWS);
+        write_unions(&at("unions.avro"));
         let reviews = context.table("reviews").await.expect("the table").collect().await.expect("its rows");
         for to in ["stream.arrow", "kinds/stream.arrow"] {
             let file = fs::File::create(at(to)).expect(to);

@@ -26,6 +26,7 @@ mod sample;
 mod schemas;
 mod session;
 mod tables;
+mod unions;
 mod wide_timestamps;
 mod zones;
 

@@ -3,6 +3,7 @@
 mod cells;
 pub(crate) mod chart;
 mod csv;
+mod floats;
 mod json;
 mod layout;
 mod markdown;

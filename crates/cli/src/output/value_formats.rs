@@ -1,9 +1,13 @@
 //! How values become text, as `SET datafusion.format.…` says.
 
+use std::sync::Arc;
+
 use datafusion::arrow::csv;
 use datafusion::arrow::json;
 use datafusion::arrow::util::display::{DurationFormat, FormatOptions};
 use datafusion::config::FormatOptions as Settings;
+
+use super::floats::FloatsAsText;
 
 /// How a missing value is shown where nobody has said: apart from an empty text.
 const NULL: &str = "NULL";
@@ -83,7 +87,8 @@ impl ValueFormats {
 
     /// Returns them for JSON, where a missing value is `null` whatever is said.
     pub(super) fn json(&self) -> json::WriterBuilder {
-        let mut builder = json::WriterBuilder::new().with_explicit_nulls(true);
+        let mut builder =
+            json::WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(FloatsAsText));
         if let Some(format) = &self.date {
             builder = builder.with_date_format(format.clone());
         }

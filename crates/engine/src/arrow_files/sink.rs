@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::physical_plan::FileSinkConfig;
@@ -28,7 +28,7 @@ pub(crate) const TAG: &[u8] = b"nightjar-arrow\x01";
 
 /// Writes as DataFusion's sink of the format does, compressed by LZ4, and knows where to.
 ///
-/// Columns of dictionaries are written as their values: a file has one dictionary for a column, batches have each their
+/// Dictionaries, in lists and structs too, are written as their values: a file has one dictionary for a column, batches have each their
 /// own, and so have the folders that name a table's partitions.
 #[derive(Debug)]
 pub(crate) struct ArrowSink {
@@ -99,20 +99,38 @@ impl DataSink for ArrowSink {
 
 /// Returns a schema with the values of dictionaries in their place.
 fn plain(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Dictionary(_, values) => {
-            Arc::new(Field::clone(field).with_data_type(values.as_ref().clone()))
-        }
-        _ => Arc::clone(field),
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+    let fields: Vec<_> = schema.fields().iter().map(plain_field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let kind = plain_type(field.data_type());
+    match kind == *field.data_type() {
+        true => Arc::clone(field),
+        false => Arc::new(Field::clone(field).with_data_type(kind)),
+    }
+}
+
+fn plain_type(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::List(item) => DataType::List(plain_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(plain_field(item)),
+        DataType::ListView(item) => DataType::ListView(plain_field(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(plain_field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
+        DataType::Map(entries, sorted) => DataType::Map(plain_field(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
+        other => other.clone(),
+    }
 }
 
 fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns =
-        batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
-            DataType::Dictionary(..) => cast(column, field.data_type()),
-            _ => Ok(Arc::clone(column)),
-        });
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()),
+        }
+    });
     Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)?)
 }

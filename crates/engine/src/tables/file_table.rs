@@ -51,6 +51,8 @@ pub(crate) struct FileTable {
     defaults: HashMap<String, Expr>,
     /// What is known of files from earlier queries, and what tells their columns from those of another table.
     statistics: Option<(Arc<FileStatisticsCache>, Arc<SchemaFingerprint>)>,
+    /// Whether it is one of the files of another table, and may lack columns of it.
+    is_part: bool,
 }
 
 /// A file of a table.
@@ -85,6 +87,7 @@ impl FileTable {
             constraints: Constraints::default(),
             defaults: HashMap::new(),
             statistics: None,
+            is_part: false,
         }
     }
 
@@ -138,8 +141,14 @@ impl FileTable {
     /// Returns one file as a table of its own, without the columns that its folders give.
     pub(crate) fn of_file(&self, file: ListingTableUrl) -> Self {
         let (format, columns) = (Arc::clone(&self.format), Arc::clone(self.file_columns()));
-        Self::new(vec![file], format, String::new(), columns, PartitionColumns::default())
-            .with_statistics_cache(self.statistics.as_ref().map(|(cache, _)| Arc::clone(cache)))
+        let file = Self::new(vec![file], format, String::new(), columns, PartitionColumns::default())
+            .with_statistics_cache(self.statistics.as_ref().map(|(cache, _)| Arc::clone(cache)));
+        Self { is_part: true, ..file }
+    }
+
+    /// Whether a column is declared with a value for rows that have none.
+    pub(super) fn has_default(&self, column: &str) -> bool {
+        self.defaults.contains_key(column)
     }
 
     /// Returns the files of now that have rows.
@@ -325,6 +334,9 @@ impl FileTable {
         let (Some(place), false) = (self.places.first(), groups.is_empty()) else {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection.as_ref())?)));
         };
+        if !self.is_part {
+            self.check_columns(session, args.projection(), filters, &groups).await?;
+        }
         let orders = self.orders(session, &groups)?;
         if let (true, Some(order)) =
             (session.config_options().execution.split_file_groups_by_statistics, orders.first())

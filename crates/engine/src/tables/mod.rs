@@ -1,6 +1,7 @@
 //! Where a table name leads: the catalog's tables and views, the session's own, the system tables, and files
 //! named in place.
 
+mod absent;
 mod catalog;
 mod columns;
 mod common_type;

@@ -57,6 +57,7 @@ fn csv(field: &Field) -> Option<Found> {
     let (name, kind) = (field.name(), field.data_type());
     let instead = match kind {
         DataType::Dictionary(..) => return None,
+        DataType::Union(..) => as_text(name),
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)
             if !item.data_type().is_nested() =>
         {
@@ -70,7 +71,14 @@ fn csv(field: &Field) -> Option<Found> {
     Some((name.clone(), kind.clone(), instead))
 }
 
+fn as_text(name: &str) -> String {
+    format!("write it as text, CAST({name} AS VARCHAR)")
+}
+
 fn json(name: &str, kind: &DataType) -> Option<String> {
+    if matches!(kind, DataType::Union(..)) {
+        return Some(as_text(name));
+    }
     let DataType::Map(entries, _) = kind else { return None };
     let DataType::Struct(fields) = entries.data_type() else { return None };
     let is_text = fields.first().is_some_and(|key| key.data_type().is_string());
@@ -81,9 +89,7 @@ fn json(name: &str, kind: &DataType) -> Option<String> {
 
 fn parquet(name: &str, kind: &DataType) -> Option<String> {
     match kind {
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            Some(format!("write it as text, CAST({name} AS VARCHAR)"))
-        }
+        DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Union(..) => Some(as_text(name)),
         // The file would say that it is a number.
         DataType::Date64 => Some(format!("write it as a date, CAST({name} AS DATE)")),
         _ => None,
