@@ -272,8 +272,9 @@ mod tests {
     }
 
     async fn turn(store: &Arc<dyn ObjectStore>, folder: &Location, name: &str, lease: u64) -> BucketTurn {
-        let wait = BucketTurn::wait(store, folder, &staging(folder, name), Duration::from_millis(lease));
-        wait.await.unwrap().unwrap()
+        let staging = staging(folder, name);
+        let turn = BucketTurn::wait(store, folder, &staging, Duration::from_millis(lease)).await;
+        turn.unwrap().unwrap()
     }
 
     async fn says(store: &Arc<dyn ObjectStore>) -> Record {
