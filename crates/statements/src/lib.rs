@@ -30,7 +30,9 @@ mod names;
 mod suggest;
 
 mod fine_tune;
+mod label_list_head;
 mod method;
+mod one_sided;
 mod option_kind;
 mod option_values;
 mod options;
