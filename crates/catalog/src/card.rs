@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use nightjar_models::EncoderSpec;
+use nightjar_models::{DEFAULT_THRESHOLD, EncoderSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CatalogError, Result};
@@ -71,6 +71,10 @@ pub struct ModelCard {
     /// Whether a text may have any number of the labels, none included, rather than one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub multi_label: bool,
+    /// From which probability on each label is predicted, in the order of the labels, where a text may have any number of them;
+    /// empty for one half each, as in cards from before there were thresholds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<f32>,
     /// The columns it was trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
@@ -107,6 +111,11 @@ impl ModelCard {
         self.task != Task::Embed && self.inputs.len() == 2
     }
 
+    /// Returns from which probability on the label at this position is predicted, where a text may have any number of them.
+    pub fn threshold(&self, label: usize) -> f32 {
+        self.thresholds.get(label).copied().unwrap_or(DEFAULT_THRESHOLD)
+    }
+
     /// The card of an untuned base model: it embeds, and its artifact is its body.
     pub fn base_model(body: Digest, encoder: EncoderSpec, source: impl Into<String>) -> ModelCard {
         ModelCard {
@@ -116,6 +125,7 @@ impl ModelCard {
             encoder,
             labels: Vec::new(),
             multi_label: false,
+            thresholds: Vec::new(),
             inputs: Vec::new(),
             target: None,
             method: None,
@@ -161,7 +171,8 @@ mod tests {
         let json = serde_json::to_string(&card).unwrap();
         assert!(!json.contains("multi_label"), "{json}");
         assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
-        let card = ModelCard { multi_label: true, ..card };
+        assert!(!json.contains("thresholds") && card.threshold(3) == 0.5, "{json}");
+        let card = ModelCard { multi_label: true, thresholds: vec![0.1, 0.30000001], ..card };
         let json = serde_json::to_string(&card).unwrap();
         assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
     }

@@ -20,7 +20,8 @@ pub(crate) static CLASSIFY: ModelFunction = ModelFunction {
         returns: "Utf8; List<Utf8> by a model that learned lists of labels",
         notes: "NULL gives NULL, in either text. Two texts are read as one, by a model that was tuned on pairs; of two arguments \
                 a literal at the end is always a model's name, so name the model behind a literal text. By a model that learned lists \
-                of labels, those whose probability is at least one half, in sorted order: none gives an empty list. Ties go to the \
+                of labels, those whose probability reaches the label's threshold, in sorted order: none gives an empty list. Thresholds are chosen \
+                in training (option threshold) and shown by DESCRIBE MODEL; a model without any has one half for all. Ties go to the \
                 label that comes first: in sorted order for a tuned model, in the order given for zero-shot.",
         example: "SELECT classify('the battery died', ['praise', 'complaint'])",
     },
@@ -40,7 +41,7 @@ pub(crate) static CLASSIFY: ModelFunction = ModelFunction {
 fn finish(call: &BoundCall, rows: &EncodedRows<'_>) -> Result<ArrayRef> {
     let scorer = Scorer::new(call)?;
     if scorer.is_multi_label() {
-        return Ok(label_lists(&scorer, rows));
+        return Ok(label_lists(&scorer, call, rows));
     }
     let labels: StringArray = rows
         .column(0)
@@ -49,15 +50,17 @@ fn finish(call: &BoundCall, rows: &EncodedRows<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(labels))
 }
 
-/// Returns the labels of each row that are more likely than not.
-fn label_lists(scorer: &Scorer<'_>, rows: &EncodedRows<'_>) -> ArrayRef {
+/// Returns the labels of each row whose probability reaches their threshold.
+fn label_lists(scorer: &Scorer<'_>, call: &BoundCall, rows: &EncodedRows<'_>) -> ArrayRef {
+    let card = &call.model().card;
+    let thresholds: Vec<f32> = (0..scorer.labels().len()).map(|label| card.threshold(label)).collect();
     let mut lists = ListBuilder::new(StringBuilder::new());
     for embedding in rows.column(0) {
         if let Some(embedding) = embedding {
-            let scored = scorer.labels().iter().zip(scorer.scores(embedding));
+            let scored = scorer.labels().iter().zip(scorer.scores(embedding)).zip(&thresholds);
             scored
-                .filter(|(_, score)| *score >= 0.5)
-                .for_each(|(label, _)| lists.values().append_value(label));
+                .filter(|((_, score), threshold)| score >= threshold)
+                .for_each(|((label, _), _)| lists.values().append_value(label));
         }
         lists.append(embedding.is_some());
     }

@@ -20,7 +20,7 @@ pub(crate) static CLASSIFY_SCORES: ModelFunction = ModelFunction {
         summary: "Every label with its probability, best first; they sum to 1, but for a model that learned lists of labels, \
                   where each is by itself.",
         returns: "List<Struct<label Utf8, score Float32>>",
-        notes: "NULL gives NULL, and two texts are read, as in classify. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
+        notes: "NULL gives NULL, and two texts are read, as in classify. Probabilities are what the model computes, whatever thresholds classify compares them with. Zero-shot scores are the softmax of 20 times the cosines, the scale with which \
                 sentence encoders are trained.",
         example: "SELECT classify_scores('the battery died', ['praise', 'complaint'])[1]['label']",
     },

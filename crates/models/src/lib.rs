@@ -38,6 +38,7 @@ mod softmax_loss;
 mod spec;
 mod tensor_file;
 pub mod testing;
+mod thresholds;
 mod tokenizer;
 mod tokenizer_json;
 mod training;
@@ -65,6 +66,7 @@ pub use regression::{RegressionHead, RidgeFit, fit_ridge};
 pub use regression_metrics::{RegressionMoments, RegressionReport, regression_report, spearman};
 pub use sequence::Sequence;
 pub use spec::{BodySizes, EncoderSpec};
+pub use thresholds::{DEFAULT_THRESHOLD, MIN_THRESHOLD_ROWS, ScoredLabels};
 pub use tokenizer::{TextTokenizer, TokenizedPair, TokenizedText};
 pub use training::{
     Adapter, FrozenBatch, FrozenStates, HeadWeights, LoraOptions, Objective, OptimizerOptions, PairOutcome,

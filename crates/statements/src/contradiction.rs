@@ -62,9 +62,9 @@ pub enum Contradiction {
         /// The option.
         option: &'static str,
     },
-    /// Fitting a head to lists.
-    #[error("method 'head' learns one label a row, and the target is a list of labels")]
-    HeadTakesOneLabel,
+    /// A threshold where one label of a row excludes the others, or there are none.
+    #[error("option threshold is for lists of labels, and the target is not a list")]
+    NoLists,
     /// Telling pairs apart one by one.
     #[error("pairs without scores are told apart from the others of their batch, and batch_size is 1")]
     NothingToContrast,
@@ -117,16 +117,15 @@ impl Contradiction {
 
     /// Finds what contradicts learning from lists of labels.
     pub(crate) fn check_multi_label(options: &OptionValues) -> Result<(), Contradiction> {
-        if options.method() == Method::Head {
-            return Err(Self::HeadTakesOneLabel);
-        }
-        if options.class_weights() == ClassWeights::Balanced {
-            return Err(Self::OneLabelOnly { option: "class_weights" });
-        }
-        if options.label_smoothing() > 0.0 {
+        if options.method() != Method::Head && options.label_smoothing() > 0.0 {
             return Err(Self::OneLabelOnly { option: "label_smoothing" });
         }
         Ok(())
+    }
+
+    /// Finds what contradicts learning one label a row, or none.
+    pub(crate) fn check_single_label(options: &OptionValues) -> Result<(), Contradiction> {
+        if options.is_given("threshold") { Err(Self::NoLists) } else { Ok(()) }
     }
 
     /// Finds the options that this task has no use for.
@@ -154,7 +153,7 @@ impl Failure for Contradiction {
             Self::NothingToAdapt { .. } => "training_option_nothing_to_adapt",
             Self::NoLabels { .. } => "training_option_no_labels",
             Self::OneLabelOnly { .. } => "training_option_one_label_only",
-            Self::HeadTakesOneLabel => "training_option_head_takes_one_label",
+            Self::NoLists => "training_option_no_lists",
             Self::NothingToContrast => "training_option_nothing_to_contrast",
             Self::HeadCannotEmbed => "training_option_head_cannot_embed",
         }
@@ -172,7 +171,7 @@ impl Failure for Contradiction {
                 format!("freeze_layers takes 0 to {} here; method 'head' keeps the whole encoder", layers - 1)
             }
             Self::NoLabels { option, .. } | Self::OneLabelOnly { option } => format!("leave {option} out"),
-            Self::HeadTakesOneLabel => "say method = 'full' or method = 'lora'".to_owned(),
+            Self::NoLists => "leave threshold out, or make the target a list: [label] AS label".to_owned(),
             Self::NothingToContrast => "batch_size takes 2 or more here; more teach more".to_owned(),
             Self::HeadCannotEmbed => "say method = 'full' or method = 'lora'".to_owned(),
         })
@@ -255,16 +254,16 @@ mod tests {
             Contradiction::check_multi_label(&options(given)).map_err(|e| e.to_string())
         };
         assert_eq!(check(&[("method", "full"), ("label_smoothing", "0")]), Ok(()));
-        assert_eq!(check(&[("method", "lora"), ("class_weights", "none")]), Ok(()));
-        for option in [("class_weights", "balanced"), ("label_smoothing", "0.1")] {
-            let found = check(&[("method", "full"), option]).unwrap_err();
-            assert_eq!(
-                found,
-                format!("option {} is for one label a row, and the target is a list of labels", option.0)
-            );
-        }
-        let found = check(&[("method", "head")]).unwrap_err();
-        assert_eq!(found, "method 'head' learns one label a row, and the target is a list of labels");
+        assert_eq!(check(&[("method", "lora"), ("class_weights", "balanced")]), Ok(()));
+        assert_eq!(check(&[("method", "head"), ("threshold", "0.2")]), Ok(()));
+        let found = check(&[("method", "full"), ("label_smoothing", "0.1")]).unwrap_err();
+        assert_eq!(
+            found,
+            "option label_smoothing is for one label a row, and the target is a list of labels"
+        );
+        let single = |given: &[(&str, &str)]| Contradiction::check_single_label(&options(given));
+        assert_eq!(single(&[("method", "head"), ("threshold", "auto")]), Err(Contradiction::NoLists));
+        assert_eq!(single(&[("method", "full")]), Ok(()));
     }
 
     #[test]

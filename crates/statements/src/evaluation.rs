@@ -15,10 +15,11 @@ use datafusion::prelude::DataFrame;
 use futures::TryStreamExt;
 use nightjar_catalog::{ModelCard, ModelVersion, Task};
 use nightjar_functions::{PinnedModel, confusion_matrix_of, expr_fn};
-use nightjar_models::{ClassificationReport, RegressionReport};
+use nightjar_models::{ClassCounts, ClassificationReport, RegressionReport};
 
 use crate::error::{Result, StatementError};
 use crate::labelled_rows::{Roles, model_call, sort_labels, warn_of_truncated};
+use crate::one_sided::OneSided;
 use crate::plan_progress::{execute_watched, plan_progress};
 use crate::training_error::TrainingError;
 use crate::{StatementContext, label_list_evaluation};
@@ -69,7 +70,7 @@ pub(crate) async fn evaluate(
             let labels = &version.card.labels;
             let plan = classification_plan(context, rows, &roles, &pinned, labels)?;
             let measured = run(context, plan, &pinned).await?;
-            Ok(classification(&classification_report(context, &measured, &roles, labels)?))
+            classification_report(context, &measured, &roles, labels)
         }
     }
 }
@@ -136,7 +137,7 @@ fn classification_report(
     measured: &RecordBatch,
     roles: &Roles,
     known: &[String],
-) -> Result<ClassificationReport> {
+) -> Result<Vec<Metric>> {
     let counts = confusion_matrix_of(column(measured, "confusion_matrix")?);
     check_rows(context, measured, roles, counts.rows())?;
     let mut found: Vec<String> = counts.labels().map(str::to_owned).collect();
@@ -152,7 +153,27 @@ fn classification_report(
         .iter()
         .map(|label| (label.clone(), classes.remove(label.as_str()).unwrap_or_default()))
         .collect();
-    Ok(ClassificationReport::of_counts(&counted, log_loss, roc_auc))
+    let report = ClassificationReport::of_counts(&counted, log_loss, roc_auc);
+    let mut metrics = classification(&report);
+    metrics.extend(one_sided(context, &counted, report.rows as u64));
+    Ok(metrics)
+}
+
+/// Warns where one class alone is predicted, or none, of rows that have several; returns the row that says so.
+pub(crate) fn one_sided(
+    context: &StatementContext,
+    classes: &[(String, ClassCounts)],
+    rows: u64,
+) -> Option<Metric> {
+    let predicted: Vec<u64> = classes.iter().map(|(_, counts)| counts.predicted).collect();
+    let learned = classes.iter().filter(|(_, counts)| counts.support > 0).count();
+    let one_sided = OneSided::of(&predicted).filter(|_| learned > 1)?;
+    let labels: Vec<String> = classes.iter().map(|(label, _)| label.clone()).collect();
+    context.watch.warn(&one_sided.message(&labels));
+    Some(match one_sided {
+        OneSided::Nothing => ("predicts_nothing", None, rows as f64),
+        OneSided::Only(class) => ("predicts_only", labels.get(class).cloned(), predicted[class] as f64),
+    })
 }
 
 /// Warns of labels that the model can't give.

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nightjar_catalog::TrainingWarning;
 use nightjar_models::{
     ClassWeights, ClassificationReport, ClassifierHead, Embeddings, FitPhase, FitProgress, LogisticOptions,
     RegressionHead, RegressionReport, classification_report, fit_logistic, fit_ridge, regression_report,
@@ -22,7 +23,9 @@ use nightjar_models::{
 
 use crate::Watch;
 use crate::error::{Result, StatementError};
+use crate::label_list_head::label_list_classifier;
 use crate::labelled_rows::{LabelledRows, Targets, check_labels};
+use crate::one_sided::OneSided;
 use crate::split::Split;
 
 /// What the options say to this method.
@@ -33,6 +36,8 @@ pub(crate) struct HeadOptions {
     pub(crate) class_weights: ClassWeights,
     pub(crate) validation_fraction: f64,
     pub(crate) seed: i64,
+    /// From which probability on a label of a list is predicted, or None for the choice on validation rows.
+    pub(crate) threshold: Option<f32>,
 }
 
 /// A trained head, ready to be stored.
@@ -68,6 +73,10 @@ pub(crate) struct TrainedHead {
     pub(crate) metrics: BTreeMap<String, f64>,
     /// The losses of the candidates for the strength, as (strength, loss).
     pub(crate) candidates: Vec<(f64, f64)>,
+    /// From which probability on each label is predicted, where a row has any number of them.
+    pub(crate) thresholds: Vec<f32>,
+    /// What the user should know of its predictions.
+    pub(crate) warnings: Vec<TrainingWarning>,
 }
 
 /// Trains on a blocking thread, and stops there soon after the returned future is dropped.
@@ -94,6 +103,10 @@ pub(crate) async fn train(
         match &rows.targets {
             Targets::Labels { labels, classes } => {
                 classifier(&rows, labels, classes, validation.as_deref(), &options, &mut progress)
+            }
+            Targets::LabelLists { labels, sets } => {
+                let validation = validation.as_deref();
+                label_list_classifier(&rows, (labels, sets), validation, &options, &mut progress)
             }
             Targets::Numbers(numbers) => regression(&rows, numbers, validation.as_deref(), &options),
         }
@@ -140,6 +153,7 @@ fn classifier(
     };
     let mut metrics = BTreeMap::new();
     let mut candidates = Vec::new();
+    let mut warnings = Vec::new();
     if validation.is_none() {
         let split = Split::stratified(rows, options.validation_fraction, options.seed);
         if !split.validation.is_empty() {
@@ -151,7 +165,9 @@ fn classifier(
             let head = fit.head(labels.to_vec())?;
             let truth: Vec<usize> = split.validation.iter().map(|row| classes[*row] as usize).collect();
             let held_out = take(&rows.embeddings, &split.validation);
-            let report = classification_report(&truth, &head.probabilities(&held_out), labels)?;
+            let probabilities = head.probabilities(&held_out);
+            let report = classification_report(&truth, &probabilities, labels)?;
+            warnings.extend(one_sided(&report, &probabilities, labels));
             add_classification(&mut metrics, &report);
         }
     }
@@ -165,9 +181,27 @@ fn classifier(
     let head = fit.head(labels.to_vec())?;
     if let Some(validation) = validation {
         let (truth, probabilities, labels) = with_unseen(&head, validation)?;
-        add_classification(&mut metrics, &classification_report(&truth, &probabilities, &labels)?);
+        let report = classification_report(&truth, &probabilities, &labels)?;
+        warnings.extend(one_sided(&report, &probabilities, &labels));
+        add_classification(&mut metrics, &report);
     }
-    Ok(TrainedHead { head: Head::Classifier(head), metrics, candidates })
+    Ok(TrainedHead { head: Head::Classifier(head), metrics, candidates, thresholds: Vec::new(), warnings })
+}
+
+/// Returns the warning that one class alone is predicted of rows that have several.
+fn one_sided(
+    report: &ClassificationReport,
+    probabilities: &[f32],
+    labels: &[String],
+) -> Option<TrainingWarning> {
+    let mut predicted = vec![0_u64; labels.len()];
+    for row in probabilities.chunks_exact(labels.len().max(1)) {
+        let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+        predicted[best] += 1;
+    }
+    let learned = report.per_class.iter().filter(|class| class.support > 0).count();
+    let one_sided = OneSided::of(&predicted).filter(|_| learned > 1)?;
+    Some(one_sided.warning(labels, report.rows as u64))
 }
 
 /// Returns truth, probabilities and labels over the head's labels and those that only the rows have: a label that the
@@ -223,7 +257,8 @@ fn regression(
         };
         add_regression(&mut metrics, &regression_report(truth, &fit.head.predict(&validation.embeddings))?);
     }
-    Ok(TrainedHead { head: Head::Regression(fit.head), metrics, candidates })
+    let (thresholds, warnings) = (Vec::new(), Vec::new());
+    Ok(TrainedHead { head: Head::Regression(fit.head), metrics, candidates, thresholds, warnings })
 }
 
 fn add_classification(metrics: &mut BTreeMap<String, f64>, report: &ClassificationReport) {
@@ -240,7 +275,7 @@ fn add_regression(metrics: &mut BTreeMap<String, f64>, report: &RegressionReport
     metrics.insert("r2".to_owned(), report.r2);
 }
 
-fn take(embeddings: &Embeddings, rows: &[usize]) -> Embeddings {
+pub(crate) fn take(embeddings: &Embeddings, rows: &[usize]) -> Embeddings {
     let mut taken = Embeddings::zeros(rows.len(), embeddings.dim);
     for (index, row) in rows.iter().enumerate() {
         taken.data[index * embeddings.dim..][..embeddings.dim].copy_from_slice(embeddings.row(*row));
@@ -248,7 +283,7 @@ fn take(embeddings: &Embeddings, rows: &[usize]) -> Embeddings {
     taken
 }
 
-fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+pub(crate) fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
     rows.iter().map(|row| values[*row]).collect()
 }
 

@@ -12,7 +12,8 @@ use nightjar_models::{ClassCounts, ClassificationReport};
 use crate::StatementContext;
 use crate::error::Result;
 use crate::evaluation::{
-    Metric, SEEN, WITH_TARGET, check_rows, classification, column, number, warn_of_unseen, whole_number,
+    Metric, SEEN, WITH_TARGET, check_rows, classification, column, number, one_sided, warn_of_unseen,
+    whole_number,
 };
 use crate::labelled_rows::{Roles, model_call, sort_labels};
 
@@ -77,5 +78,6 @@ pub(crate) fn metrics(
         [("micro_precision", all.precision()), ("micro_recall", all.recall()), ("micro_f1", all.f1())];
     let after = metrics.iter().position(|metric| metric.0 == "macro_precision").unwrap_or_default();
     metrics.splice(after..after, micro.map(|(name, value)| (name, None, value)));
+    metrics.extend(one_sided(context, &classes, rows));
     Ok(metrics)
 }

@@ -199,6 +199,8 @@ pub(crate) fn warn_of_truncated(
 pub(crate) enum Targets {
     /// A class per row, indices into the labels in sorted order.
     Labels { labels: Vec<String>, classes: Vec<u32> },
+    /// Any number of classes per row, ascending.
+    LabelLists { labels: Vec<String>, sets: Vec<Vec<u32>> },
     /// A number per row.
     Numbers(Vec<f64>),
 }
@@ -218,7 +220,45 @@ pub(crate) struct LabelledRows {
 struct Row {
     key: Digest,
     start: usize,
-    target: String,
+    target: RowTarget,
+}
+
+/// A row's target as it is read.
+enum RowTarget {
+    /// A label, or the bits of a number.
+    Text(String),
+    /// The set of a list of labels.
+    Labels(Vec<String>),
+}
+
+impl RowTarget {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Labels(_) => "",
+        }
+    }
+
+    /// Returns the labels of a list; none otherwise.
+    fn labels(&self) -> &[String] {
+        match self {
+            Self::Text(_) => &[],
+            Self::Labels(labels) => labels,
+        }
+    }
+
+    /// Returns the digest of the row, as `row_key` makes it.
+    fn key(&self, text: &str) -> Digest {
+        let mut bytes = format!("{text}\0").into_bytes();
+        match self {
+            Self::Text(target) => bytes.extend_from_slice(target.as_bytes()),
+            Self::Labels(labels) => labels.iter().for_each(|label| {
+                bytes.extend_from_slice(&(label.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(label.as_bytes());
+            }),
+        }
+        Digest::of(&bytes)
+    }
 }
 
 impl LabelledRows {
@@ -280,6 +320,7 @@ impl LabelledRows {
         }
         let targets = match roles.task {
             Task::Regress => Targets::Numbers(numbers(&rows, roles.target_name())?),
+            _ if roles.multi_label => label_lists(&rows),
             _ => labels(&rows),
         };
         let keys = rows.iter().map(|row| row.key).collect();
@@ -308,18 +349,25 @@ fn read_batch(
     let texts = TextColumn::read("embed", batch.column(0), false)?;
     let embeddings = batch.column(1).as_fixed_size_list();
     let numbers = batch.column(2).as_primitive_opt::<Float64Type>();
-    let labels = match numbers {
-        Some(_) => None,
-        None => Some(TextColumn::read("label", batch.column(2), false)?),
+    let lists = match LabelLists::accepts(batch.column(2).data_type()) {
+        true => Some(LabelLists::read("label", batch.column(2))?),
+        false => None,
+    };
+    let labels = match numbers.is_some() || lists.is_some() {
+        true => None,
+        false => Some(TextColumn::read("label", batch.column(2), false)?),
     };
     for row in 0..batch.num_rows() {
-        let target = match (numbers, &labels) {
+        let target = match (numbers, &labels, &lists) {
             // Bits, not digits: the canonical text of a number is exact.
-            (Some(numbers), _) => {
-                numbers.is_valid(row).then(|| format!("{:016x}", numbers.value(row).to_bits()))
-            }
-            (None, Some(labels)) => labels.get(row).map(str::to_owned),
-            (None, None) => None,
+            (Some(numbers), ..) => numbers
+                .is_valid(row)
+                .then(|| RowTarget::Text(format!("{:016x}", numbers.value(row).to_bits()))),
+            (None, Some(labels), _) => labels.get(row).map(|label| RowTarget::Text(label.to_owned())),
+            (None, None, Some(lists)) => lists
+                .get(row)
+                .map(|labels| RowTarget::Labels(labels.into_iter().map(str::to_owned).collect())),
+            (None, None, None) => None,
         };
         *null_targets += u64::from(target.is_none());
         *null_texts += u64::from(texts.get(row).is_none());
@@ -328,7 +376,7 @@ fn read_batch(
         };
         let start = values.len();
         values.extend_from_slice(embeddings.value(row).as_primitive::<Float32Type>().values());
-        kept.push(Row { key: Digest::of(format!("{text}\0{target}").as_bytes()), start, target });
+        kept.push(Row { key: target.key(text), start, target });
     }
     Ok(())
 }
@@ -336,7 +384,7 @@ fn read_batch(
 fn numbers(rows: &[Row], target: &str) -> Result<Vec<f64>> {
     rows.iter()
         .map(|row| {
-            let value = f64::from_bits(u64::from_str_radix(&row.target, 16).unwrap_or_default());
+            let value = f64::from_bits(u64::from_str_radix(row.target.text(), 16).unwrap_or_default());
             match value.is_finite() {
                 true => Ok(value),
                 false => Err(TrainingError::NotFinite { target: target.to_owned(), value }.into()),
@@ -346,13 +394,28 @@ fn numbers(rows: &[Row], target: &str) -> Result<Vec<f64>> {
 }
 
 fn labels(rows: &[Row]) -> Targets {
-    let mut labels: Vec<String> = rows.iter().map(|row| row.target.clone()).collect();
+    let mut labels: Vec<String> = rows.iter().map(|row| row.target.text().to_owned()).collect();
     sort_labels(&mut labels);
     labels.dedup();
     let index: std::collections::HashMap<&str, u32> =
         labels.iter().zip(0..).map(|(label, index)| (label.as_str(), index)).collect();
-    let classes = rows.iter().map(|row| index[row.target.as_str()]).collect();
+    let classes = rows.iter().map(|row| index[row.target.text()]).collect();
     Targets::Labels { labels, classes }
+}
+
+fn label_lists(rows: &[Row]) -> Targets {
+    let mut labels: Vec<String> = rows.iter().flat_map(|row| row.target.labels()).cloned().collect();
+    sort_labels(&mut labels);
+    labels.dedup();
+    let index: std::collections::HashMap<&str, u32> =
+        labels.iter().zip(0..).map(|(label, index)| (label.as_str(), index)).collect();
+    let set = |row: &Row| {
+        let mut set: Vec<u32> = row.target.labels().iter().map(|label| index[label.as_str()]).collect();
+        set.sort_unstable();
+        set
+    };
+    let sets = rows.iter().map(set).collect();
+    Targets::LabelLists { labels, sets }
 }
 
 /// Refuses labels that a classifier can't be learned from.

@@ -17,10 +17,19 @@ impl Split {
     pub(crate) fn stratified(rows: &LabelledRows, fraction: f64, seed: i64) -> Self {
         let classes: Vec<u32> = match &rows.targets {
             Targets::Labels { classes, .. } => classes.clone(),
+            Targets::LabelLists { labels, sets } => rarest(labels.len(), sets),
             Targets::Numbers(numbers) => vec![0; numbers.len()],
         };
         stratified(&rows.keys, &classes, fraction, seed)
     }
+}
+
+/// Returns the rarest label of each row, the first of equals; rows without any have a stratum of their own.
+fn rarest(labels: usize, sets: &[Vec<u32>]) -> Vec<u32> {
+    let mut rows = vec![0_usize; labels];
+    sets.iter().flatten().for_each(|label| rows[*label as usize] += 1);
+    let of = |set: &Vec<u32>| set.iter().copied().min_by_key(|label| (rows[*label as usize], *label));
+    sets.iter().map(|set| of(set).unwrap_or(labels as u32)).collect()
 }
 
 /// Returns where a row stands for a seed: the first of each class are held out.

@@ -80,6 +80,8 @@ impl Training<'_> {
         let watch = Arc::clone(&context.watch);
         let trained = train(Arc::clone(&embedded), validation, self.head_options(), watch).await?;
         let rows_per_second = embedded.len() as f64 / started.elapsed().as_secs_f64();
+        trained.warnings.iter().for_each(|warning| context.watch.warn(&warning.message));
+        context.store.catalog().record_warnings(run, &trained.warnings)?;
         self.record(context, run, &trained)?;
         let card = self.card(&roles, &embedded, &trained);
         let created =
@@ -122,6 +124,8 @@ impl Training<'_> {
         Contradiction::check_task(&self.options, roles.task)?;
         if roles.multi_label {
             Contradiction::check_multi_label(&self.options)?;
+        } else {
+            Contradiction::check_single_label(&self.options)?;
         }
         if roles.task == Task::Embed && roles.target.is_none() {
             Contradiction::check_contrast(&self.options)?;
@@ -199,6 +203,7 @@ impl Training<'_> {
             },
             validation_fraction: self.options.validation_fraction(),
             seed: self.options.seed() as i64,
+            threshold: self.options.threshold(),
         }
     }
 
@@ -218,14 +223,15 @@ impl Training<'_> {
         encoder.window = self.window();
         ModelCard {
             task: match rows.targets {
-                Targets::Labels { .. } => Task::Classify,
+                Targets::Labels { .. } | Targets::LabelLists { .. } => Task::Classify,
                 Targets::Numbers(_) => Task::Regress,
             },
             base: Some(self.base.name.clone()),
             body: self.base.card.body,
             encoder,
             labels: trained.head.labels(),
-            multi_label: false,
+            multi_label: roles.multi_label,
+            thresholds: trained.thresholds.clone(),
             inputs: vec![roles.text.clone()],
             target: roles.target.clone(),
             method: Some(self.options.method().to_string()),

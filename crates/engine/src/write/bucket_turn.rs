@@ -131,6 +131,11 @@ impl BucketTurn {
                     (mine(found.fence + 1), PutMode::Update(version), Some(found.holder))
                 }
             };
+            // Before the turn changes hands: where this fails, the next one in line still reads whose journal is to go. A holder that is alive
+            // after all renews its turn, and the put below finds it changed; that holder then publishes nothing.
+            if let Some(dead) = dead.filter(|dead| !dead.is_empty()) {
+                take_back(store, &all.folder(&[&dead])?).await?;
+            }
             let creates = matches!(mode, PutMode::Create);
             let version = match put(store, &place, &next, mode).await? {
                 Put::Done(version) => version,
@@ -143,9 +148,6 @@ impl BucketTurn {
                 return Ok(None);
             }
             let turn = Self::hold(store, folder, place, (next, version));
-            if let Some(dead) = dead.filter(|dead| !dead.is_empty()) {
-                take_back(store, &all.folder(&[&dead])?).await?;
-            }
             return Ok(Some(turn));
         }
     }

@@ -62,6 +62,9 @@ pub enum RoundTask {
     Tag {
         /// The number of classes.
         classes: usize,
+        /// What a row with a class counts in the class's loss; empty for 1.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        positive_weights: Vec<f32>,
     },
     /// A number, learned in units of its deviation from its mean.
     Regress {
@@ -222,7 +225,9 @@ impl TrainingPlan {
                 class_weights: class_weights.clone(),
                 label_smoothing: *label_smoothing,
             },
-            RoundTask::Tag { classes } => Objective::Tag { classes: *classes },
+            RoundTask::Tag { classes, positive_weights } => {
+                Objective::Tag { classes: *classes, positive_weights: positive_weights.clone() }
+            }
             RoundTask::Regress { .. } => Objective::Regress,
             RoundTask::Similarity { .. } => Objective::Similarity,
             RoundTask::Contrast => Objective::Contrast { scale: CONTRAST_SCALE },

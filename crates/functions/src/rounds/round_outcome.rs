@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, ListArray, StructArray, new_empty_array};
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Float32Type};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use nightjar_models::{PairOutcome, Target, TrainingRow, row_log_loss};
@@ -15,9 +15,9 @@ use super::trainers::{Working, blocking};
 use crate::{Models, Result};
 
 /// `round_outcome(ids, first_tokens, target, run, round)`: a struct of `prediction`, Float64 or, where the target is a list,
-/// List\<Int32\>, and `loss`, Float64.
+/// List\<Float32\>, and `loss`, Float64.
 ///
-/// The prediction is the class, the classes whose probability is at least one half, or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
+/// The prediction is the class, the probability of each class by itself where a row has any number of them, or the number; of pairs with scores the cosine, and of pairs without them the rank of the second text among
 /// those of the 64 rows at hand, by their cosines with the first: rows come in batches of a multiple of 64.
 ///
 /// A target that training has never seen has the loss of a probability of f32's epsilon. Not for users: it is not in the
@@ -50,9 +50,9 @@ impl RoundOutcome {
         let per_row = outputs.len() / rows.len().max(1);
         let outcomes = rows.iter().zip(outputs.chunks_exact_mut(per_row.max(1)));
         if let RoundTask::Tag { .. } = plan.task {
-            let (classes, losses): (Vec<_>, Vec<_>) =
+            let (probabilities, losses): (Vec<_>, Vec<_>) =
                 outcomes.map(|(row, outputs)| classes_outcome(row, outputs)).unzip();
-            let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(classes);
+            let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(probabilities);
             return Ok((Arc::new(lists), losses));
         }
         Ok(numbers(outcomes.map(|(row, outputs)| outcome(&plan.task, row, outputs))))
@@ -64,22 +64,20 @@ fn numbers(outcomes: impl Iterator<Item = (f64, f64)>) -> (ArrayRef, Vec<f64>) {
     (Arc::new(Float64Array::from(predictions)), losses)
 }
 
-/// Returns the classes that a row's outputs predict, and the mean of its binary losses.
-fn classes_outcome(row: &TrainingRow, outputs: &[f32]) -> (Option<Vec<Option<i32>>>, f64) {
+/// Returns the probability of each class by itself, and the mean of a row's binary losses.
+fn classes_outcome(row: &TrainingRow, outputs: &[f32]) -> (Option<Vec<Option<f32>>>, f64) {
     let Target::Classes(truth) = &row.target else { return (None, f64::NAN) };
-    let (mut predicted, mut loss) = (Vec::new(), 0.0);
+    let (mut probabilities, mut loss) = (Vec::with_capacity(outputs.len()), 0.0);
     for (class, &output) in outputs.iter().enumerate() {
         let probability = 1.0 / (1.0 + (-f64::from(output)).exp());
         let has = truth.contains(&(class as u32));
         loss += row_log_loss(if has { probability } else { 1.0 - probability });
-        if output >= 0.0 {
-            predicted.push(Some(class as i32));
-        }
+        probabilities.push(Some(probability as f32));
     }
     // Labels that training has never seen have no output that could be right.
     let unseen = truth.iter().filter(|class| **class as usize >= outputs.len()).count();
     loss += row_log_loss(0.0) * unseen as f64;
-    (Some(predicted), loss / (outputs.len() + unseen) as f64)
+    (Some(probabilities), loss / (outputs.len() + unseen) as f64)
 }
 
 /// Returns a row's prediction and its loss.
@@ -127,7 +125,7 @@ fn fields(prediction: &DataType) -> Fields {
 
 fn prediction_type(target: Option<&DataType>) -> DataType {
     match target {
-        Some(DataType::List(_)) => DataType::new_list(DataType::Int32, true),
+        Some(DataType::List(_)) => DataType::new_list(DataType::Float32, true),
         _ => DataType::Float64,
     }
 }

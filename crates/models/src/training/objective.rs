@@ -29,6 +29,8 @@ pub enum Objective {
     Tag {
         /// The number of classes.
         classes: usize,
+        /// What a row that has a class counts in the class's loss; empty for 1. A row without it counts 1.
+        positive_weights: Vec<f32>,
     },
     /// The squared error of one number, in units of the targets' standard deviation from their mean.
     Regress,
@@ -46,7 +48,7 @@ impl Objective {
     /// Returns the number of outputs of the head; 0 where pairs need none.
     pub fn outputs(&self) -> usize {
         match self {
-            Objective::Classify { classes, .. } | Objective::Tag { classes } => *classes,
+            Objective::Classify { classes, .. } | Objective::Tag { classes, .. } => *classes,
             Objective::Regress => 1,
             Objective::Similarity | Objective::Contrast { .. } => 0,
         }
@@ -74,7 +76,9 @@ impl Objective {
             (Objective::Classify { label_smoothing, .. }, Target::Class(class)) => {
                 cross_entropy(outputs, *class as usize, f64::from(*label_smoothing))
             }
-            (Objective::Tag { .. }, Target::Classes(classes)) => binary_cross_entropy(outputs, classes),
+            (Objective::Tag { positive_weights, .. }, Target::Classes(classes)) => {
+                binary_cross_entropy(outputs, classes, positive_weights)
+            }
             (Objective::Regress, Target::Number(number)) => {
                 let error = f64::from(outputs[0]) - f64::from(*number);
                 outputs[0] = (2.0 * error) as f32;
@@ -102,15 +106,17 @@ fn cross_entropy(outputs: &mut [f32], class: usize, smoothing: f64) -> f64 {
     loss
 }
 
-fn binary_cross_entropy(outputs: &mut [f32], classes: &[u32]) -> f64 {
+fn binary_cross_entropy(outputs: &mut [f32], classes: &[u32], positive_weights: &[f32]) -> f64 {
     let count = outputs.len() as f64;
     let mut loss = 0.0;
     for (i, output) in outputs.iter_mut().enumerate() {
         let x = f64::from(*output);
-        let target = if classes.contains(&(i as u32)) { 1.0 } else { 0.0 };
+        let has = classes.contains(&(i as u32));
+        let target = if has { 1.0 } else { 0.0 };
+        let weight = if has { positive_weights.get(i).copied().map_or(1.0, f64::from) } else { 1.0 };
         // ln(1 + e^x) without overflow.
-        loss += x.max(0.0) - x * target + (-x.abs()).exp().ln_1p();
-        *output = ((1.0 / (1.0 + (-x).exp()) - target) / count) as f32;
+        loss += weight * (x.max(0.0) - x * target + (-x.abs()).exp().ln_1p());
+        *output = (weight * (1.0 / (1.0 + (-x).exp()) - target) / count) as f32;
     }
     loss / count
 }
@@ -126,7 +132,11 @@ mod tests {
         let cases = [
             (classify(0.0), Target::Class(2)),
             (classify(0.1), Target::Class(0)),
-            (Objective::Tag { classes: 3 }, Target::Classes(vec![0, 2])),
+            (Objective::Tag { classes: 3, positive_weights: Vec::new() }, Target::Classes(vec![0, 2])),
+            (
+                Objective::Tag { classes: 3, positive_weights: vec![4.0, 2.0, 0.5] },
+                Target::Classes(vec![0, 2]),
+            ),
             (Objective::Regress, Target::Number(0.7)),
         ];
         for (objective, target) in cases {
@@ -160,5 +170,14 @@ mod tests {
         assert!((loss(0.0, 2) - 0.5550).abs() < 1e-4, "{}", loss(0.0, 2));
         assert!((loss(0.1, 0) - 1.0883).abs() < 1e-4, "{}", loss(0.1, 0));
         assert!(Objective::Regress.loss(&mut [0.0], &Target::Class(1)).is_nan());
+    }
+
+    // torch.nn.functional.binary_cross_entropy_with_logits(o[0], torch.tensor([1., 0, 1]),
+    //     pos_weight=torch.tensor([4., 2, .5]))                                    -> 0.8888
+    #[test]
+    fn weighted_lists_agree_with_torch() {
+        let objective = Objective::Tag { classes: 3, positive_weights: vec![4.0, 2.0, 0.5] };
+        let loss = objective.loss(&mut [0.3, -1.2, 0.8], &Target::Classes(vec![0, 2]));
+        assert!((loss - 0.8888).abs() < 1e-4, "{loss}");
     }
 }

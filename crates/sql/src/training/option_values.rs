@@ -179,6 +179,11 @@ impl OptionValues {
         }
     }
 
+    /// From which probability on a label is predicted, between 0 and 1; `None` is 'auto'.
+    pub fn threshold(&self) -> Option<f32> {
+        self.float("threshold").map(|threshold| threshold as f32)
+    }
+
     /// The part of the rows to set aside, at least 0 and below 0.9.
     pub fn validation_fraction(&self) -> f64 {
         self.number("validation_fraction")

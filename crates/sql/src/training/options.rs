@@ -153,8 +153,20 @@ pub static TRAINING_OPTIONS: &[TrainingOption] = &[
         kind: Kind::Text { allowed: &["none", "balanced"] },
         default: OptionDefault::Sql("'none'"),
         summary: "'balanced' weighs each row by the inverse of its class's frequency, so that rare classes count as much \
-            as common ones. For one label a row only.",
+            as common ones. Of lists of labels it weighs, for each label, the rows that have it by how many times as many do not, at \
+            most 100.",
         reason: "unweighted training gives probabilities that fit the frequencies of the data",
+    },
+    TrainingOption {
+        name: "threshold",
+        methods: ALL,
+        kind: Kind::Float { min: Bound::Excluded(0.0), max: Bound::Excluded(1.0), or: Some("auto") },
+        default: OptionDefault::Sql("'auto'"),
+        summary: "From which probability on a label is predicted, for lists of labels only. 'auto' takes for each label what gives \
+            the greatest F1 on the validation rows; for a label of fewer than 10 of them what gives all labels together the greatest \
+            micro F1; and without validation rows one half. The metrics of a training follow from these thresholds, on the same rows: \
+            measure on others with EVALUATE MODEL.",
+        reason: "labels that few rows have seldom reach one half, and a model of many such labels would predict none",
     },
     TrainingOption {
         name: "freeze_layers",

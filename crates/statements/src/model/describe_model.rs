@@ -59,6 +59,10 @@ fn describe(version: &ModelVersion) -> Vec<(String, String)> {
     }
     if card.multi_label {
         rows.push(("labels of a text".to_string(), "any number".to_string()));
+        let thresholds = card.labels.iter().zip(&card.thresholds);
+        rows.extend(
+            thresholds.map(|(label, threshold)| (format!("threshold {label}"), threshold.to_string())),
+        );
     }
     if card.rows > 0 {
         rows.push(("rows".to_string(), card.rows.to_string()));

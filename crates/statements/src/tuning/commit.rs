@@ -1,6 +1,5 @@
 //! The end of a training: encoder, head (if the task has one) and card are published, then version and run are committed together.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use nightjar_catalog::{Created, Digest, ModelCard, RunFiles, Store, Task};
@@ -8,7 +7,7 @@ use nightjar_functions::rounds::{RoundTask, TrainingPlan, with_trainer};
 use nightjar_functions::{HEAD_FILE, Models};
 use nightjar_models::{Adapter, ClassifierHead, EncoderSpec, HeadWeights, RegressionHead};
 
-use super::history::History;
+use super::history::{Epoch, History};
 use super::tuning_run::TuningRun;
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
@@ -44,7 +43,7 @@ impl Training<'_> {
         let tuned = publishing
             .await
             .map_err(|stopped| StatementError::Internal(format!("publishing stopped: {stopped}")))??;
-        let card = self.tuned_card(prepared, &tuned, &chosen.metrics);
+        let card = self.tuned_card(prepared, &tuned, chosen);
         self.commit(&context.store, card, run.id(), |folder| {
             if let Some(adapter) = &tuned.adapter {
                 adapter.save(folder, &self.base.name)?;
@@ -53,12 +52,7 @@ impl Training<'_> {
         })
     }
 
-    fn tuned_card(
-        &self,
-        prepared: &Prepared,
-        tuned: &TunedEncoder,
-        metrics: &BTreeMap<String, f64>,
-    ) -> ModelCard {
+    fn tuned_card(&self, prepared: &Prepared, tuned: &TunedEncoder, chosen: &Epoch) -> ModelCard {
         ModelCard {
             task: prepared.task,
             base: Some(self.base.name.clone()),
@@ -66,12 +60,14 @@ impl Training<'_> {
             encoder: EncoderSpec { window: self.window(), ..tuned.spec.clone() },
             labels: prepared.labels.clone(),
             multi_label: prepared.multi_label,
+            thresholds: chosen.thresholds.clone(),
             inputs: prepared.inputs.clone(),
             target: prepared.target.clone(),
             method: Some(self.options.method().to_string()),
             options: self.options.to_card(),
             // Timings would give equal trainings different digests.
-            metrics: metrics
+            metrics: chosen
+                .metrics
                 .iter()
                 .filter(|(name, _)| !name.ends_with("_per_second"))
                 .map(|(name, value)| (name.clone(), *value))

@@ -8,6 +8,7 @@ use nightjar_catalog::Digest;
 use nightjar_functions::rounds::{RoundReport, StepEvent, TrainingPlan, TrainingSession};
 
 use super::history::History;
+use super::label_validation::{LabelRows, Validation, run_label_validation};
 use super::plan::plan;
 use super::progress::Progress;
 use super::queries;
@@ -73,6 +74,7 @@ impl Training<'_> {
         while !rounds.are_done() {
             rounds.next().await?;
         }
+        warn_of_one_sided(context, run, &prepared, &rounds.history)?;
         // The session stays until the commit: its trainer holds the weights already.
         let Rounds { history, _session, .. } = rounds;
         let created = self.commit_tuned(context, run, &plan, &prepared, &history).await?;
@@ -96,6 +98,24 @@ impl Training<'_> {
         run.files.write(TrainingPlan::FILE, &json)?;
         Ok(plan)
     }
+}
+
+/// Warns where the epoch that is kept predicts one class alone, or none, and records that.
+fn warn_of_one_sided(
+    context: &StatementContext,
+    run: &TuningRun,
+    prepared: &Prepared,
+    history: &History,
+) -> Result<()> {
+    let Some(one_sided) = history.chosen(prepared.task).and_then(|epoch| epoch.one_sided) else {
+        return Ok(());
+    };
+    let rows = prepared.validation.as_ref().map_or(0, |file| file.rows);
+    let warning = one_sided.warning(&prepared.labels, rows);
+    context.watch.warn(&warning.message);
+    let mut warnings = prepared.warnings.clone();
+    warnings.push(warning);
+    Ok(context.store.catalog().record_warnings(run.id(), &warnings)?)
 }
 
 /// Returns the features as the run's tasks find them, wherever they run.
@@ -198,12 +218,21 @@ impl<'a> Rounds<'a> {
     async fn measure(&mut self) -> Result<()> {
         let (run, round) = (self.run.files.name(), self.history.rounds - 1);
         let query = queries::validation(self.context, self.prepared, run, round).await?;
-        let metrics = match query {
+        let (labels, threshold) = (self.prepared.labels.len(), self.training.options.threshold());
+        let validation = match query {
+            Some(query) if self.prepared.multi_label => {
+                run_label_validation(query, labels, threshold).await?
+            }
             Some(query) => queries::run_validation(query).await?,
-            None => Vec::new(),
+            // Without rows to choose by.
+            None if self.prepared.multi_label => Validation {
+                thresholds: LabelRows::new(labels).thresholds(threshold),
+                ..Validation::default()
+            },
+            None => Validation::default(),
         };
         let step = self.plan.steps_before(self.history.rounds);
-        let epoch = self.history.close(self.plan, step, metrics);
+        let epoch = self.history.close(self.plan, step, validation);
         let metrics: Vec<(&str, f64)> =
             epoch.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         // The rate was written with the losses of the epoch's steps.

@@ -6,7 +6,9 @@ use nightjar_catalog::{RunFolder, Task};
 use nightjar_functions::rounds::{RoundReport, TrainingPlan, exact};
 use serde::{Deserialize, Serialize};
 
+use super::label_validation::Validation;
 use crate::error::{Result, StatementError};
+use crate::one_sided::OneSided;
 
 /// The history's file in the run's folder.
 const FILE: &str = "history.json";
@@ -46,6 +48,12 @@ pub(super) struct Epoch {
     /// By name.
     #[serde(with = "exact::map")]
     pub(super) metrics: BTreeMap<String, f64>,
+    /// From which probability on each label is predicted, where a row has any number of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) thresholds: Vec<f32>,
+    /// Whether it predicted one class alone, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) one_sided: Option<OneSided>,
 }
 
 impl History {
@@ -89,15 +97,16 @@ impl History {
     }
 
     /// Closes the epoch with what was measured of it.
-    pub(super) fn close(&mut self, plan: &TrainingPlan, step: u32, validation: Vec<(String, f64)>) -> &Epoch {
+    pub(super) fn close(&mut self, plan: &TrainingPlan, step: u32, validation: Validation) -> &Epoch {
         let sums = std::mem::take(&mut self.open);
-        let mut metrics: BTreeMap<String, f64> = validation.into_iter().collect();
+        let mut metrics: BTreeMap<String, f64> = validation.metrics.into_iter().collect();
         metrics.insert("train_loss".to_owned(), sums.loss / sums.rows.max(1) as f64);
         metrics.insert("rows_per_second".to_owned(), sums.rows as f64 / sums.seconds);
         metrics.insert("tokens_per_second".to_owned(), sums.tokens as f64 / sums.seconds);
         let rate = plan.optimizer().rate(step.saturating_sub(1));
         metrics.insert("learning_rate".to_owned(), f64::from(rate));
-        self.epochs.push(Epoch { round: self.rounds - 1, step, metrics });
+        let (thresholds, one_sided) = (validation.thresholds, validation.one_sided);
+        self.epochs.push(Epoch { round: self.rounds - 1, step, metrics, thresholds, one_sided });
         &self.epochs[self.epochs.len() - 1]
     }
 
@@ -143,6 +152,8 @@ mod tests {
             round: 0,
             step: 0,
             metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            thresholds: Vec::new(),
+            one_sided: None,
         };
         History { epochs: epochs.iter().map(epoch).collect(), ..History::default() }
     }

@@ -47,9 +47,11 @@ mod commit;
 mod driver;
 mod explain;
 mod history;
+mod label_validation;
 mod plan;
 mod progress;
 mod queries;
 mod tuning_run;
 
 pub(crate) use explain::tuning_phases;
+pub(crate) use label_validation::LabelRows;

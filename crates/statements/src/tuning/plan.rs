@@ -1,9 +1,13 @@
 //! From options and prepared rows to the plan of the training.
 
+use std::collections::BTreeMap;
+
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Float64Type;
 use nightjar_catalog::Task;
+use nightjar_functions::classes_of;
 use nightjar_functions::rounds::{Lora, RoundTask, TrainingPlan};
+use nightjar_models::ClassCounts;
 
 use super::queries::{aggregates, features};
 use crate::StatementContext;
@@ -39,7 +43,10 @@ pub(super) async fn plan(
         Task::Regress => moments(context, prepared).await?,
         Task::Embed if prepared.scored => scores(context, prepared).await?,
         Task::Embed => RoundTask::Contrast,
-        Task::Classify if prepared.multi_label => RoundTask::Tag { classes: prepared.labels.len() },
+        Task::Classify if prepared.multi_label => RoundTask::Tag {
+            classes: prepared.labels.len(),
+            positive_weights: positive_weights(context, options, prepared).await?,
+        },
         Task::Classify => RoundTask::Classify {
             classes: prepared.labels.len(),
             class_weights: class_weights(options, &prepared.class_counts),
@@ -107,6 +114,31 @@ fn class_weights(options: &OptionValues, counts: &[u64]) -> Vec<f32> {
     }
     let rows: u64 = counts.iter().sum();
     counts.iter().map(|count| (rows as f64 / (counts.len() as f64 * (*count).max(1) as f64)) as f32).collect()
+}
+
+/// The most that a row with a rare label counts: a label of one row in a thousand would drown the others.
+const MAX_POSITIVE_WEIGHT: f64 = 100.0;
+
+/// Returns what a row with each label counts: with 'balanced', those with the label together as much as those without it.
+async fn positive_weights(
+    context: &StatementContext,
+    options: &OptionValues,
+    prepared: &Prepared,
+) -> Result<Vec<f32>> {
+    if options.class_weights() == ClassWeights::None {
+        return Ok(Vec::new());
+    }
+    let rows = features(context, prepared.train.iter(), 1).await?;
+    let counts = aggregates(rows, &[("counts", "label_counts(target, target)")])?.collect().await?;
+    let counts: BTreeMap<String, ClassCounts> =
+        counts.first().map(|row| classes_of(row.column(0)).into_iter().collect()).unwrap_or_default();
+    let rows: u64 = prepared.train.iter().map(|file| file.rows).sum();
+    let weight = |label: usize| {
+        let with = counts.get(&label.to_string()).map_or(0, |counts| counts.support);
+        let without = rows.saturating_sub(with);
+        (without as f64 / with.max(1) as f64).min(MAX_POSITIVE_WEIGHT) as f32
+    };
+    Ok((0..prepared.labels.len()).map(weight).collect())
 }
 
 /// Returns mean and deviation of the targets.

@@ -11,8 +11,10 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use nightjar_catalog::Task;
 use nightjar_functions::rounds::{RoundReport, TrainingPlan};
 
+use super::label_validation::Validation;
 use crate::StatementContext;
 use crate::error::{Result, StatementError};
+use crate::one_sided::OneSided;
 use crate::prepare::{FeatureFile, Prepared};
 use nightjar_sql::quote_literal;
 
@@ -23,19 +25,17 @@ const CLASSIFICATION: &[(&str, &str)] = &[
     ("macro_precision", "precision(label, prediction)"),
     ("macro_recall", "recall(label, prediction)"),
     ("macro_f1", "f1(label, prediction)"),
+    (LEAST_CLASS, "min(CAST(prediction AS DOUBLE))"),
+    (GREATEST_CLASS, "max(CAST(prediction AS DOUBLE))"),
+    (LEAST_LABEL, "min(CAST(label AS DOUBLE))"),
+    (GREATEST_LABEL, "max(CAST(label AS DOUBLE))"),
 ];
 
-/// Label and prediction are lists.
-const MULTI_LABEL: &[(&str, &str)] = &[
-    ("validation_loss", "avg(loss)"),
-    ("accuracy", "accuracy(label, prediction)"),
-    ("micro_precision", "micro_precision(label, prediction)"),
-    ("micro_recall", "micro_recall(label, prediction)"),
-    ("micro_f1", "micro_f1(label, prediction)"),
-    ("macro_precision", "precision(label, prediction)"),
-    ("macro_recall", "recall(label, prediction)"),
-    ("macro_f1", "f1(label, prediction)"),
-];
+// Whether one class alone is predicted; no metrics.
+const LEAST_CLASS: &str = "least_class";
+const GREATEST_CLASS: &str = "greatest_class";
+const LEAST_LABEL: &str = "least_label";
+const GREATEST_LABEL: &str = "greatest_label";
 
 const REGRESSION: &[(&str, &str)] = &[
     ("validation_loss", "avg(loss)"),
@@ -58,6 +58,9 @@ const CONTRAST: &[(&str, &str)] = &[
     ("accuracy_at_1", "avg(CASE WHEN prediction = 1 THEN 1.0 ELSE 0.0 END)"),
     ("mrr", "avg(1.0 / prediction)"),
 ];
+
+/// Of lists of labels the metrics follow from thresholds, which all rows decide.
+const NO_METRICS: &[(&str, &str)] = &[];
 
 /// Rows that are read at a time: whole groups of those among which pairs are ranked.
 const BATCH_ROWS: usize = 1024;
@@ -116,7 +119,7 @@ pub(super) async fn round(
 
 /// Returns a query's rows, computed by a task of its own. Training keeps the thread that it is on for the whole of a round: a statement that is
 /// stopped would not notice until its end. As it only waits, it is dropped at once, and the training sees that its session has ended.
-async fn collected(query: DataFrame) -> Result<Vec<RecordBatch>> {
+pub(super) async fn collected(query: DataFrame) -> Result<Vec<RecordBatch>> {
     match SpawnedTask::spawn(query.collect()).join().await {
         Ok(rows) => Ok(rows?),
         Err(error) => match error.try_into_panic() {
@@ -157,16 +160,16 @@ pub(super) async fn validation(
         Task::Regress => ("outcome['prediction']", REGRESSION),
         Task::Embed if prepared.scored => ("outcome['prediction']", SIMILARITY),
         Task::Embed => ("outcome['prediction']", CONTRAST),
-        Task::Classify if prepared.multi_label => ("outcome['prediction']", MULTI_LABEL),
+        Task::Classify if prepared.multi_label => ("outcome['prediction']", NO_METRICS),
         Task::Classify => ("CAST(outcome['prediction'] AS INT)", CLASSIFICATION),
     };
     let parts = [("label", "label"), ("prediction", prediction), ("loss", "outcome['loss']")];
     let rows = columns(rows, &parts)?;
-    Ok(Some(aggregates(rows, metrics)?))
+    Ok(Some(if metrics.is_empty() { rows } else { aggregates(rows, metrics)? }))
 }
 
-/// Runs a validation and returns its metrics by name; one that is undefined is left out.
-pub(super) async fn run_validation(query: DataFrame) -> Result<Vec<(String, f64)>> {
+/// Runs a validation of one target a row.
+pub(super) async fn run_validation(query: DataFrame) -> Result<Validation> {
     let rows = collected(query).await?;
     let mut metrics = Vec::new();
     for row in rows.iter().filter(|rows| rows.num_rows() > 0) {
@@ -179,7 +182,15 @@ pub(super) async fn run_validation(query: DataFrame) -> Result<Vec<(String, f64)
             }
         }
     }
-    Ok(metrics)
+    let mut bound = |name: &str| {
+        let found = metrics.iter().position(|(of, _)| of == name)?;
+        Some(metrics.remove(found).1)
+    };
+    let (least, greatest) = (bound(LEAST_CLASS), bound(GREATEST_CLASS));
+    let labels_differ = bound(LEAST_LABEL) != bound(GREATEST_LABEL);
+    let one_sided =
+        least.filter(|_| least == greatest && labels_differ).map(|class| OneSided::Only(class as usize));
+    Ok(Validation { metrics, thresholds: Vec::new(), one_sided })
 }
 
 fn first_tokens(prepared: &Prepared) -> &'static str {
