@@ -26,6 +26,7 @@ mod resolve_models;
 mod sample;
 mod schemas;
 mod session;
+mod set_operations;
 mod tables;
 mod unions;
 mod wide_timestamps;

@@ -24,6 +24,7 @@ use crate::object_stores::runtime_env;
 use crate::physical_codec::PhysicalCodec;
 use crate::resolve_models::ResolveModels;
 use crate::sample::{SampledRelations, sample_key};
+use crate::set_operations::SetOperationsAll;
 use crate::unions::CastUnions;
 use crate::wide_timestamps::WideTimestamps;
 use crate::write::{CopyToName, OverwriteFiles, WriteInTasks};
@@ -98,6 +99,7 @@ pub(crate) fn placed_session_state(
     // Before types are settled: it settles some otherwise.
     analyzer.rules.insert(1, Arc::new(WideTimestamps));
     analyzer.rules.insert(2, Arc::new(ExactDecimals));
+    analyzer.rules.insert(3, Arc::new(SetOperationsAll));
     analyzer.rules.push(Arc::new(CurrentZones));
     analyzer.rules.push(Arc::new(CastUnions));
     analyzer.rules.push(Arc::new(OverwriteFiles));
