@@ -1,7 +1,7 @@
 //! `INTERSECT ALL` and `EXCEPT ALL`: as often as SQL says.
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, NullEquality};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;

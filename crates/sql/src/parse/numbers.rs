@@ -70,7 +70,7 @@ mod tests {
     use super::exact_numbers;
 
     fn read(number: &str) -> String {
-        let mut parser = DFParserBuilder::new(&format!("SELECT {number}")).build().unwrap();
+        let mut parser = DFParserBuilder::new(format!("SELECT {number}").as_str()).build().unwrap();
         let mut statement = parser.parse_statement().unwrap();
         exact_numbers(&mut statement);
         statement.to_string().replace("SELECT ", "")
