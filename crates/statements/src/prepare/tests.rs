@@ -20,10 +20,9 @@ use super::{Prepared, prepare, prepare_plans};
 use crate::base_model::find_base;
 use crate::error::{Result, StatementError};
 use crate::labelled_rows::LabelledRows;
-use crate::model::create_model::CreateModel;
 use crate::training::Training;
 use crate::{StatementContext, Watch};
-use nightjar_sql::OptionValues;
+use nightjar_sql::{CreateModel, OptionValues};
 
 mod lists;
 
