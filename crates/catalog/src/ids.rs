@@ -93,3 +93,26 @@ impl fmt::Display for RunId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_prints_and_parses() {
+        let digest = Digest::of(b"hello");
+        let mut parts = Digest::of_parts();
+        [b"he".as_slice(), b"", b"llo"].iter().for_each(|part| parts.add(part));
+        assert_eq!(parts.finish(), digest);
+        let text = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        assert_eq!(digest.to_string(), text);
+        assert_eq!(text.parse::<Digest>().unwrap(), digest);
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
+        for wrong in
+            ["", "2cf2", &text[1..], &text.to_uppercase(), &text.replace('2', "g"), &text.replace("2c", "é")]
+        {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+}

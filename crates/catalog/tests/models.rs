@@ -6,7 +6,7 @@ mod common;
 use common::{child, new_model, open};
 use nightjar_catalog::{Catalog, CatalogError, CreateOutcome, Created, OnConflict, Store, Task};
 use nightjar_errors::Failure;
-use nightjar_names::ModelReference;
+use nightjar_names::{ModelReference, NameError};
 
 fn create(catalog: &Catalog, name: &str, task: Task, on_conflict: OnConflict) -> Created {
     catalog.create_model(&new_model(name, task), on_conflict).unwrap()

@@ -97,3 +97,33 @@ impl fmt::Display for ModelReference {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_print_back() {
+        for text in ["sentiment", "sentiment@3", "all-MiniLM-L6-v2@12", "a b"] {
+            assert_eq!(text.parse::<ModelReference>().unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "@1",
+            "a@",
+            "a@0",
+            "a@-1",
+            "a@x",
+            "a@1@2",
+            "a@+1",
+            "a@01",
+            "a/b",
+            " a",
+            "a\n",
+            "a@99999999999",
+        ] {
+            assert!(wrong.parse::<ModelReference>().is_err(), "{wrong:?}");
+        }
+        assert!("x".repeat(129).parse::<ModelName>().is_err());
+    }
+}

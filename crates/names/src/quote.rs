@@ -12,48 +12,15 @@ pub fn sql_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::sql_name;
 
     #[test]
-    fn digest_prints_and_parses() {
-        let digest = Digest::of(b"hello");
-        let mut parts = Digest::of_parts();
-        [b"he".as_slice(), b"", b"llo"].iter().for_each(|part| parts.add(part));
-        assert_eq!(parts.finish(), digest);
-        let text = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-        assert_eq!(digest.to_string(), text);
-        assert_eq!(text.parse::<Digest>().unwrap(), digest);
-        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
-        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
-        for wrong in
-            ["", "2cf2", &text[1..], &text.to_uppercase(), &text.replace('2', "g"), &text.replace("2c", "é")]
-        {
-            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+    fn only_plain_names_go_without_quotes() {
+        for plain in ["reviews", "_a1"] {
+            assert_eq!(sql_name(plain), plain);
         }
-    }
-
-    #[test]
-    fn references_print_back() {
-        for text in ["sentiment", "sentiment@3", "all-MiniLM-L6-v2@12", "a b"] {
-            assert_eq!(text.parse::<ModelReference>().unwrap().to_string(), text);
-        }
-        for wrong in [
-            "",
-            "@1",
-            "a@",
-            "a@0",
-            "a@-1",
-            "a@x",
-            "a@1@2",
-            "a@+1",
-            "a@01",
-            "a/b",
-            " a",
-            "a\n",
-            "a@99999999999",
-        ] {
-            assert!(wrong.parse::<ModelReference>().is_err(), "{wrong:?}");
-        }
-        assert!("x".repeat(129).parse::<ModelName>().is_err());
+        assert_eq!(sql_name("My \"table\""), "\"My \"\"table\"\"\"");
+        assert_eq!(sql_name("1a"), "\"1a\"");
+        assert_eq!(sql_name(""), "\"\"");
     }
 }
