@@ -102,7 +102,6 @@ const HOUSE: &[Room] = &[
         on: &[
             "errors",
             "names",
-            "models",
             "catalog",
             "functions",
             "zones",

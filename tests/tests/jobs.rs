@@ -340,10 +340,7 @@ fn a_run_keeps_the_body_that_it_began_with_and_reads_nothing_that_it_has_added()
     place.wait_for("a failed attempt", |runs| {
         runs.last().unwrap().attempt >= 1 && runs.last().unwrap().status == "waiting"
     });
-    assert_eq!(
-        place.sql("SELECT count(*), count(DISTINCT id) FROM t"),
-        "count(*),count(DISTINCT t.id)\n3,2\n"
-    );
+    assert_eq!(place.sql("SELECT count(*), count(DISTINCT id) FROM t"), "count(*),count(DISTINCT id)\n3,2\n");
     place.sql("ALTER JOB adds AS BEGIN SELECT 1; INSERT INTO t VALUES (9); END");
     let shown = place.sql("SELECT statement FROM nightjar.jobs");
     assert!(

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::collect;
@@ -112,7 +113,18 @@ async fn rows(session: &Session, sql: &str) -> Result<Vec<String>, String> {
 }
 
 fn lines(batches: &[RecordBatch]) -> Vec<String> {
-    let printed = pretty_format_batches(batches).expect("printable rows").to_string();
+    // By place: DataFusion's own planner, which the plans that are sent come from, names columns otherwise.
+    let placed: Vec<RecordBatch> = batches
+        .iter()
+        .map(|batch| {
+            let fields = batch.schema_ref().fields().iter().enumerate();
+            let fields: Vec<_> =
+                fields.map(|(place, field)| field.as_ref().clone().with_name(place.to_string())).collect();
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), batch.columns().to_vec())
+                .expect("the same columns")
+        })
+        .collect();
+    let printed = pretty_format_batches(&placed).expect("printable rows").to_string();
     let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
     lines.sort();
     lines

@@ -17,7 +17,7 @@ const MAX_DIGITS: usize = 38;
 /// Compares decimals with numbers as they are written, and with floating values as DOUBLE.
 ///
 /// DataFusion compares `d = 1234567.89` in DECIMAL(30, 15), into which it multiplies the nearest DOUBLE: 1234567.889999999897555, which no
-/// decimal is. A literal is compared by the digits that name its DOUBLE, which are those that were typed (numbers with more of them are no DOUBLE
+/// decimal is. Literals, and sums, differences and products of them, are compared by the digits that name their DOUBLEs, which are those that were typed (numbers with more of them are no DOUBLE
 /// here, see `sql/src/parse/numbers.rs`); a column or a computed value as Spark and DuckDB do: both as DOUBLE, NaN and infinity among them. A cast of a
 /// literal to a decimal, as INSERT makes it, reads the digits too.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ fn compared_all(sides: Vec<Expr>, schemas: &[&DFSchema]) -> Vec<Transformed<Expr
         Some(written) => sides
             .zip(written)
             .map(|((side, _), number)| match number {
-                Some(number) => Transformed::yes(number.decimal()),
+                Some(number) => Transformed::yes(number.decimal),
                 None => Transformed::no(side),
             })
             .collect(),
@@ -154,30 +154,45 @@ fn fit(types: &[Option<DataType>], written: &[Option<Number>]) -> bool {
     whole + scale <= MAX_DIGITS
 }
 
-/// A number as it is written.
+/// A number as it is written: a literal, or a sum, difference or product of literals, `0.06 + 0.01`.
 struct Number {
-    digits: String,
-    /// The digits before the point.
+    decimal: Expr,
+    /// The most digits before the point.
     whole: usize,
     /// The digits behind it.
     scale: usize,
 }
 
 impl Number {
-    /// Returns the number that a literal names; none of what is no literal or no number.
+    /// Returns the number that literals name; none of what has another value in it, or more digits than a decimal.
     fn of(side: &Expr) -> Option<Number> {
-        let digits = digits(side)?;
-        let plain = digits.trim_start_matches('-');
-        let (before, behind) = plain.split_once('.').unwrap_or((plain, ""));
-        let (whole, scale) = (before.trim_start_matches('0').len(), behind.len());
-        (whole + scale <= MAX_DIGITS).then_some(Number { digits, whole, scale })
-    }
-
-    fn decimal(self) -> Expr {
-        // At most 38, by construction.
-        let precision = u8::try_from((self.whole + self.scale).max(1)).unwrap_or(u8::MAX);
-        let scale = i8::try_from(self.scale).unwrap_or(i8::MAX);
-        cast(lit(self.digits), DataType::Decimal128(precision, scale))
+        let number = match side {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let (left, right) = (Number::of(left)?, Number::of(right)?);
+                let (whole, scale) = match op {
+                    Operator::Plus | Operator::Minus => {
+                        (left.whole.max(right.whole) + 1, left.scale.max(right.scale))
+                    }
+                    Operator::Multiply => (left.whole + right.whole, left.scale + right.scale),
+                    _ => return None,
+                };
+                let both = BinaryExpr::new(Box::new(left.decimal), *op, Box::new(right.decimal));
+                Number { decimal: Expr::BinaryExpr(both), whole, scale }
+            }
+            side => {
+                let digits = match side {
+                    Expr::Literal(ScalarValue::Int64(Some(value)), _) => value.to_string(),
+                    side => digits(side)?,
+                };
+                let plain = digits.trim_start_matches('-');
+                let (before, behind) = plain.split_once('.').unwrap_or((plain, ""));
+                let (whole, scale) = (before.trim_start_matches('0').len(), behind.len());
+                let precision = u8::try_from((whole + scale).clamp(1, MAX_DIGITS)).ok()?;
+                let data_type = DataType::Decimal128(precision, i8::try_from(scale).ok()?);
+                Number { decimal: cast(lit(digits), data_type), whole, scale }
+            }
+        };
+        (number.whole + number.scale <= MAX_DIGITS).then_some(number)
     }
 }
 

@@ -234,6 +234,20 @@ mod tests {
         let table = table(Some(72), &[batch()]);
         assert!(table.lines().all(|line| width::of(line) <= 72), "{table}");
         insta::assert_snapshot!(table, @r#"
+        -[ row 1 ]--------------------------------------------------------------
+        id     | 1
+        text   | a "b", | c\nd\té
+        score  | 0.5
+        vector | [0.0000, 0.0100, … 12]
+        list   | [1, NULL]
+        entry  | {label: good}
+        -[ row 2 ]--------------------------------------------------------------
+        id     | NULL
+        text   | NULL
+        score  | NULL
+        vector | NULL
+        list   | NULL
+        entry  | {label: NULL}
         "#);
     }
 

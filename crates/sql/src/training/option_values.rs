@@ -201,7 +201,7 @@ impl OptionValues {
 
     /// The precision of training and calls, `f32`, `bf16` or `int8`, where it is not left to the machine.
     pub fn precision(&self) -> Option<&'static str> {
-        self.word("precision")
+        self.word("precision").filter(|name| *name != "auto")
     }
 
     /// Whether the statement gives this option.
