@@ -351,10 +351,7 @@ fn a_run_keeps_the_body_that_it_began_with_and_reads_nothing_that_it_has_added()
     place.wait_for("over", |runs| runs.iter().all(|run| run.finished_at.is_some()));
     place.terminate(daemon);
     assert!(place.runs().iter().all(|run| run.status == "succeeded"), "{:?}", place.runs());
-    assert_eq!(
-        place.sql("SELECT count(*), count(DISTINCT id) FROM t"),
-        "count(*),count(DISTINCT t.id)\n3,2\n"
-    );
+    assert_eq!(place.sql("SELECT count(*), count(DISTINCT id) FROM t"), "count(*),count(DISTINCT id)\n3,2\n");
     let failed = place.sql("SELECT count(*) FROM nightjar.job_run_statements WHERE status = 'running'");
     assert_eq!(failed, "count(*)\n0\n");
 }

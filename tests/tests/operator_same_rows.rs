@@ -88,7 +88,7 @@ const QUERIES: &[&str] = &[
     "SELECT classify(t) FROM (SELECT product AS t, t AS product, id FROM r WHERE classify(t) = 'good') WHERE classify(product) = classify(t)",
     "SELECT t, classify(t) FROM (SELECT classify(t) AS t FROM r WHERE classify(t) = 'good')",
     "SELECT a.t, classify(a.t) FROM (SELECT b.t FROM (SELECT label AS t FROM r WHERE classify(t) = 'good') b) a",
-    "SELECT \"classify(r.t)\", count(*) FROM (SELECT classify(t) FROM r) GROUP BY 1",
+    "SELECT c, count(*) FROM (SELECT classify(t) AS c FROM r) GROUP BY 1",
     "SELECT id, unnest([classify(t), CASE WHEN helpful THEN classify(t, 'products') END]) FROM r",
     // Nothing to encode.
     "SELECT classify(t), CASE WHEN helpful THEN classify(t, 'products') END FROM r WHERE false",
