@@ -65,7 +65,7 @@ pub(crate) struct Peer {
 #[derive(Clone)]
 enum Engine {
     Plain(SessionContext),
-    Ours(Session),
+    Ours(Box<Session>),
 }
 
 impl Peer {
@@ -97,7 +97,7 @@ impl Peer {
             config.options_mut().sql_parser.dialect = Dialect::Spark;
         }
         Self {
-            engine: Engine::Ours(store.session_with(config)),
+            engine: Engine::Ours(Box::new(store.session_with(config))),
             spark,
             root: root.to_owned(),
             crash: Arc::default(),
