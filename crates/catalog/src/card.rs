@@ -172,7 +172,7 @@ mod tests {
         assert!(!json.contains("multi_label"), "{json}");
         assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
         assert!(!json.contains("thresholds") && card.threshold(3) == 0.5, "{json}");
-        let card = ModelCard { multi_label: true, thresholds: vec![0.1, 0.30000001], ..card };
+        let card = ModelCard { multi_label: true, thresholds: vec![0.1, 0.33333334], ..card };
         let json = serde_json::to_string(&card).unwrap();
         assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
     }
