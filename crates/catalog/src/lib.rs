@@ -78,7 +78,7 @@ pub use job_past::KeptPast;
 pub use job_runs::{JobRun, JobRunLine, JobRunStatement, JobSkip};
 pub use jobs::{JobLedger, JobRecord};
 pub use manifest::{Manifest, ManifestFile};
-pub use materialized_views::{MaterializedView, OnModelChange, SourceFile, ViewFile};
+pub use materialized_views::{MaterializedView, SourceFile, ViewFile};
 pub use metrics::{TrainingMetric, TrainingWarning};
 pub use models::{CreateOutcome, Created, ModelSummary, ModelVersion, NewModel, OnConflict};
 pub use object_stores::{

@@ -3,13 +3,13 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{DFSchema, ScalarValue, internal_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, Cast, InList, TryCast};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
+use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::expressions::{rewrite_comparison, rewrite_expressions};
 
 /// The most digits of a decimal of 128 bits.
 const MAX_DIGITS: usize = 38;
@@ -30,30 +30,14 @@ impl AnalyzerRule for ExactDecimals {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let exact = plan.transform_up_with_subqueries(|node| {
-            let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
             let node = match node {
                 LogicalPlan::Join(mut join) => {
-                    let keys = join.on.clone();
-                    join.on = keys
-                        .into_iter()
-                        .map(|(left, right)| {
-                            let [left, right] = compared(
-                                [left, right],
-                                &[join.left.schema().as_ref(), join.right.schema().as_ref()],
-                            )?;
-                            Ok((left.data, right.data))
-                        })
-                        .collect::<Result<_>>()?;
+                    join.on = compared_keys(&join)?;
                     LogicalPlan::Join(join)
                 }
                 node => node,
             };
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let exact = expr.transform_up(|expr| exact(expr, &schema))?;
-                Ok(if exact.transformed { exact.update_data(|expr| name.restore(expr)) } else { exact })
-            })
+            rewrite_expressions(node, |expr, schema| expr.transform_up(|expr| exact(expr, schema)))
         })?;
         Ok(exact.data)
     }
@@ -69,43 +53,32 @@ fn exact(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Some(digits) => Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(lit(digits)), field })),
             None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
         }),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
-            let [left, right] = compared([*left, *right], &[schema; 2])?;
-            let transformed = left.transformed || right.transformed;
-            let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left.data), op, Box::new(right.data)));
-            Ok(Transformed::new_transformed(expr, transformed))
-        }
-        Expr::Between(Between { expr, negated, low, high }) => {
-            let [expr, low, high] = compared([*expr, *low, *high], &[schema; 3])?;
-            let transformed = expr.transformed || low.transformed || high.transformed;
-            let between = Between::new(Box::new(expr.data), negated, Box::new(low.data), Box::new(high.data));
-            Ok(Transformed::new_transformed(Expr::Between(between), transformed))
-        }
-        Expr::InList(InList { expr, list, negated }) => {
-            let sides = [vec![*expr], list].concat();
-            let schemas = vec![schema; sides.len()];
-            let all = compared_all(sides, &schemas);
-            let transformed = all.iter().any(|side| side.transformed);
-            let mut sides = all.into_iter().map(|side| side.data);
-            let Some(expr) = sides.next() else {
-                return datafusion::common::internal_err!("IN without a side");
-            };
-            let list = InList::new(Box::new(expr), sides.collect(), negated);
-            Ok(Transformed::new_transformed(Expr::InList(list), transformed))
-        }
-        other => Ok(Transformed::no(other)),
+        other => rewrite_comparison(other, |sides| {
+            compared(sides.into_iter().map(|side| typed(side, schema)).collect())
+        }),
     }
 }
 
-fn compared<const N: usize>(sides: [Expr; N], schemas: &[&DFSchema; N]) -> Result<[Transformed<Expr>; N]> {
-    let sides = compared_all(sides.to_vec(), schemas);
-    <[_; N]>::try_from(sides).or_else(|_| datafusion::common::internal_err!("a side of a comparison is gone"))
+/// Returns the keys of a join, each of them a comparison of a value of one side with one of the other.
+fn compared_keys(join: &Join) -> Result<Vec<(Expr, Expr)>> {
+    let keys = join.on.iter().cloned().map(|(left, right)| {
+        let sides = compared(vec![typed(left, join.left.schema()), typed(right, join.right.schema())]);
+        match <[Transformed<Expr>; 2]>::try_from(sides) {
+            Ok([left, right]) => Ok((left.data, right.data)),
+            Err(_) => internal_err!("a side of a join's key is gone"),
+        }
+    });
+    keys.collect()
+}
+
+fn typed(side: Expr, schema: &DFSchema) -> (Expr, Option<DataType>) {
+    let of = side.get_type(schema).ok();
+    (side, of)
 }
 
 /// Returns the sides of a comparison: unchanged unless decimals meet floating numbers in it.
-fn compared_all(sides: Vec<Expr>, schemas: &[&DFSchema]) -> Vec<Transformed<Expr>> {
-    let types: Vec<Option<DataType>> =
-        sides.iter().zip(schemas).map(|(side, schema)| side.get_type(*schema).ok()).collect();
+fn compared(sides: Vec<(Expr, Option<DataType>)>) -> Vec<Transformed<Expr>> {
+    let (sides, types): (Vec<Expr>, Vec<Option<DataType>>) = sides.into_iter().unzip();
     let is_decimal = |of: &Option<DataType>| of.as_ref().is_some_and(DataType::is_decimal);
     let is_floating = |of: &Option<DataType>| of.as_ref().is_some_and(DataType::is_floating);
     if !types.iter().any(is_decimal) || !types.iter().any(is_floating) {
@@ -212,9 +185,4 @@ fn digits(expr: &Expr) -> Option<String> {
         (true, None) => format!("-{digits}"),
         (false, _) => digits,
     })
-}
-
-fn is_comparison(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }

@@ -15,6 +15,7 @@ mod definitions;
 mod error;
 mod exact_decimals;
 mod executors;
+mod expressions;
 mod formats;
 mod materialized;
 mod object_stores;

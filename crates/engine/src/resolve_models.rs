@@ -11,11 +11,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF, lit};
 use datafusion::optimizer::AnalyzerRule;
 use nightjar_functions::{ModelUdf, Models, NightjarOptions};
+
+use crate::expressions::rewrite_expressions;
 
 /// Replaces each model call's model by its pinned version.
 #[derive(Debug)]
@@ -81,35 +81,7 @@ impl AnalyzerRule for ResolveModels {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let options = config.extensions.get::<NightjarOptions>().cloned().unwrap_or_default();
         let resolved = plan.transform_up_with_subqueries(|plan| {
-            let schema = match &plan {
-                // A scan's filters are over the table's own columns, not over its projection.
-                LogicalPlan::TableScan(scan) => {
-                    DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?
-                }
-                _ => merge_schema(&plan.inputs()),
-            };
-            let names = NamePreserver::new(&plan);
-            let rewritten = plan.map_expressions(|expr| {
-                let resolve = |expr: Expr| {
-                    let name = names.save(&expr);
-                    Ok(self.resolve(expr, &schema, &options)?.update_data(|expr| name.restore(expr)))
-                };
-                match expr {
-                    // A grouping set has no name; the columns in it have.
-                    Expr::GroupingSet(_) => expr.map_children(resolve),
-                    // grouping(c) is told by its argument which of these columns it means.
-                    Expr::AggregateFunction(ref call) if call.func.name() == "grouping" => {
-                        let name = names.save(&expr);
-                        Ok(expr.map_children(resolve)?.update_data(|expr| name.restore(expr)))
-                    }
-                    _ => resolve(expr),
-                }
-            })?;
-            if rewritten.transformed {
-                rewritten.map_data(LogicalPlan::recompute_schema)
-            } else {
-                Ok(rewritten)
-            }
+            rewrite_expressions(plan, |expr, schema| self.resolve(expr, schema, &options))
         })?;
         Ok(resolved.data)
     }

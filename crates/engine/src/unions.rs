@@ -6,10 +6,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::functions::core::expr_fn::{coalesce, union_extract};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::expressions::rewrite_expressions;
 
 /// Casts each branch of a union by itself: Arrow casts the branch that is most like the type, and the values of the others become NULL. It comes after the
 /// rules that settle types.
@@ -23,28 +23,14 @@ impl AnalyzerRule for CastUnions {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let analyzed = plan.transform_up_with_subqueries(|plan| {
-            let schema = match &plan {
-                // A scan's filters are over the table's own columns, not over its projection.
-                LogicalPlan::TableScan(scan) => {
-                    DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?
-                }
-                _ => merge_schema(&plan.inputs()),
-            };
-            let names = NamePreserver::new(&plan);
-            let rewritten = plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| {
-                    Ok(match by_branches(&expr, &schema)? {
+            rewrite_expressions(plan, |expr, schema| {
+                expr.transform_up(|expr| {
+                    Ok(match by_branches(&expr, schema)? {
                         Some(new) => Transformed::yes(new),
                         None => Transformed::no(expr),
                     })
-                })?;
-                Ok(if expr.transformed { expr.update_data(|expr| name.restore(expr)) } else { expr })
-            })?;
-            match rewritten.transformed {
-                true => rewritten.map_data(LogicalPlan::recompute_schema),
-                false => Ok(rewritten),
-            }
+                })
+            })
         })?;
         Ok(analyzed.data)
     }

@@ -7,11 +7,11 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, Cast, InList};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::expressions::{rewrite_comparison, rewrite_expressions};
 
 /// Reads literals as microseconds where nanoseconds can't hold them, and where they are compared with a column of a coarser unit.
 ///
@@ -28,13 +28,8 @@ impl AnalyzerRule for WideTimestamps {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let any = Cell::new(false);
         let widened = plan.transform_up_with_subqueries(|node| {
-            let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            let node = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let widened = expr.transform_up(|expr| widened(expr, &schema))?;
-                Ok(if widened.transformed { widened.update_data(|expr| name.restore(expr)) } else { widened })
-            })?;
+            let node =
+                rewrite_expressions(node, |expr, schema| expr.transform_up(|expr| widened(expr, schema)))?;
             any.set(any.get() || node.transformed);
             // What stands above a column whose type is another now has it too.
             if any.get() { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
@@ -61,42 +56,13 @@ fn widened(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 None => Transformed::no(Expr::Cast(Cast { expr: text, field })),
             })
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
-            let [left, right] = compared([*left, *right], schema)?;
-            let widened = left.transformed || right.transformed;
-            let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left.data), op, Box::new(right.data)));
-            Ok(Transformed::new_transformed(expr, widened))
-        }
-        Expr::Between(Between { expr, negated, low, high }) => {
-            let [expr, low, high] = compared([*expr, *low, *high], schema)?;
-            let widened = expr.transformed || low.transformed || high.transformed;
-            let between = Between::new(Box::new(expr.data), negated, Box::new(low.data), Box::new(high.data));
-            Ok(Transformed::new_transformed(Expr::Between(between), widened))
-        }
-        Expr::InList(InList { expr, list, negated }) => {
-            let all = compared_all([vec![*expr], list].concat(), schema)?;
-            let widened = all.iter().any(|side| side.transformed);
-            let mut sides = all.into_iter().map(|side| side.data);
-            let Some(expr) = sides.next() else {
-                return datafusion::common::internal_err!("IN without a side");
-            };
-            Ok(Transformed::new_transformed(
-                Expr::InList(InList::new(Box::new(expr), sides.collect(), negated)),
-                widened,
-            ))
-        }
-        other => Ok(Transformed::no(other)),
+        other => rewrite_comparison(other, |sides| compared(sides, schema)),
     }
-}
-
-fn compared<const N: usize>(sides: [Expr; N], schema: &DFSchema) -> Result<[Transformed<Expr>; N]> {
-    let sides = compared_all(sides.to_vec(), schema)?;
-    <[_; N]>::try_from(sides).or_else(|_| datafusion::common::internal_err!("a side of a comparison is gone"))
 }
 
 /// Returns the sides of a comparison, in microseconds where one of them is a timestamp of a coarser unit than nanoseconds, or a
 /// date, and nothing is lost.
-fn compared_all(sides: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Transformed<Expr>>> {
+fn compared(sides: Vec<Expr>, schema: &DFSchema) -> Vec<Transformed<Expr>> {
     let types: Vec<Option<DataType>> = sides.iter().map(|side| side.get_type(schema).ok()).collect();
     let known = || types.iter().flatten();
     let zones = || {
@@ -118,7 +84,7 @@ fn compared_all(sides: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Transformed<E
         && known().any(is_coarse)
         && sides.iter().zip(&types).all(|(side, data_type)| fits(side, data_type.as_ref(), &wide));
     let sides = sides.into_iter().zip(types);
-    Ok(sides
+    sides
         .map(|(side, data_type)| match data_type {
             _ if !apply => Transformed::no(side),
             // Of a coarser unit: DataFusion takes the finer one.
@@ -128,7 +94,7 @@ fn compared_all(sides: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Transformed<E
             Some(DataType::Null) => Transformed::no(side),
             _ => Transformed::yes(wide_cast(side, &wide)),
         })
-        .collect())
+        .collect()
 }
 
 /// Whether a side of a comparison loses nothing in microseconds: a timestamp in nanoseconds must be a literal of whole ones.
@@ -172,11 +138,6 @@ fn wide_cast(side: Expr, wide: &DataType) -> Expr {
         }
         side => cast(side, wide.clone()),
     }
-}
-
-fn is_comparison(op: Operator) -> bool {
-    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
-    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
 fn is_text(value: &ScalarValue) -> bool {

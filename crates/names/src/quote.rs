@@ -6,8 +6,13 @@ pub fn sql_name(name: &str) -> String {
     if name.starts_with(head) && name.chars().all(|c| head(c) || c.is_ascii_digit()) {
         name.to_string()
     } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
+        quoted_name(name)
     }
+}
+
+/// A name in double quotes.
+pub fn quoted_name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -47,7 +47,6 @@ pub use training::option_kind::Kind;
 pub use training::option_values::OptionValues;
 pub use training::options::{OptionDefault, TRAINING_OPTIONS, TrainingOption};
 pub use uses::Uses;
-pub use view::on_model_change::OnModelChange;
 
 pub use job::alter_job::AlterJob;
 pub use job::cancel_run::CancelRun;

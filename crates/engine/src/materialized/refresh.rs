@@ -11,11 +11,9 @@ use datafusion::prelude::DataFrame;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use futures::{StreamExt, TryStreamExt, stream};
-use nightjar_catalog::{
-    CatalogError, MaterializedView, OnModelChange, OnTableConflict, SourceFile, ViewFile, ViewFolder,
-};
+use nightjar_catalog::{CatalogError, MaterializedView, OnTableConflict, SourceFile, ViewFile, ViewFolder};
 use nightjar_functions::find_failure;
-use nightjar_names::TableName;
+use nightjar_names::{OnModelChange, TableName};
 use nightjar_sql::{CreateMaterializedView, Parsed, RefreshMaterializedView, SyntaxTree, parse_statements};
 use nightjar_statements::{MaterializedViews, Result, StatementContext, in_dialect, plan_statement};
 
@@ -59,10 +57,7 @@ impl MaterializedViews for Refresher {
             name: name.clone(),
             sql: in_dialect(&context.session, stored.to_string()),
             folder: uuid::Uuid::new_v4().simple().to_string(),
-            on_model_change: match statement.on_model_change {
-                Some(nightjar_sql::OnModelChange::Keep) => OnModelChange::Keep,
-                Some(nightjar_sql::OnModelChange::Full) | None => OnModelChange::Full,
-            },
+            on_model_change: statement.on_model_change.unwrap_or_default(),
             fingerprint: String::new(),
             models: String::new(),
             generation: 0,

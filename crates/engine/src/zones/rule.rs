@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::dml::CopyTo;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 use nightjar_zones::{ArrowZone, arrow_zone};
 
 use super::rewrite::{as_text, differing_zone, rewrite, zone_error};
 use crate::error::EngineError;
+use crate::expressions::rewrite_expressions;
 
 /// Puts functions of ours where Arrow would go by other rules of time zones than those that decide. It comes after the rules that settle types.
 #[derive(Debug)]
@@ -37,36 +36,14 @@ impl AnalyzerRule for CurrentZones {
             {
                 check_columns(&scan.source.schema(), "a series of timestamps")?;
             }
-            let schema = match &plan {
-                // A scan's filters are over the table's own columns, not over its projection.
-                LogicalPlan::TableScan(scan) => {
-                    DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?
-                }
-                _ => merge_schema(&plan.inputs()),
-            };
-            let names = NamePreserver::new(&plan);
-            let rewritten = plan.map_expressions(|expr| {
-                let rewrite_all = |expr: Expr| {
-                    let name = names.save(&expr);
-                    let expr = expr.transform_up(|expr| {
-                        Ok(match rewrite(&expr, &schema, session_zone.as_deref())? {
-                            Some(new) => Transformed::yes(new),
-                            None => Transformed::no(expr),
-                        })
-                    })?;
-                    Ok(if expr.transformed { expr.update_data(|expr| name.restore(expr)) } else { expr })
-                };
-                match expr {
-                    // A grouping set has no name; the columns in it have.
-                    Expr::GroupingSet(_) => expr.map_children(rewrite_all),
-                    _ => rewrite_all(expr),
-                }
+            let rewritten = rewrite_expressions(plan, |expr, schema| {
+                expr.transform_up(|expr| {
+                    Ok(match rewrite(&expr, schema, session_zone.as_deref())? {
+                        Some(new) => Transformed::yes(new),
+                        None => Transformed::no(expr),
+                    })
+                })
             })?;
-            let rewritten = if rewritten.transformed {
-                rewritten.map_data(LogicalPlan::recompute_schema)?
-            } else {
-                rewritten
-            };
             match rewritten.data {
                 LogicalPlan::Copy(copy) => written_as_text(copy),
                 plan => Ok(Transformed::new_transformed(plan, rewritten.transformed)),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use datafusion_sql::sqlparser::parser::Parser;
 use datafusion_sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use nightjar_errors::Failure;
-use nightjar_names::{ModelReference, NameError};
+use nightjar_names::{ModelReference, NameError, quoted_name, sql_name};
 
 use crate::error::{Result, SqlError};
 use crate::parse::grammar::{error_at, unexpected, word_at};
@@ -30,10 +30,7 @@ const RESERVED: &[&str] = &[
 /// The identifier as it stands in a statement: in double quotes if it would read as another name or as a keyword
 /// without them.
 pub fn quote_identifier(name: &str) -> String {
-    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !is_reserved(name);
-    if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if is_reserved(name) { quoted_name(name) } else { sql_name(name) }
 }
 
 /// The reference as it stands in a statement: `sentiment`, `sentiment@3`, `"My Model"@3`.

@@ -8,10 +8,10 @@ use crate::parse::syntax_tree::SyntaxTree;
 use crate::parse::with_clause::accept_with;
 use crate::statement::{Statement, StatementKind};
 use crate::uses::Uses;
-use crate::view::on_model_change::OnModelChange;
 use datafusion_sql::parser::{DFParser, Statement as DataFusionStatement};
 use datafusion_sql::sqlparser::ast::{Query, SetExpr, Statement as SqlStatement, Value};
 use datafusion_sql::sqlparser::parser::Parser;
+use nightjar_names::OnModelChange;
 use std::fmt;
 
 pub(crate) static KIND: StatementKind = StatementKind {

@@ -2,6 +2,5 @@
 
 pub(crate) mod create_materialized_view;
 pub(crate) mod drop_materialized_view;
-pub(crate) mod on_model_change;
 pub(crate) mod refresh_materialized_view;
 pub(crate) mod show_materialized_views;

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use datafusion_sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
 use datafusion_sql::sqlparser::ast::{Query, Statement as SqlStatement, Value};
-use nightjar_names::ModelReference;
+use nightjar_names::{ModelReference, OnModelChange};
 use nightjar_sql::*;
 use proptest::option;
 use proptest::prelude::*;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What a refresh does with rows that an earlier version of a model made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnModelChange {
     /// Makes them anew.
+    #[default]
     Full,
     /// Keeps them: only rows of new files are made by the new version.
     Keep,
@@ -16,8 +17,8 @@ impl OnModelChange {
     /// `full` or `keep`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Full => "full",
-            Self::Keep => "keep",
+            OnModelChange::Full => "full",
+            OnModelChange::Keep => "keep",
         }
     }
 }
@@ -32,6 +33,7 @@ impl FromStr for OnModelChange {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Full, Self::Keep].into_iter().find(|known| text.eq_ignore_ascii_case(known.as_str())).ok_or(())
+        let all = [OnModelChange::Full, OnModelChange::Keep];
+        all.into_iter().find(|known| text.eq_ignore_ascii_case(known.as_str())).ok_or(())
     }
 }
